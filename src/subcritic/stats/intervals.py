@@ -1,0 +1,112 @@
+"""Bootstrap intervals over seeds; the aggregates over environments of Agarwal et al. 2021 (arXiv 2108.13264)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Interval(NamedTuple):
+    """The ends of a confidence interval, of one shape; NaN where there are too few runs for one."""
+
+    low: NDArray
+    high: NDArray
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    statistic: Callable[..., NDArray] = np.mean,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    rng: np.random.Generator | int = 0,
+) -> Interval:
+    """Percentile bootstrap interval of `statistic` over the first axis: `values` (seeds, ...) -> (...).
+
+    `statistic(samples, axis)` reduces one axis. One seed says nothing about seeds: the interval is then NaN.
+    Efron & Tibshirani 1993, section 13.3.
+    """
+    values = np.asarray(values, dtype=float)
+    seeds = len(values)
+    if seeds < 2:
+        return Interval(*np.full((2, *values.shape[1:]), np.nan))
+    draws = np.random.default_rng(rng).integers(seeds, size=(resamples, seeds))
+    return _percentiles(statistic(values[draws], axis=1), confidence)
+
+
+def stratified_interval(
+    statistic: Callable[..., NDArray],
+    *scores: ArrayLike,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    rng: np.random.Generator | int = 0,
+) -> Interval:
+    """Stratified percentile bootstrap of `statistic(*scores)` over matrices (runs, tasks) -> a number.
+
+    Runs are resampled within each task, each matrix on its own, so that every resample holds every task
+    (Agarwal et al. 2021, section 4.1). `statistic` takes (..., runs, tasks) and returns (...).
+    One run per task gives NaN.
+    """
+    matrices = [_matrix(score) for score in scores]
+    if min(len(matrix) for matrix in matrices) < 2:
+        return Interval(np.array(np.nan), np.array(np.nan))
+    rng = np.random.default_rng(rng)
+    return _percentiles(
+        statistic(*(_resample_runs(matrix, resamples, rng) for matrix in matrices)), confidence
+    )
+
+
+def interquartile_mean(scores: ArrayLike) -> NDArray:
+    """Mean of the middle half of all scores, (..., runs, tasks) -> (...).
+
+    A quarter of the scores, rounded down, is cut at either end, as in `scipy.stats.trim_mean`.
+    """
+    scores = _matrix(scores)
+    pooled = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
+    cut = pooled.shape[-1] // 4
+    return pooled[..., cut : pooled.shape[-1] - cut].mean(axis=-1)
+
+
+def probability_of_improvement(scores: ArrayLike, baseline: ArrayLike) -> NDArray:
+    """P(a run of `scores` beats a run of `baseline`), ties counting half, averaged over tasks.
+
+    (..., runs, tasks) and (..., baseline runs, tasks) -> (...). Per task this is Mann and Whitney's U over
+    the number of pairs (Agarwal et al. 2021, section 4.3).
+    """
+    scores, baseline = _matrix(scores), _matrix(baseline)
+    if scores.shape[-1] != baseline.shape[-1]:
+        raise ValueError(
+            f"scores {scores.shape} and baseline {baseline.shape} must have the same tasks (last axis)"
+        )
+    ours, theirs = scores[..., :, None, :], baseline[..., None, :, :]
+    return np.mean((ours > theirs) + 0.5 * (ours == theirs), axis=(-3, -2, -1))
+
+
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> NDArray:
+    """Share of runs above each threshold, averaged over tasks.
+
+    (..., runs, tasks) and (thresholds,) -> (..., thresholds). Agarwal et al. 2021, section 4.2.
+    """
+    above = _matrix(scores)[..., None] > np.asarray(thresholds, dtype=float)
+    return above.mean(axis=(-3, -2))
+
+
+def _resample_runs(matrix: NDArray, resamples: int, rng: np.random.Generator) -> NDArray:
+    """(runs, tasks) -> (resamples, runs, tasks), every task's runs drawn on their own."""
+    runs, tasks = matrix.shape
+    draws = rng.integers(runs, size=(resamples, runs, tasks))
+    return matrix[draws, np.arange(tasks)]
+
+
+def _percentiles(statistics: NDArray, confidence: float) -> Interval:
+    tail = (1 - confidence) / 2
+    return Interval(*np.quantile(statistics, [tail, 1 - tail], axis=0))
+
+
+def _matrix(scores: ArrayLike) -> NDArray:
+    scores = np.asarray(scores, dtype=float)
+    if scores.ndim < 2 or 0 in scores.shape[-2:]:
+        raise ValueError(f"scores must be (..., runs, tasks) with at least one of each, got {scores.shape}")
+    return scores

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats as scipy_stats
+
+from subcritic.stats import agreement, permutation_without_fixed_points, scalar_agreement
+
+numbers = st.floats(-100, 100, width=32)
+gradients = st.integers(2, 30).flatmap(lambda n: arrays(float, (2, n), elements=numbers))
+
+
+def long_enough(pair):
+    return np.all(np.linalg.norm(pair, axis=-1) > 1e-2)
+
+
+@given(gradients)
+def test_proportionality_is_the_sine_of_the_angle(pair):
+    assume(long_enough(pair))
+    result = agreement(*pair)
+    np.testing.assert_allclose(result.proportionality, np.sqrt(1 - result.cosine**2), atol=1e-6)
+
+
+@given(gradients, st.floats(1e-3, 1e3))
+def test_only_equality_and_scale_see_the_length_of_the_local_gradient(pair, factor):
+    assume(long_enough(pair))
+    plain, scaled = agreement(*pair), agreement(factor * pair[0], pair[1])
+    np.testing.assert_allclose(scaled.cosine, plain.cosine, atol=1e-9)
+    np.testing.assert_allclose(scaled.proportionality, plain.proportionality, atol=1e-6)
+    np.testing.assert_allclose(scaled.scale * factor, plain.scale, rtol=1e-6, atol=1e-9)
+
+
+@given(gradients)
+def test_the_best_scale_is_no_worse_than_its_neighbours(pair):
+    assume(long_enough(pair))
+    local, global_ = pair
+    result = agreement(local, global_)
+    for other in (1.0, result.scale + 0.01, result.scale - 0.01):
+        assert (
+            np.linalg.norm(other * local - global_) / np.linalg.norm(global_)
+            >= result.proportionality - 1e-12
+        )
+
+
+def test_equal_gradients_agree_in_every_measure():
+    gradient = np.array([1.0, -2.0, 0.5])
+    np.testing.assert_allclose(agreement(gradient, gradient), [0, 0, 1, 1, 1], atol=1e-12)
+
+
+def test_opposite_gradients_are_proportional_with_a_negative_scale():
+    gradient = np.array([1.0, -2.0, 0.5])
+    np.testing.assert_allclose(agreement(-2 * gradient, gradient), [3, 0, -0.5, -1, -1], atol=1e-12)
+
+
+def test_orthogonal_gradients_share_nothing():
+    result = agreement([1.0, 0.0], [0.0, 1.0])
+    np.testing.assert_allclose([result.equality, result.proportionality, result.scale], [np.sqrt(2), 1, 0])
+    assert result.cosine == 0
+
+
+def test_pearson_is_scipys_over_the_entries():
+    local, global_ = np.random.default_rng(0).normal(size=(2, 40))
+    np.testing.assert_allclose(
+        agreement(local, global_).pearson, scipy_stats.pearsonr(local, global_).statistic
+    )
+
+
+def test_zero_gradients_give_nan_where_nothing_is_defined():
+    some, zero = np.array([1.0, 2.0]), np.zeros(2)
+    vanished_local = agreement(zero, some)
+    np.testing.assert_array_equal(vanished_local[:3], [1, 1, 0])
+    assert np.isnan(vanished_local.cosine) and np.isnan(vanished_local.pearson)
+    assert np.all(np.isnan(agreement(some, zero)))
+
+
+def test_one_entry_has_a_cosine_and_no_correlation():
+    result = agreement([2.0], [-3.0])
+    assert result.cosine == -1 and np.isnan(result.pearson)
+
+
+def test_neurons_are_treated_one_by_one():
+    local, global_ = np.random.default_rng(0).normal(size=(2, 3, 5, 20))
+    together = agreement(local, global_)
+    for index in np.ndindex(3, 5):
+        alone = agreement(local[index], global_[index])
+        np.testing.assert_allclose([field[index] for field in together], alone, rtol=1e-12)
+
+
+def test_differing_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(3,\).*\(4,\)"):
+        agreement(np.zeros(3), np.zeros(4))
+
+
+def test_scalars_agree_in_correlation_and_sign_separately():
+    result = scalar_agreement([1.0, 2.0, 3.0, 4.0], [-1.0, 1.0, 3.0, 5.0])
+    np.testing.assert_allclose(result, [1.0, 0.75])
+
+
+def test_a_constant_push_has_a_sign_and_no_correlation():
+    result = scalar_agreement(np.full(4, 0.3), [-1.0, 1.0, 3.0, 5.0])
+    assert np.isnan(result.pearson) and result.sign == 0.75
+
+
+@given(st.integers(2, 20), st.integers(0, 2**32))
+def test_a_derangement_is_a_permutation_that_moves_everything(n, seed):
+    permutation = permutation_without_fixed_points(n, np.random.default_rng(seed))
+    assert sorted(permutation) == list(range(n))
+    assert np.all(permutation != np.arange(n))
+
+
+def test_all_derangements_are_equally_likely():
+    rng = np.random.default_rng(0)
+    draws = [tuple(permutation_without_fixed_points(4, rng)) for _ in range(4500)]
+    _, counts = np.unique(draws, axis=0, return_counts=True)
+    assert len(counts) == 9
+    assert scipy_stats.chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_neurons_cannot_be_permuted(n):
+    with pytest.raises(ValueError, match=f"n = {n}"):
+        permutation_without_fixed_points(n, np.random.default_rng(0))
