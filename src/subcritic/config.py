@@ -126,7 +126,9 @@ class DDPGSettings(AgentSettings):
     @model_validator(mode="after")
     def _action_layer_exists(self) -> DDPGSettings:
         if self.action_layer > len(self.hidden) + 1:
-            raise ValueError(f"action_layer must be at most {len(self.hidden) + 1}, the critic's number of layers")
+            raise ValueError(
+                f"action_layer must be at most {len(self.hidden) + 1}, the critic's number of layers"
+            )
         return self
 
 
@@ -269,7 +271,9 @@ def _explain(source: str, item: dict[str, Any]) -> str:
         elif part not in ("ddpg", "linear") or not field.startswith("methods["):
             field += f".{part}" if field else str(part)
     given = item["input"]
-    shown = f" = {given!r}" if not isinstance(given, (dict, list)) and item["type"] != "extra_forbidden" else ""
+    shown = (
+        f" = {given!r}" if not isinstance(given, (dict, list)) and item["type"] != "extra_forbidden" else ""
+    )
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         message = f"unknown key{_closest(item['loc'])}"

@@ -1,0 +1,133 @@
+"""Deep deterministic policy gradient (Lillicrap et al. 2016, Algorithm 1), gradients in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from subcritic import seeding
+from subcritic.agents.protocol import perturbed_forward
+from subcritic.config import DDPGSettings
+from subcritic.nn import MLP, Network, Parameters, Voltages, backprop
+
+
+class DDPG:
+    """S independent DDPG agents, one per seed. Terminal states do not bootstrap, truncated ones do."""
+
+    def __init__(
+        self,
+        settings: DDPGSettings,
+        observation_size: int,
+        action_size: int,
+        seeds: Sequence[int],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.settings = settings
+        self.actor = actor_spec(settings, observation_size, action_size)
+        self.policy_network = Network(
+            self.actor, seeding.generators(seeds, "actor"), settings.actor_rate, dtype=dtype
+        )
+        self.critic = Network(
+            critic_spec(settings, observation_size, action_size),
+            seeding.generators(seeds, "critic"),
+            settings.critic_rate,
+            settings.critic_weight_decay,
+            dtype=dtype,
+        )
+        self.columns = {
+            "observation": observation_size,
+            "action": action_size,
+            "reward": 1,
+            "terminated": 1,
+            "next_observation": observation_size,
+        }
+        self.values: Tensor | None = None
+        self.residual: Tensor | None = None
+        self.learns_critic = True
+
+    def policy(self) -> Parameters:
+        return self.policy_network.online
+
+    def act(self, observation: Tensor, perturbation: list[Tensor | None] | None = None) -> Voltages:
+        return perturbed_forward(self.actor, self.policy(), observation, perturbation)
+
+    def transition(
+        self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
+    ) -> dict[str, Tensor]:
+        return {
+            "observation": voltages.h[0][:, 0],
+            "action": voltages.output[:, 0],
+            "reward": reward,
+            "terminated": terminated,
+            "next_observation": next_observation,
+        }
+
+    def learn(self, batch: dict[str, Tensor]) -> None:
+        """Critic first, then the actor with the new critic, then the targets (Algorithm 1)."""
+        if self.learns_critic:
+            self._learn_critic(batch)
+        self._learn_actor(batch)
+        self.policy_network.track(self.settings.polyak)
+        if self.learns_critic:
+            self.critic.track(self.settings.polyak)
+
+    def _learn_critic(self, batch: dict[str, Tensor]) -> None:
+        observation, next_observation = batch["observation"], batch["next_observation"]
+        next_action = self.policy_network.forward(next_observation, target=True).output
+        next_value = self.critic.forward(next_observation, next_action, target=True).output
+        target = batch["reward"] + self.settings.discount * (1 - batch["terminated"]) * next_value
+        voltages = self.critic.forward(observation, batch["action"])
+        self.values = voltages.output
+        self.residual = target - self.values
+        # The loss is the mean of residual².
+        upstream = self.residual * (-2 / observation.shape[1])
+        backprop.gradients(self.critic.spec, self.critic.online, voltages, upstream, self.critic.gradient)
+        self.critic.step()
+
+    def _learn_actor(self, batch: dict[str, Tensor]) -> None:
+        observation = batch["observation"]
+        voltages = self.policy_network.forward(observation)
+        judged = self.critic.forward(observation, voltages.output)
+        if not self.learns_critic:
+            self.values = judged.output
+        # Ascend the mean of Q^μ(s, μ(s)).
+        upstream = torch.full_like(judged.output, -1 / observation.shape[1])
+        upstream = backprop.side_gradient(self.critic.spec, self.critic.online, judged, upstream)
+        backprop.gradients(self.actor, self.policy(), voltages, upstream, self.policy_network.gradient)
+        self.policy_network.step()
+
+    def value_magnitude(self) -> Tensor:
+        return self.values.abs().amax(dim=(1, 2))
+
+    def finite(self) -> Tensor:
+        flats = (self.policy().flat, self.critic.online.flat)
+        return torch.stack([flat.isfinite().all(dim=1) for flat in flats]).all(dim=0)
+
+    def metrics(self) -> dict[str, Tensor]:
+        found = {"value/minibatch": self.values.mean(dim=(1, 2))}
+        if self.residual is not None:
+            found["loss/critic"] = self.residual.square().mean(dim=(1, 2))
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"policy": self.policy_network.state_dict(), "critic": self.critic.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.policy_network.load_state_dict(state["policy"])
+        self.critic.load_state_dict(state["critic"])
+
+
+def actor_spec(settings: DDPGSettings, observation_size: int, action_size: int) -> MLP:
+    """The actor μ: tanh output, so that actions lie in [-1, 1]."""
+    sizes = (observation_size, *settings.hidden, action_size)
+    return MLP(sizes, settings.activation, "tanh", output_init=settings.last_layer_init)
+
+
+def critic_spec(settings: DDPGSettings, observation_size: int, action_size: int) -> MLP:
+    """The critic Q^μ(s, a); the action joins at `settings.action_layer`."""
+    sizes = (observation_size, *settings.hidden, 1)
+    side = (settings.action_layer, action_size)
+    return MLP(sizes, settings.activation, "identity", side=side, output_init=settings.last_layer_init)

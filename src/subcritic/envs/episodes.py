@@ -1,0 +1,86 @@
+"""The episodes of one seed, resumable without pickling the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from subcritic import seeding
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One environment step. observation is the one reached, also when the episode ended there."""
+
+    observation: np.ndarray
+    reward: float
+    terminated: bool
+    truncated: bool
+
+
+class EpisodeStream:
+    """Plays episodes one after the other; every reset has a seed of its own.
+
+    Most environments cannot be pickled, so the state of a running episode is its number and its actions so far;
+    `load_state_dict` plays them again and checks that it arrives at the same observation.
+    """
+
+    def __init__(self, environment: gym.Env, seed: int) -> None:
+        self.environment = environment
+        self.seed = seed
+        self.episode = -1
+        self.steps = 0
+        self.episode_return = 0.0
+        self.finished_return: float | None = None
+        self._start_next()
+
+    def step(self, action: np.ndarray) -> Transition:
+        """Act, action (n_L,) in [-1, 1]; after the end of an episode, `observation` is already the next one's first."""
+        observation, reward, terminated, truncated, _ = self.environment.step(action)
+        self.actions.append(action.copy())
+        self.steps += 1
+        self.episode_return += float(reward)
+        reached = np.asarray(observation, np.float32)
+        self.observation = reached
+        self.finished_return = None
+        if terminated or truncated:
+            self.finished_return = self.episode_return
+            self._start_next()
+        return Transition(reached, float(reward), bool(terminated), bool(truncated))
+
+    def _start_next(self) -> None:
+        self.episode += 1
+        self._reset()
+
+    def _reset(self) -> None:
+        reset_seed = int(seeding.generator(self.seed, "episode", self.episode).integers(2**31))
+        observation, _ = self.environment.reset(seed=reset_seed)
+        self.observation = np.asarray(observation, np.float32)
+        self.actions: list[np.ndarray] = []
+        self.episode_return = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "episode": self.episode,
+            "steps": self.steps,
+            "actions": np.asarray(self.actions),
+            "observation": self.observation.copy(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises RuntimeError when the environment does not repeat itself from seed and actions."""
+        self.episode, self.steps = state["episode"], state["steps"]
+        self._reset()
+        for action in state["actions"]:
+            observation, reward, *_ = self.environment.step(action)
+            self.actions.append(action)
+            self.episode_return += float(reward)
+            self.observation = np.asarray(observation, np.float32)
+        if not np.array_equal(self.observation, state["observation"]):
+            raise RuntimeError(
+                f"{self.environment.spec.id} does not repeat an episode from its seed and actions, so a stopped run "
+                "cannot be resumed exactly; delete its checkpoint to start it anew"
+            )

@@ -1,0 +1,38 @@
+"""Activations σ, and their slopes σ'(z) written in terms of the output h = σ(z)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Activation = Literal["identity", "relu", "tanh", "sigmoid"]
+
+
+def activate(z: Tensor, activation: Activation) -> Tensor:
+    """h = σ(z), any shape; may overwrite `z`."""
+    if activation == "relu":
+        return z.relu_()
+    if activation == "tanh":
+        # tanh z = 2 sigmoid(2z) − 1: torch's vectorised sigmoid is about five times faster than its tanh.
+        return z.mul_(2).sigmoid_().mul_(2).sub_(1)
+    if activation == "sigmoid":
+        return z.sigmoid_()
+    return z
+
+
+def times_slope(upstream: Tensor, h: Tensor, activation: Activation) -> Tensor:
+    """upstream · σ'(z), the slope taken from the output h = σ(z); both of one shape."""
+    if activation == "relu":
+        return torch.ops.aten.threshold_backward(upstream, h, 0)
+    if activation == "tanh":
+        return torch.ops.aten.tanh_backward(upstream, h)
+    if activation == "sigmoid":
+        return torch.ops.aten.sigmoid_backward(upstream, h)
+    return upstream
+
+
+def slope(h: Tensor, activation: Activation) -> Tensor:
+    """σ'(z) from the output h = σ(z), of h's shape."""
+    return times_slope(torch.ones_like(h), h, activation)

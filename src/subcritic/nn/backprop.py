@@ -1,0 +1,44 @@
+"""Error backpropagation in closed form: the only place where an error travels backwards through layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from subcritic.nn.activations import times_slope
+from subcritic.nn.mlp import MLP, Parameters, Voltages
+
+
+def gradients(spec: MLP, params: Parameters, voltages: Voltages, upstream: Tensor, into: Parameters) -> None:
+    """Write ∂J/∂θ into `into`, for upstream = ∂J/∂h_L (S, B, n_L) summed over the batch."""
+    for layer in range(spec.depth, 0, -1):
+        delta = times_slope(upstream, voltages.activations[layer - 1], spec.activation(layer))
+        v = voltages.inputs[layer - 1]
+        torch.bmm(v.mT, delta, out=into.weights[layer - 1])
+        torch.sum(delta, dim=1, keepdim=True, out=into.biases[layer - 1])
+        if layer > 1:
+            upstream = _to_previous(spec, params, layer, delta)
+
+
+def voltage_gradients(spec: MLP, params: Parameters, voltages: Voltages, upstream: Tensor) -> list[Tensor]:
+    """∂J/∂h_l for l = 0 … L, (S, B, n_l) each: what a backpropagated error tells every neuron."""
+    found = [upstream]
+    for layer in range(spec.depth, 0, -1):
+        delta = times_slope(found[0], voltages.activations[layer - 1], spec.activation(layer))
+        found.insert(0, _to_previous(spec, params, layer, delta))
+    return found
+
+
+def side_gradient(spec: MLP, params: Parameters, voltages: Voltages, upstream: Tensor) -> Tensor:
+    """∂J/∂side (S, B, width): for a critic, ∂Q/∂a."""
+    joins, width = spec.side
+    for layer in range(spec.depth, joins - 1, -1):
+        delta = times_slope(upstream, voltages.activations[layer - 1], spec.activation(layer))
+        if layer > joins:
+            upstream = _to_previous(spec, params, layer, delta)
+    return torch.bmm(delta, params.weights[joins - 1][:, -width:].mT)
+
+
+def _to_previous(spec: MLP, params: Parameters, layer: int, delta: Tensor) -> Tensor:
+    """∂J/∂h_{l-1} from ∂J/∂z_l; a second input's share is left out."""
+    return torch.bmm(delta, params.weights[layer - 1][:, : spec.sizes[layer - 1]].mT)

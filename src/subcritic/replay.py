@@ -1,0 +1,53 @@
+"""Experience replay with a seed axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Replay:
+    """S ring buffers of `capacity` transitions; a transition is one packed row of named columns.
+
+    columns: name → width, in the order of packing.
+    """
+
+    def __init__(
+        self, seeds: int, capacity: int, columns: Mapping[str, int], dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.columns = dict(columns)
+        self.capacity = capacity
+        self.added = 0
+        self.rows = torch.zeros(seeds, capacity, sum(columns.values()), dtype=dtype)
+        self._offsets = torch.arange(seeds).unsqueeze(1) * capacity
+
+    def __len__(self) -> int:
+        return min(self.added, self.capacity)
+
+    def add(self, transition: Mapping[str, Tensor]) -> None:
+        """Store one transition per seed: every column (S, width)."""
+        row = torch.cat([transition[name] for name in self.columns], dim=-1)
+        self.rows[:, self.added % self.capacity] = row
+        self.added += 1
+
+    def sample(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+        """A minibatch, drawn with replacement by each seed's own generator: every column (S, B, width)."""
+        drawn = np.stack([rng.integers(len(self), size=batch_size) for rng in rngs])
+        index = (torch.from_numpy(drawn) + self._offsets).view(-1)
+        rows = self.rows.view(-1, self.rows.shape[-1]).index_select(0, index)
+        return self.unpack(rows.view(len(rngs), batch_size, -1))
+
+    def unpack(self, rows: Tensor) -> dict[str, Tensor]:
+        """Views of packed rows (…, W) by column name."""
+        return dict(zip(self.columns, rows.split(list(self.columns.values()), dim=-1), strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"added": self.added, "rows": self.rows[:, : len(self)].clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.added = state["added"]
+        self.rows[:, : len(self)] = state["rows"]

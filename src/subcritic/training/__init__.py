@@ -1,0 +1,7 @@
+"""The training loop and what guards it: checkpoints, evaluation, the divergence watch."""
+
+from subcritic.training.divergence import DivergenceWatch
+from subcritic.training.evaluation import Evaluator
+from subcritic.training.trainer import Observer, Trainer
+
+__all__ = ["DivergenceWatch", "Evaluator", "Observer", "Trainer"]

@@ -1,0 +1,53 @@
+"""Checkpoints: written whole or not at all, and never mixed with another config's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written; the message names the file and the reason."""
+
+
+def save(path: Path, identity: str, state: dict[str, Any]) -> None:
+    """Write to a temporary file beside `path`, then rename. Raises CheckpointError, leaving the old one in place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save({"identity": identity, "state": state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path}: the checkpoint could not be written ({error}); the previous one is kept. "
+            "Free some space and run the same command again"
+        ) from error
+
+
+def load(path: Path, identity: str) -> dict[str, Any] | None:
+    """The state saved under `identity`; None when there is none, or it belongs to another config or code, or is damaged.
+
+    Says on stderr why a file that is there is not used.
+    """
+    if not path.exists():
+        return None
+    try:
+        saved = torch.load(path, weights_only=False)
+        found, state = saved["identity"], saved["state"]
+    except Exception as error:  # whatever a damaged pickle raises
+        print(
+            f"{path}: unreadable checkpoint ({type(error).__name__}: {error}); starting anew", file=sys.stderr
+        )
+        return None
+    if found != identity:
+        print(f"{path}: made by another configuration or version of the code; starting anew", file=sys.stderr)
+        return None
+    return state

@@ -1,0 +1,45 @@
+"""The divergence watch: a seed whose critic or weights have left what is possible is stopped, counted and shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subcritic.agents import Agent
+
+
+class DivergenceWatch:
+    """A seed has diverged when a parameter is not finite or |Q| > factor · max|r| / (1 − γ), max|r| as seen so far.
+
+    max|r| / (1 − γ) bounds every return; `factor` leaves room for the overshoot of a critic that recovers.
+    """
+
+    def __init__(self, seeds: int, discount: float, factor: float) -> None:
+        self.factor, self.discount = factor, discount
+        self.largest_reward = np.zeros(seeds)
+        self.diverged_at: list[int | None] = [None] * seeds
+
+    @property
+    def active(self) -> list[int]:
+        """Indices of the seeds still learning."""
+        return [s for s, at in enumerate(self.diverged_at) if at is None]
+
+    def see_reward(self, seed_index: int, reward: float) -> None:
+        self.largest_reward[seed_index] = max(self.largest_reward[seed_index], abs(reward))
+
+    def check(self, agent: Agent, step: int) -> list[int]:
+        """Indices of the seeds found diverged now."""
+        bound = self.factor * self.largest_reward / (1 - self.discount)
+        finite, magnitude = agent.finite().numpy(), agent.value_magnitude().numpy()
+        found = [s for s in self.active if not (finite[s] and magnitude[s] <= bound[s])]
+        for s in found:
+            self.diverged_at[s] = step
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"largest_reward": self.largest_reward.copy(), "diverged_at": list(self.diverged_at)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.largest_reward = state["largest_reward"].copy()
+        self.diverged_at = list(state["diverged_at"])

@@ -1,0 +1,57 @@
+"""Noise-free evaluation of policies, all episodes of all seeds in lockstep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from subcritic import seeding
+
+
+class Evaluator:
+    """Plays `episodes` episodes per seed with actions from a deterministic policy.
+
+    Reset seeds depend on the training seed and on `step` alone, so that an evaluation can be repeated.
+    """
+
+    def __init__(self, make_environment: Callable[[], gym.Env], seeds: Sequence[int], episodes: int) -> None:
+        self.seeds, self.episodes = list(seeds), episodes
+        self.environments = [[make_environment() for _ in range(episodes)] for _ in seeds]
+
+    def __call__(
+        self, act: Callable[[Tensor], Tensor], step: int, active: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Undiscounted returns (S, episodes); NaN for seeds that are not `active`.
+
+        act: observations (S, episodes, n_0) → actions (S, episodes, n_L) in [-1, 1].
+        """
+        active = range(len(self.seeds)) if active is None else active
+        size = self.environments[0][0].observation_space.shape[0]
+        observation = torch.zeros(len(self.seeds), self.episodes, size)
+        returns = np.full((len(self.seeds), self.episodes), np.nan)
+        running = [(s, e) for s in active for e in range(self.episodes)]
+        for s, e in running:
+            rng = seeding.generator(self.seeds[s], "evaluation", step, e)
+            first, _ = self.environments[s][e].reset(seed=int(rng.integers(2**31)))
+            observation[s, e] = torch.as_tensor(first)
+            returns[s, e] = 0.0
+        while running:
+            actions = act(observation).numpy()
+            still = []
+            for s, e in running:
+                after, reward, terminated, truncated, _ = self.environments[s][e].step(actions[s, e])
+                returns[s, e] += float(reward)
+                if not (terminated or truncated):
+                    observation[s, e] = torch.as_tensor(after)
+                    still.append((s, e))
+            running = still
+        return returns
+
+    def close(self) -> None:
+        for row in self.environments:
+            for environment in row:
+                environment.close()

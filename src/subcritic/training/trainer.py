@@ -1,0 +1,157 @@
+"""The training loop: act, store, learn; the same lines for every agent and any number of seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from subcritic import seeding
+from subcritic.agents import Agent
+from subcritic.envs import EpisodeStream
+from subcritic.exploration import Exploration
+from subcritic.replay import Replay
+from subcritic.training.divergence import DivergenceWatch
+
+# Steps between two looks of the divergence watch.
+WATCH_EVERY = 100
+
+
+class Observer(Protocol):
+    """Something called after every `every` steps, and before the first one; it watches, it does not interfere."""
+
+    every: int
+
+    def __call__(self, trainer: Trainer) -> None: ...
+
+
+class Trainer:
+    """Trains S agents, one per seed, each in its own environment, for `steps` environment steps each.
+
+    One update per environment step from `learning_starts` on; before it, actions are uniform random. Seeds that diverge
+    are stopped: they neither act nor count as learning from then on, and `policy_of` gives what they had then.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        make_environment: Callable[[], gym.Env],
+        seeds: Sequence[int],
+        steps: int,
+        divergence_factor: float,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        settings = agent.settings
+        self.agent, self.seeds, self.steps, self.observers = agent, list(seeds), steps, list(observers)
+        self.streams = [EpisodeStream(make_environment(), seed) for seed in seeds]
+        self.replay = Replay(len(seeds), min(settings.replay_size, steps), agent.columns)
+        self.watch = DivergenceWatch(len(seeds), settings.discount, divergence_factor)
+        self.exploration = Exploration(
+            agent.actor.sizes,
+            settings.noise_scale,
+            settings.exploration,
+            settings.noise,
+            seeding.generators(seeds, "exploration"),
+        )
+        self.minibatch_rngs = seeding.generators(seeds, "minibatch")
+        self.warmup_rngs = seeding.generators(seeds, "warm-up")
+        self.step = 0
+        self.batch: dict[str, Tensor] | None = None
+        self.finished_returns: list[list[float]] = [[] for _ in seeds]
+        self.stopped_policies: dict[int, Tensor] = {}
+
+    def run(self) -> None:
+        """Train to the end, from wherever it stands. Raises KeyboardInterrupt and the like unchanged."""
+        with torch.no_grad():
+            if self.step == 0:
+                self._observe()
+            while self.step < self.steps:
+                self.advance()
+                self._observe()
+
+    def advance(self) -> None:
+        """One environment step and, after the warm-up, one update, for every seed."""
+        self._act_and_store()
+        self.step += 1
+        if self.learning:
+            self.batch = self.replay.sample(self.agent.settings.batch_size, self.minibatch_rngs)
+            self.agent.learn(self.batch)
+            if self.step % WATCH_EVERY == 0:
+                for s in self.watch.check(self.agent, self.step):
+                    self.stopped_policies[s] = self.agent.policy().flat[s].clone()
+
+    @property
+    def learning(self) -> bool:
+        return self.step >= self.agent.settings.learning_starts
+
+    def policy_of(self, seed_index: int) -> Tensor:
+        """The flat parameters (P,) of a seed's actor; of a diverged seed, those it had when it was stopped."""
+        return self.stopped_policies.get(seed_index, self.agent.policy().flat[seed_index])
+
+    def take_returns(self, seed_index: int) -> list[float]:
+        """Returns of the training episodes finished since the last call."""
+        taken, self.finished_returns[seed_index] = self.finished_returns[seed_index], []
+        return taken
+
+    def _observe(self) -> None:
+        for observer in self.observers:
+            if self.step % observer.every == 0:
+                observer(self)
+
+    def _act_and_store(self) -> None:
+        observation = torch.from_numpy(np.stack([stream.observation for stream in self.streams])).unsqueeze(1)
+        voltages = self.agent.act(observation, self.exploration.draw())
+        if self.step < self.agent.settings.learning_starts:
+            size = voltages.output.shape[-1]
+            drawn = np.stack([rng.uniform(-1, 1, (1, size)) for rng in self.warmup_rngs])
+            voltages.h[-1] = torch.from_numpy(drawn).to(observation.dtype)
+        actions = voltages.output[:, 0].numpy()
+        reward = torch.zeros(len(self.seeds), 1)
+        terminated = torch.zeros(len(self.seeds), 1)
+        reached = observation[:, 0].clone()
+        for s in self.watch.active:
+            stream = self.streams[s]
+            transition = stream.step(actions[s])
+            reached[s] = torch.from_numpy(transition.observation)
+            reward[s], terminated[s] = transition.reward, float(transition.terminated)
+            self.watch.see_reward(s, transition.reward)
+            if stream.finished_return is not None:
+                self.finished_returns[s].append(stream.finished_return)
+                self.exploration.reset(s)
+        self.replay.add(self.agent.transition(voltages, reward, terminated, reached))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training from here on depends on."""
+        return {
+            "step": self.step,
+            "agent": self.agent.state_dict(),
+            "streams": [stream.state_dict() for stream in self.streams],
+            "replay": self.replay.state_dict(),
+            "watch": self.watch.state_dict(),
+            "exploration": self.exploration.state_dict(),
+            "minibatch_rngs": seeding.states(self.minibatch_rngs),
+            "warmup_rngs": seeding.states(self.warmup_rngs),
+            "finished_returns": [list(returns) for returns in self.finished_returns],
+            "stopped_policies": dict(self.stopped_policies),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self.agent.load_state_dict(state["agent"])
+        self.watch.load_state_dict(state["watch"])
+        for s in self.watch.active:
+            self.streams[s].load_state_dict(state["streams"][s])
+        self.replay.load_state_dict(state["replay"])
+        self.exploration.load_state_dict(state["exploration"])
+        seeding.restore(self.minibatch_rngs, state["minibatch_rngs"])
+        seeding.restore(self.warmup_rngs, state["warmup_rngs"])
+        self.finished_returns = [list(returns) for returns in state["finished_returns"]]
+        self.stopped_policies = dict(state["stopped_policies"])
+
+    def close(self) -> None:
+        for stream in self.streams:
+            stream.environment.close()
