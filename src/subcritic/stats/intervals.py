@@ -1,4 +1,4 @@
-"""Bootstrap intervals over seeds; the aggregates over environments of Agarwal et al. 2021 (arXiv 2108.13264)."""
+"""Bootstrap intervals over seeds; aggregates over environments after Agarwal et al. 2021 (arXiv 2108.13264)."""
 
 from __future__ import annotations
 

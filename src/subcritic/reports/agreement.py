@@ -1,0 +1,147 @@
+"""Do the local gradients agree with the true one? The readings beside their controls, and the EMPIRICALVALUE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from subcritic.config import Profile
+
+from . import documents, records, style
+from .empirical import PARTS, EmpiricalValue, empirical_value, last_snapshot, parts_of, value_similarity
+from .estimates import Estimate, interval, number, over_seeds, percent
+
+KEYS = ["environment", "reading", "critic", "granularity", "part", "measure"]
+ROWS = {
+    "values": "Q-values, drafts",
+    "oracle": "gradients, oracle",
+    "drafts": "gradients, drafts",
+    "untrained": "gradients, untrained",
+    "permuted": "gradients, permuted",
+}
+READINGS = list(ROWS)[1:]
+
+
+def make(profile: Profile, root: Path) -> list[Path]:
+    """Write table/agreement.{csv,md}, table/empirical_value.json and figures/agreement.{png,svg,pdf}."""
+    frame = last_snapshot(records.gradient_agreement(profile, root))
+    curves = records.experiment1_curves(profile, root)
+    table, result = summary(profile, frame), empirical_value(profile, frame, curves)
+    folder = root / "table"
+    return [
+        documents.write(folder / "agreement.csv", table),
+        documents.write(folder / "agreement.md", markdown(profile, table, result)),
+        documents.write(folder / "empirical_value.json", result.as_data(profile)),
+        *style.save(figure(profile, frame, curves), root / "figures", "agreement"),
+    ]
+
+
+def summary(profile: Profile, frame: pd.DataFrame) -> pd.DataFrame:
+    """Every measure at the last snapshot, one row per environment, reading, critic, granularity, part and measure.
+
+    `median`, `quartile_1` and `quartile_3` are over the neurons (or layers) of a seed, then averaged over seeds;
+    `low` and `high` bound the median's mean over seeds. `undefined` counts values that are NaN, such as a
+    correlation of a permutation in a layer of one neuron; `seeds` those with any defined value.
+    """
+    split = pd.concat([frame.assign(part=part)[parts_of(frame, part)] for part in PARTS])
+    split = split[(split["granularity"] != "actor") | (split["part"] == "all")]
+    seeds = split.groupby([*KEYS, "seed"], sort=False)["value"].agg(
+        median="median", quartile_1=lambda v: v.quantile(0.25), quartile_3=lambda v: v.quantile(0.75),
+        values="size", defined="count",
+    ).reset_index()  # fmt: skip
+    rows = []
+    for keys, group in seeds.groupby(KEYS, sort=False):
+        known = group[group["defined"] > 0]
+        estimate = over_seeds(known["median"], profile) if len(known) else Estimate(*[np.nan] * 3)
+        quartiles = known[["quartile_1", "quartile_3"]].mean()
+        undefined = int((group["values"] - group["defined"]).sum())
+        rows.append([*keys, *estimate, *quartiles, int(group["values"].max()), undefined, len(known)])
+    columns = [*KEYS, "median", "low", "high", "quartile_1", "quartile_3", "values", "undefined", "seeds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def markdown(profile: Profile, table: pd.DataFrame, result: EmpiricalValue) -> str:
+    """The sentence, then the table of every reading beside its controls."""
+    blocks = ["# Agreement of local gradients with the true one\n", result.sentence(profile) + "\n"]
+    for (granularity, part), group in table.groupby(["granularity", "part"], sort=False):
+        title = {"neuron": "per neuron", "layer": "per layer", "actor": "whole actor"}[granularity]
+        cells = group.assign(cell=[_cell(row) for row in group.itertuples()])
+        wide = cells.pivot_table(
+            index=["environment", "reading", "critic"],
+            columns="measure",
+            values="cell",
+            aggfunc="first",
+            sort=False,
+        )
+        blocks.append(
+            f"## {title[0].upper()}{title[1:]}" + (f", {part} layers\n" if granularity != "actor" else "\n")
+        )
+        blocks.append(documents.markdown(wide.fillna("").reset_index()))
+    blocks.append(
+        f"Median over neurons (or layers), mean over {profile.seeds} seeds [{percent(profile.statistics.confidence)} "
+        "bootstrap interval over seeds] (quartiles over neurons), at the last snapshot. `equality` and "
+        "`proportionality` are relative residuals, 0 at best; the others are 1 at best. n/a: undefined, as for a "
+        "permutation of one neuron.\n"
+    )
+    return "\n".join(blocks)
+
+
+@style.styled
+def figure(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+    """Q-value similarity beside gradient correlation: one row per environment, hidden and output neurons apart."""
+    environments = [environment.name for environment in profile.environments]
+    fig, panels = style.grid(2 * len(environments), columns=2, width=4.6, height=1.9)
+    panels_of = [(environment, part) for environment in environments for part in ("hidden", "output")]
+    for axes, (environment, part) in zip(panels, panels_of, strict=True):
+        here = frame[frame["environment"] == environment]
+        values = value_similarity(curves[curves["environment"] == environment], here, part)
+        _draw_row(axes, 0, values, style.INK, profile)
+        for row, reading in enumerate(READINGS, start=1):
+            chosen = neuron_correlations(here, reading, part)
+            _draw_row(axes, row, chosen, style.READINGS[reading], profile)
+        axes.set(title=f"{environment}, {part} layer{'s' if part == 'hidden' else ''}", xlim=(-1.1, 1.1))
+        axes.set_yticks(range(len(ROWS)), ROWS.values() if part == "hidden" else [""] * len(ROWS))
+        axes.set(ylim=(len(ROWS) - 0.4, -0.6), xlabel="Pearson correlation with the true one")
+        axes.axvline(0, color=style.INK, linewidth=0.6)
+        axes.grid(axis="x")
+    interval_note = "one seed: no interval" if profile.seeds == 1 else (
+        f"bar: {percent(profile.statistics.confidence)} bootstrap interval over seeds")  # fmt: skip
+    style.note(
+        fig,
+        f"dots: neurons of all seeds (values: layers)   ·   diamond: median, mean over seeds   ·   {interval_note}",
+    )
+    return fig
+
+
+def neuron_correlations(frame: pd.DataFrame, reading: str, part: str) -> pd.DataFrame:
+    """Rows of `frame` with one Pearson correlation per neuron of a reading's per-neuron critics."""
+    chosen = (
+        (frame["reading"] == reading) & (frame["granularity"] == "neuron") & (frame["measure"] == "pearson")
+    )
+    return frame[chosen & frame["critic"].isin(["neuron", "oracle"]) & parts_of(frame, part)]
+
+
+def _draw_row(axes: Axes, row: int, values: pd.DataFrame, colour: str, profile: Profile) -> None:
+    known = values.dropna(subset="value")
+    if known.empty:
+        axes.text(1.13, row, "undefined", va="center", fontsize=8, color=colour)
+        return
+    jitter = np.random.default_rng(0).uniform(-0.22, 0.22, len(known))
+    axes.plot(known["value"], row + jitter, ".", color=colour, alpha=0.3, markersize=4, markeredgewidth=0)
+    estimate = over_seeds(known.groupby("seed")["value"].median(), profile)
+    axes.plot(
+        [estimate.low, estimate.high], [row, row], color=style.INK, linewidth=2.2, solid_capstyle="butt"
+    )
+    axes.plot(estimate.value, row, "D", color=colour, markeredgecolor="white", markersize=7)
+    axes.text(1.13, row, str(estimate), va="center", fontsize=8)
+
+
+def _cell(row) -> str:
+    if np.isnan(row.median):
+        return "n/a"
+    quartiles = f" ({number(row.quartile_1)} to {number(row.quartile_3)})" if row.values > 1 else ""
+    return f"{number(row.median)} {interval(row.low, row.high)}{quartiles}"

@@ -1,0 +1,103 @@
+"""Learning curves of Experiment 2: does a policy whose neurons learn on their own improve as a whole?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from subcritic.config import Profile
+from subcritic.stats import bootstrap_interval
+
+from . import records, style
+from .estimates import number, percent
+
+RETURN = "return/evaluation"
+
+
+def make(profile: Profile, root: Path) -> list[Path]:
+    """Write figures/learning.{png,svg,pdf}."""
+    curves, scores = records.experiment2_curves(profile, root), records.scores(profile, root)
+    return style.save(
+        figure(profile, curves, scores, records.anchors(profile, root)), root / "figures", "learning"
+    )
+
+
+@style.styled
+def figure(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame, anchors: pd.DataFrame) -> Figure:
+    """Evaluation return against environment steps, one panel per environment, from long-form curves."""
+    fig, panels = style.grid(len(profile.environments), columns=3, width=4.0)
+    colours = style.method_colours(method.name for method in profile.methods)
+    for axes, environment in zip(panels, profile.environments, strict=True):
+        labels = _anchor_lines(axes, anchors.loc[environment.name])
+        for method in profile.methods:
+            wide = over_steps(curves, environment.name, method.name, RETURN)
+            end = draw_curve(axes, wide, profile, colours[method.name])
+            _mark_diverged(axes, wide, scores, environment.name, method.name, colours[method.name])
+            labels.append((end, method.name, colours[method.name]))
+        axes.set(title=environment.name, ylabel="evaluation return")
+        style.steps_axis(axes, profile.steps_for(environment))
+        style.label_ends(axes, labels)
+    style.note(fig, curve_note(profile) + "   ·   ×: run stopped because it diverged")
+    return fig
+
+
+def over_steps(curves: pd.DataFrame, environment: str, method: str, metric: str) -> pd.DataFrame:
+    """One metric as a frame (steps, seeds); NaN after a seed's last record."""
+    chosen = curves[
+        (curves["environment"] == environment) & (curves["method"] == method) & (curves["metric"] == metric)
+    ]
+    return chosen.pivot_table(index="step", columns="seed", values="value", dropna=False)
+
+
+def draw_curve(axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str, **line) -> float:
+    """Mean, interval and single seeds of a frame (steps, seeds); returns the mean's last height, for its label.
+
+    A seed that stopped early keeps its last value, so that no run leaves the mean.
+    """
+    if wide.empty:
+        return float("nan")
+    for seed in wide:
+        known = wide[seed].dropna()
+        axes.plot(known.index, known, color=colour, alpha=0.35, linewidth=0.6)
+    filled = wide.ffill()
+    settings = profile.statistics
+    low, high = bootstrap_interval(filled.T.to_numpy(), np.mean, settings.confidence, settings.resamples)
+    mean = filled.mean(axis=1, skipna=False)
+    axes.fill_between(filled.index, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(filled.index, mean, color=colour, **line)
+    return float(mean.iloc[-1])
+
+
+def curve_note(profile: Profile) -> str:
+    """What the marks of a curve mean, for the line under a figure."""
+    if profile.seeds == 1:
+        return "one seed: no interval"
+    return (
+        f"thick: mean of {profile.seeds} seeds   ·   band: {percent(profile.statistics.confidence)} bootstrap "
+        "interval of the mean   ·   thin: single seeds"
+    )
+
+
+def _mark_diverged(
+    axes: Axes, wide: pd.DataFrame, scores: pd.DataFrame, environment: str, method: str, colour: str
+):
+    """A cross on the curve of every diverged seed, where it was stopped."""
+    runs = scores[(scores["environment"] == environment) & (scores["method"] == method)].set_index("seed")
+    for seed, step in runs["diverged_at"].dropna().items():
+        known = wide[seed].dropna() if seed in wide else []
+        if len(known):
+            axes.plot(
+                step, np.interp(step, known.index, known), "x", color=colour, markersize=7, markeredgewidth=2
+            )
+
+
+def _anchor_lines(axes: Axes, anchor: pd.Series) -> list[tuple[float, str, str]]:
+    lines = {"random": anchor["random_mean"], "reference": anchor["reference_return"]}
+    known = {name: height for name, height in lines.items() if np.isfinite(height)}
+    for name, height in known.items():
+        axes.axhline(height, color=style.INK, linewidth=0.9, linestyle="--" if name == "reference" else ":")
+    return [(height, f"{name} {number(height)}", style.INK) for name, height in known.items()]

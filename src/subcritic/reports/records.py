@@ -1,0 +1,114 @@
+"""Reading what the stages recorded under results/<profile>/: long-form frames, and clear errors for missing files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from subcritic.config import Profile
+
+CURVES = ("environment", "method", "seed", "step", "metric", "value")
+STEPS_TO_SIMILAR = ("environment", "method", "seed", "critic", "step")
+AGREEMENT = (
+    "environment", "seed", "step", "reading", "critic", "granularity", "layer", "neuron", "measure", "value",
+)  # fmt: skip
+SCORES = ("environment", "method", "seed", "score", "steps", "diverged_at")
+THROUGHPUT = ("learner", "hidden", "batch", "round", "updates_per_second")
+OPERATIONS = ("learner", "hidden", "batch", "multiply_adds")
+ANCHORS = (
+    "environment", "random_mean", "random_standard_error", "random_episodes", "reference_return", "reference_source",
+)  # fmt: skip
+
+
+class MissingResult(FileNotFoundError):
+    """A recorded file that a report needs is not there, or is not what it should be."""
+
+
+def experiment1_curves(profile: Profile, root: Path) -> pd.DataFrame:
+    """All environments' curves of Experiment 1; `method` is phase1 or phase2."""
+    return _over_environments(profile, root, "experiment1", "curves.csv", CURVES)
+
+
+def steps_to_similar(profile: Profile, root: Path) -> pd.DataFrame:
+    """The step at which each critic first reached a windowed Pearson of 0.9; NaN when it never did."""
+    return _over_environments(profile, root, "experiment1", "steps_to_similar.csv", STEPS_TO_SIMILAR)
+
+
+def gradient_agreement(profile: Profile, root: Path) -> pd.DataFrame:
+    """All environments' gradient agreement, every snapshot."""
+    return _over_environments(profile, root, "gradients", "agreement.csv", AGREEMENT)
+
+
+def experiment2_curves(profile: Profile, root: Path) -> pd.DataFrame:
+    """All learning curves of Experiment 2."""
+    return _over_methods(profile, root, "{}.csv", CURVES)
+
+
+def scores(profile: Profile, root: Path) -> pd.DataFrame:
+    """Final score of every seed of Experiment 2; `diverged_at` is NaN for a seed that did not diverge."""
+    return _over_methods(profile, root, "{}.scores.csv", SCORES)
+
+
+def throughput(root: Path) -> pd.DataFrame:
+    """Updates per second of every learner, setting and round."""
+    return _read(root / "throughput" / "throughput.csv", "throughput", THROUGHPUT)
+
+
+def operations(root: Path) -> pd.DataFrame:
+    """Multiply-adds of one update of every learner and setting."""
+    return _read(root / "throughput" / "operations.csv", "throughput", OPERATIONS)
+
+
+def anchors(profile: Profile, root: Path) -> pd.DataFrame:
+    """Random-policy return and reference return per environment (the index); NaN where there is no reference."""
+    return pd.DataFrame([_anchor(root, e.name) for e in profile.environments]).set_index("environment")
+
+
+def _anchor(root: Path, environment: str) -> dict:
+    path = root / "anchors" / f"{environment}.json"
+    _must_exist(path, "anchors")
+    anchor = json.loads(path.read_text())
+    _must_have(path, ANCHORS, anchor)
+    reference = anchor["reference_return"]
+    return {**{name: anchor[name] for name in ANCHORS},
+            "reference_return": float("nan") if reference is None else float(reference),
+            "reference_source": anchor["reference_source"] or ""}  # fmt: skip
+
+
+def _over_environments(profile: Profile, root: Path, stage: str, name: str, columns: tuple) -> pd.DataFrame:
+    paths = [root / stage / environment.name / name for environment in profile.environments]
+    return pd.concat([_read(path, stage, columns) for path in paths], ignore_index=True)
+
+
+def _over_methods(profile: Profile, root: Path, name: str, columns: tuple) -> pd.DataFrame:
+    paths = [
+        root / "experiment2" / environment.name / name.format(method.name)
+        for environment in profile.environments
+        for method in profile.methods
+    ]
+    return pd.concat([_read(path, "experiment2", columns) for path in paths], ignore_index=True)
+
+
+def _read(path: Path, stage: str, columns: tuple) -> pd.DataFrame:
+    _must_exist(path, stage)
+    text = {
+        name: str for name in ("environment", "method", "metric", "critic", "learner", "hidden", "reading")
+    }
+    frame = pd.read_csv(path, dtype={k: v for k, v in text.items() if k in columns})
+    _must_have(path, columns, frame.columns)
+    return frame
+
+
+def _must_exist(path: Path, stage: str) -> None:
+    if not path.is_file():
+        raise MissingResult(
+            f"{path} is missing: the stage {stage!r} makes it; run that stage, then the report"
+        )
+
+
+def _must_have(path: Path, columns: tuple, given) -> None:
+    missing = [name for name in columns if name not in given]
+    if missing:
+        raise MissingResult(f"{path} lacks {', '.join(missing)}; expected: {', '.join(columns)}")

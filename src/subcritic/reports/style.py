@@ -1,0 +1,137 @@
+"""How every figure looks: sizes, fonts, colours, direct labels, and how it is saved.
+
+The colours are seaborn's colour-blind palette. A method, a reading or a critic has one colour in all figures.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+BLUE, ORANGE, GREEN, VERMILLION, PINK, BROWN, ROSE, GREY, YELLOW, SKY = (
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
+)  # fmt: skip
+INK = "#262626"
+METHODS = {"ddpg": BLUE, "linear": ORANGE, "stable-baselines3": PINK}
+SPARE = (GREEN, SKY, VERMILLION, BROWN, ROSE, GREY, YELLOW)
+READINGS = {"oracle": GREEN, "drafts": VERMILLION, "untrained": BROWN, "permuted": GREY}
+FORMATS = ("png", "svg", "pdf")
+PANEL = (3.6, 2.5)  # inches
+
+STYLE = {
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "font.size": 9,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "subcritic",
+    "pdf.fonttype": 42,
+}
+
+
+def styled(draw):
+    """Decorate a function that draws a figure, so that it draws in this style."""
+
+    @functools.wraps(draw)
+    def wrapper(*args, **kwargs):
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def method_colours(names: Iterable[str]) -> dict[str, str]:
+    """One colour per method: the fixed one, or for a name not known here the next spare one, in order."""
+    unknown = [name for name in names if name not in METHODS]
+    return {**METHODS, **{name: SPARE[index % len(SPARE)] for index, name in enumerate(unknown)}}
+
+
+def layer_colours(layers: int) -> list[str]:
+    """Ordered colours of layers 1..L, dark to light, told apart by lightness alone."""
+    return [
+        matplotlib.colors.to_hex(matplotlib.colormaps["viridis"](x)) for x in np.linspace(0.1, 0.8, layers)
+    ]
+
+
+def grid(
+    panels: int, columns: int, width: float = PANEL[0], height: float = PANEL[1]
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `panels` axes in rows of at most `columns`; width and height of a panel in inches."""
+    columns = min(columns, panels)
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(width * columns, height * rows + 0.3), layout="constrained")
+    axes = [figure.add_subplot(rows, columns, index + 1) for index in range(panels)]
+    return figure, axes
+
+
+def steps_axis(axes: Axes, last: float) -> None:
+    """An x axis of environment steps from 0 to `last`."""
+    axes.set(xlim=(0, last), xlabel="environment steps")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def label_ends(axes: Axes, labels: list[tuple[float, str, str]]) -> None:
+    """Write each (y, text, colour) at the right edge, at its height, moved apart where texts would overlap."""
+    low, high = axes.get_ylim()
+    points = axes.get_position().height * axes.figure.get_figheight() * 72
+    labels = sorted(
+        (((y - low) / (high - low), text, colour) for y, text, colour in labels if np.isfinite(y))
+    )
+    heights = spread([y for y, _, _ in labels], gap=10 / points)
+    for height, (_, text, colour) in zip(heights, labels, strict=True):
+        axes.text(1.02, height, text, color=colour, transform=axes.transAxes, va="center", fontsize=8)
+
+
+def spread(heights: list[float], gap: float) -> list[float]:
+    """Sorted heights, moved as little as needed to lie `gap` apart, and within [0, 1] where there is room."""
+    if not heights:
+        return []
+    placed = np.array(heights, dtype=float)
+    offsets = gap * np.arange(len(placed))
+    # Isotonic regression of the heights less their offsets is the least-squares placement.
+    blocks: list[list[float]] = []
+    for height in placed - offsets:
+        blocks.append([height])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    level = np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
+    return list(np.clip(level, 0.0, max(0.0, 1.0 - offsets[-1])) + offsets)
+
+
+def note(figure: Figure, text: str) -> None:
+    """A small line under the figure that says what its marks mean."""
+    figure.supxlabel(text, fontsize=8, color="#555555")
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write `folder`/`name` as PNG (150 dpi), SVG and PDF, the same bytes for the same figure; returns the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    undated = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    with matplotlib.rc_context(STYLE):
+        for suffix in FORMATS:
+            figure.savefig(folder / f"{name}.{suffix}", metadata=undated[suffix])
+    return [folder / f"{name}.{suffix}" for suffix in FORMATS]

@@ -1,0 +1,194 @@
+"""Updates per second of the local rule, of our DDPG and of Stable-Baselines3, against the machine's limit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from subcritic.config import Profile
+
+from . import documents, records, style
+from .estimates import number
+
+SETTING = ["hidden", "batch"]
+RATIOS = (
+    ("ddpg", "stable-baselines3"),
+    ("linear", "ddpg"),
+    ("ddpg", "ddpg-limit"),
+    ("linear", "linear-limit"),
+)
+HEADLINE = ("256-256", 64)
+LIMIT = "-limit"
+
+
+def make(profile: Profile, root: Path) -> list[Path]:
+    """Write table/throughput.{csv,md}, table/throughput_ratios.csv and figures/throughput.{png,svg,pdf}."""
+    rounds, operations = records.throughput(root), records.operations(root)
+    speeds, ratios = speed_table(rounds, operations), ratio_table(rounds, operations)
+    folder = root / "table"
+    return [
+        documents.write(folder / "throughput.csv", speeds),
+        documents.write(folder / "throughput_ratios.csv", ratios),
+        documents.write(folder / "throughput.md", markdown(speeds, ratios)),
+        *style.save(figure(speeds, ratios), root / "figures", "throughput"),
+    ]
+
+
+def speed_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
+    """Median and quartiles over rounds, one row per setting and learner.
+
+    Columns: hidden, batch, learner, updates_per_second, quartile_1, quartile_3, samples_per_second (updates times
+    batch), rounds, multiply_adds (of one update; NaN where not counted), gigaflops (2 operations per multiply-add).
+    """
+    keys = [*SETTING, "learner"]
+    speeds = rounds.groupby(keys, sort=False)["updates_per_second"]
+    table = speeds.agg(
+        updates_per_second="median", quartile_1=lambda v: v.quantile(0.25), quartile_3=lambda v: v.quantile(0.75),
+        rounds="size",
+    ).reset_index()  # fmt: skip
+    table.insert(6, "samples_per_second", table["updates_per_second"] * table["batch"])
+    table = table.merge(operations[[*keys, "multiply_adds"]], on=keys, how="left")
+    return table.assign(gigaflops=2e-9 * table["multiply_adds"] * table["updates_per_second"])
+
+
+def ratio_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
+    """Speed ratios within the same round, so that what slows the machine down slows both sides.
+
+    Columns: ratio, hidden, batch, median, quartile_1, quartile_3, rounds, operations (the ratio of multiply-adds;
+    NaN where not counted).
+    """
+    wide = rounds.pivot(index=[*SETTING, "round"], columns="learner", values="updates_per_second")
+    counted = operations.pivot(index=SETTING, columns="learner", values="multiply_adds")
+    rows = []
+    for above, below in RATIOS:
+        if above in wide and below in wide:
+            for setting, group in (wide[above] / wide[below]).dropna().groupby(level=SETTING, sort=False):
+                quartiles = group.quantile([0.5, 0.25, 0.75])
+                rows.append(
+                    [
+                        f"{above} / {below}",
+                        *setting,
+                        *quartiles,
+                        len(group),
+                        _operations(counted, setting, above, below),
+                    ]
+                )
+    columns = ["ratio", *SETTING, "median", "quartile_1", "quartile_3", "rounds", "operations"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def markdown(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
+    """Both tables for readers."""
+    speed_rows = pd.DataFrame([{
+        "hidden": row.hidden, "batch": row.batch, "learner": row.learner,
+        "updates/s": number(row.updates_per_second),
+        "quartiles": f"{number(row.quartile_1)} to {number(row.quartile_3)}",
+        "samples/s": number(row.samples_per_second),
+        "multiply-adds per update": "" if np.isnan(row.multiply_adds) else f"{row.multiply_adds / 1e6:.2f} M",
+        "GFLOP/s": "" if np.isnan(row.gigaflops) else number(row.gigaflops),
+    } for row in speeds.itertuples()])  # fmt: skip
+    ratio_rows = pd.DataFrame([{
+        "speed ratio": row.ratio, "hidden": row.hidden, "batch": row.batch, "median": number(row.median),
+        "quartiles": f"{number(row.quartile_1)} to {number(row.quartile_3)}",
+        "multiply-adds ratio": "" if np.isnan(row.operations) else number(row.operations),
+    } for row in ratios.itertuples()])  # fmt: skip
+    return (
+        f"# Throughput\n\n{headline(speeds, ratios)}\n\n{documents.markdown(speed_rows)}\n"
+        f"## Ratios within a round\n\n{documents.markdown(ratio_rows)}\n"
+        "Medians and quartiles over interleaved rounds on one thread. A `-limit` is the bare matrix products of that "
+        "learner's update; samples/s are updates/s times the batch.\n"
+    )
+
+
+def headline(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
+    """One sentence: the ratios at 256-256, batch 64, or at the last setting measured."""
+    settings = list(dict.fromkeys(zip(speeds["hidden"], speeds["batch"], strict=True)))
+    hidden, batch = HEADLINE if HEADLINE in settings else settings[-1]
+    here = ratios[(ratios["hidden"] == hidden) & (ratios["batch"] == batch)]
+    parts = [
+        f"{row.ratio} = {number(row.median)} ({number(row.quartile_1)} to {number(row.quartile_3)})"
+        + (
+            ""
+            if np.isnan(row.operations) or LIMIT in row.ratio
+            else f" at {number(row.operations)} of the multiply-adds"
+        )
+        for row in here.itertuples()
+    ]
+    return f"Updates per second at {hidden}, batch {batch}: {'; '.join(parts)}."
+
+
+@style.styled
+def figure(speeds: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
+    """Left: updates per second with quartiles, the limit as a tick above. Right: the ratios within a round."""
+    fig, (left, right) = style.grid(2, columns=2, width=4.8, height=3.6)
+    settings = list(dict.fromkeys(zip(speeds["hidden"], speeds["batch"], strict=True)))
+    _draw_speeds(left, speeds, settings)
+    _draw_ratios(right, ratios, settings)
+    for axes in (left, right):
+        axes.set_xticks(
+            range(len(settings)), [f"{hidden}\nbatch {batch}" for hidden, batch in settings], fontsize=7
+        )
+    style.note(
+        fig,
+        "bars and diamonds: medians over rounds   ·   whiskers: quartiles   ·   black lines: bare matrix products",
+    )
+    return fig
+
+
+def _draw_speeds(axes, speeds: pd.DataFrame, settings: list) -> None:
+    learners = [name for name in speeds["learner"].drop_duplicates() if not name.endswith(LIMIT)]
+    colours = style.method_colours(learners)
+    width = 0.8 / len(learners)
+    for index, learner in enumerate(learners):
+        places = np.arange(len(settings)) + (index - (len(learners) - 1) / 2) * width
+        rows = _of(speeds, learner, settings)
+        middle = rows["updates_per_second"]
+        whiskers = [middle - rows["quartile_1"], rows["quartile_3"] - middle]
+        axes.bar(
+            places,
+            middle,
+            width * 0.9,
+            color=colours[learner],
+            yerr=whiskers,
+            ecolor=style.INK,
+            label=learner,
+        )
+        limit = _of(speeds, learner + LIMIT, settings)["updates_per_second"]
+        axes.hlines(limit, places - width * 0.45, places + width * 0.45, color=style.INK, linewidth=1.5)
+    axes.set(yscale="log", ylabel="updates per second", title="Speed")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
+
+
+def _draw_ratios(axes, ratios: pd.DataFrame, settings: list) -> None:
+    looks = {
+        "ddpg / stable-baselines3": ("D", style.PINK), "linear / ddpg": ("o", style.ORANGE),
+        "ddpg / ddpg-limit": ("^", style.BLUE), "linear / linear-limit": ("v", style.BROWN),
+    }  # fmt: skip
+    labels = []
+    names = list(ratios["ratio"].drop_duplicates())
+    for index, name in enumerate(names):
+        marker, colour = looks[name]
+        rows = ratios[ratios["ratio"] == name].set_index(SETTING).reindex(settings)
+        places = np.arange(len(settings)) + (index - (len(names) - 1) / 2) * 0.1
+        whiskers = [rows["median"] - rows["quartile_1"], rows["quartile_3"] - rows["median"]]
+        axes.errorbar(
+            places, rows["median"], yerr=whiskers, color=colour, marker=marker, linewidth=1, markersize=6
+        )
+        labels.append((rows["median"].iloc[-1], name, colour))
+    axes.axhline(1, color=style.INK, linewidth=0.6)
+    axes.set(ylabel="ratio of updates per second", title="Ratios", ylim=(0, None))
+    style.label_ends(axes, labels)
+
+
+def _of(speeds: pd.DataFrame, learner: str, settings: list) -> pd.DataFrame:
+    """The learner's rows in the order of `settings`; NaN where it was not measured."""
+    return speeds[speeds["learner"] == learner].set_index(SETTING).reindex(settings)
+
+
+def _operations(counted: pd.DataFrame, setting: tuple, above: str, below: str) -> float:
+    if above not in counted or below not in counted or setting not in counted.index:
+        return float("nan")
+    return float(counted.loc[setting, above] / counted.loc[setting, below])

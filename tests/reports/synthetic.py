@@ -1,0 +1,184 @@
+"""A synthetic results folder with the columns of the real one, shaped like a plausible outcome."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from subcritic import config
+from subcritic.config import Profile
+
+ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0", "LunarLanderContinuous-v3")
+ANCHORS = {  # random mean, standard error, reference
+    "Pendulum-v1": (-1222.0, 65.0, -152.0),
+    "MountainCarContinuous-v0": (-33.2, 0.3, 90.0),
+    "LunarLanderContinuous-v3": (-188.0, 24.0, None),
+}
+ACTIONS = {"Pendulum-v1": 1, "MountainCarContinuous-v0": 1, "LunarLanderContinuous-v3": 2}
+LAYERS = (1, 2, 3)
+
+
+def profile(environments=ENVIRONMENTS, seeds: int = 3, **changes) -> Profile:
+    return config.parse({
+        "profile": "synthetic", "seeds": seeds, "environments": list(environments),
+        "methods": [{"algorithm": "ddpg", "hidden": [64, 64]}, {"algorithm": "linear", "hidden": [64, 64]}],
+        "statistics": {"resamples": 200}, **changes,
+    })  # fmt: skip
+
+
+def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
+    """Write everything the reports read; `gradient` is the correlation of the drafts' reading."""
+    rng = np.random.default_rng(0)
+    for environment in profile.environments:
+        name = environment.name
+        _anchor(root, name)
+        _csv(root / "experiment1" / name / "curves.csv", _similarity(profile, name, rng))
+        _csv(root / "experiment1" / name / "steps_to_similar.csv", _steps(profile, name, rng))
+        _csv(root / "gradients" / name / "agreement.csv", _agreement(profile, name, gradient, rng))
+        for method in profile.methods:
+            curves, scores = _learning(profile, environment, method.name, rng)
+            _csv(root / "experiment2" / name / f"{method.name}.csv", curves)
+            _csv(root / "experiment2" / name / f"{method.name}.scores.csv", scores)
+    rounds, operations = _throughput(profile, rng)
+    _csv(root / "throughput" / "throughput.csv", rounds)
+    _csv(root / "throughput" / "operations.csv", operations)
+    return root
+
+
+def _csv(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def _anchor(root: Path, name: str) -> None:
+    mean, error, reference = ANCHORS.get(name, (0.0, 1.0, 100.0))
+    data = {
+        "environment": name, "random_mean": mean, "random_standard_error": error, "random_episodes": 20,
+        "reference_return": reference, "reference_source": None if reference is None else "a published benchmark",
+    }  # fmt: skip
+    path = root / "anchors" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data))
+
+
+def _learning(profile: Profile, environment, method: str, rng) -> tuple[list[dict], list[dict]]:
+    name = environment.name
+    low, _, reference = ANCHORS.get(name, (0.0, 1.0, 100.0))
+    high = 100.0 if reference is None else reference
+    last, reach = profile.steps_for(environment), {"ddpg": 0.95}.get(method, 0.3)
+    curves, scores = [], []
+    for seed in profile.seed_list():
+        diverged = method == "linear" and name == ENVIRONMENTS[-1] and seed == 1
+        base = {"environment": name, "method": method, "seed": seed}
+        speed = rng.uniform(0.2, 0.5)
+        for step in range(0, last + 1, max(1, last // 10)):
+            progress = reach * (1 - np.exp(-step / last / speed))
+            level = low + (high - low) * progress * rng.uniform(0.85, 1.1)
+            if not (diverged and step > 0.6 * last):
+                curves.append({**base, "step": step, "metric": "return/evaluation", "value": level})
+            for layer in LAYERS:
+                cosine = rng.normal(0.05 if layer < 3 else 0.3, 0.1)
+                curves.append({**base, "step": step, "metric": f"cosine/layer_{layer}", "value": cosine})
+            curves.append({**base, "step": step, "metric": "cosine/actor", "value": rng.normal(0.15, 0.05)})
+        at = int(0.6 * last) if diverged else None
+        scores.append({**base, "score": level, "steps": at or last, "diverged_at": at})
+    return curves, scores
+
+
+def _similarity(profile: Profile, name: str, rng) -> list[dict]:
+    last, every = profile.experiment1.steps, max(1, profile.experiment1.steps // 20)
+    rows = []
+    for phase, seed in itertools.product(("phase1", "phase2"), profile.seed_list()):
+        for step in range(every, last + 1, every):
+
+            def add(metric, value, phase=phase, seed=seed, step=step):
+                rows.append({"environment": name, "method": phase, "seed": seed, "step": step,
+                             "metric": metric, "value": value})  # fmt: skip
+
+            value = -150 * (1 - np.exp(-2 * step / last)) + rng.normal(0, 5)
+            for prefix in ("value", "value_window"):
+                add(f"{prefix}/main", value)
+            for layer in LAYERS:
+                pearson = (0.99 - 0.02 * (3 - layer)) * (1 - np.exp(-step / last * (4 + 3 * layer)))
+                for prefix in ("similarity", "similarity_window"):
+                    add(f"{prefix}/layer_{layer}/pearson", pearson + rng.normal(0, 0.005))
+                    add(f"{prefix}/neurons_{layer}/pearson", pearson - 0.02 + rng.normal(0, 0.01))
+                for prefix in ("value", "value_window"):
+                    add(f"{prefix}/layer_{layer}", value * 0.95 + 2 * layer + rng.normal(0, 3))
+    return rows
+
+
+def _steps(profile: Profile, name: str, rng) -> list[dict]:
+    rows = []
+    for phase, seed in itertools.product(("phase1", "phase2"), profile.seed_list()):
+        for critic in ("layer_1", "layer_2", "layer_3", "main"):
+            never = critic == "layer_1" and phase == "phase2" and seed != 0
+            step = None if never else int(rng.integers(1, 15)) * profile.experiment1.steps // 20
+            rows.append({"environment": name, "method": phase, "seed": seed, "critic": critic, "step": step})
+    return rows
+
+
+def _agreement(profile: Profile, name: str, gradient: float, rng) -> list[dict]:
+    rows = []
+    centres = {"oracle": 1.0, "drafts": gradient, "untrained": 0.01, "permuted": 0.02}
+    steps = (profile.experiment1.steps // 2, profile.experiment1.steps)
+    for seed, step, (reading, centre) in itertools.product(profile.seed_list(), steps, centres.items()):
+
+        def add(critic, granularity, layer, neuron, measures, seed=seed, step=step, reading=reading):
+            for measure, value in measures.items():
+                rows.append({"environment": name, "seed": seed, "step": step, "reading": reading, "critic": critic,
+                             "granularity": granularity, "layer": layer, "neuron": neuron, "measure": measure,
+                             "value": value})  # fmt: skip
+
+        shift = rng.normal(0, 0.03)
+        for layer in LAYERS:
+            neurons = range(8) if layer < 3 else range(ACTIONS.get(name, 2))
+            undefined = reading == "permuted" and len(neurons) == 1
+            for neuron in neurons:
+                correlation = centre + (0.4 if reading == "drafts" and layer == 3 and gradient < 0.5 else 0.0)
+                measures = _measures(reading, correlation + shift, rng)
+                scalars = {
+                    "scalar_pearson": measures["pearson"],
+                    "scalar_sign": 0.5 + measures["pearson"] / 2,
+                }
+                measures = {
+                    key: np.nan if undefined else value for key, value in {**measures, **scalars}.items()
+                }
+                if reading == "oracle":
+                    measures["finite_difference_error"] = abs(rng.normal(0, 1e-6))
+                add("oracle" if reading == "oracle" else "neuron", "neuron", layer, neuron, measures)
+            for critic in ("oracle",) if reading == "oracle" else ("neuron", "layer"):
+                add(critic, "layer", layer, None, _measures(reading, centre + shift, rng))
+        for critic in ("oracle",) if reading == "oracle" else ("neuron", "layer"):
+            add(critic, "actor", None, None, _measures(reading, centre + shift, rng))
+    return rows
+
+
+def _measures(reading: str, centre: float, rng) -> dict[str, float]:
+    if reading == "oracle":
+        return {"equality": 2e-7, "proportionality": 2e-7, "scale": 1.0, "pearson": 1.0, "cosine": 1.0}
+    pearson = float(np.clip(np.tanh(np.arctanh(np.clip(centre, -0.99, 0.99)) + rng.normal(0, 0.3)), -1, 1))
+    return {"equality": 1.3, "proportionality": np.sqrt(1 - pearson**2), "scale": 0.2, "pearson": pearson,
+            "cosine": pearson}  # fmt: skip
+
+
+def _throughput(profile: Profile, rng) -> tuple[list[dict], list[dict]]:
+    speeds = {"stable-baselines3": 1.0, "ddpg": 2.1, "linear": 3.2, "ddpg-limit": 3.4, "linear-limit": 5.2}
+    rounds, operations = [], []
+    for sizes, batch in itertools.product(profile.throughput.hidden, profile.throughput.batches):
+        setting = {"hidden": "-".join(map(str, sizes)), "batch": batch}
+        cost = np.prod(sizes) * batch
+        for learner in speeds:
+            share = 0.6 if "linear" in learner else 1.0
+            if learner != "stable-baselines3":
+                operations.append({"learner": learner, **setting, "multiply_adds": int(share * 8 * cost)})
+        for number in range(profile.throughput.rounds):
+            slow = rng.uniform(0.8, 1.0)
+            for learner, speed in speeds.items():
+                updates = slow * speed * 3e8 / (cost + 1e6) * rng.uniform(0.97, 1.03)
+                rounds.append({"learner": learner, **setting, "round": number, "updates_per_second": updates})
+    return rounds, operations
