@@ -12,7 +12,15 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 
 from . import documents, records, style
-from .empirical import PARTS, EmpiricalValue, empirical_value, last_snapshot, parts_of, value_similarity
+from .empirical import (
+    PARTS,
+    EmpiricalValue,
+    empirical_value,
+    last_snapshot,
+    parts_of,
+    pooled,
+    value_similarity,
+)
 from .estimates import Estimate, interval, number, over_seeds, percent
 
 KEYS = ["environment", "reading", "critic", "granularity", "part", "measure"]
@@ -92,28 +100,27 @@ def markdown(profile: Profile, table: pd.DataFrame, result: EmpiricalValue) -> s
 
 @style.styled
 def figure(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
-    """Q-value similarity beside gradient correlation: one row per environment, hidden and output neurons apart."""
-    environments = [environment.name for environment in profile.environments]
-    fig, panels = style.grid(2 * len(environments), columns=2, width=4.6, height=1.9)
-    panels_of = [(environment, part) for environment in environments for part in ("hidden", "output")]
-    for axes, (environment, part) in zip(panels, panels_of, strict=True):
-        here = frame[frame["environment"] == environment]
-        values = value_similarity(curves[curves["environment"] == environment], here, part)
+    """Q-value similarity beside gradient correlation, hidden and output neurons apart, all environments and each."""
+    names = [environment.name for environment in profile.environments]
+    groups = [(name, [name]) for name in names]
+    if len(names) > 1:
+        groups.insert(0, (f"all {len(names)} environments", names))
+    fig, panels = style.grid(2 * len(groups), columns=2, width=4.6, height=1.8)
+    panels_of = [(title, members, part) for title, members in groups for part in ("hidden", "output")]
+    for axes, (title, members, part) in zip(panels, panels_of, strict=True):
+        here = frame[frame["environment"].isin(members)]
+        values = value_similarity(curves[curves["environment"].isin(members)], here, part)
         _draw_row(axes, 0, values, style.INK, profile)
         for row, reading in enumerate(READINGS, start=1):
-            chosen = neuron_correlations(here, reading, part)
-            _draw_row(axes, row, chosen, style.READINGS[reading], profile)
-        axes.set(title=f"{environment}, {part} layer{'s' if part == 'hidden' else ''}", xlim=(-1.1, 1.1))
+            _draw_row(axes, row, neuron_correlations(here, reading, part), style.READINGS[reading], profile)
+        axes.set(title=f"{title}, {part} layer{'s' if part == 'hidden' else ''}", xlim=(-1.1, 1.1))
         axes.set_yticks(range(len(ROWS)), ROWS.values() if part == "hidden" else [""] * len(ROWS))
-        axes.set(ylim=(len(ROWS) - 0.4, -0.6), xlabel="Pearson correlation with the true one")
+        axes.set_ylim(len(ROWS) - 0.4, -0.6)
         axes.axvline(0, color=style.INK, linewidth=0.6)
         axes.grid(axis="x")
-    interval_note = "one seed: no interval" if profile.seeds == 1 else (
-        f"bar: {percent(profile.statistics.confidence)} bootstrap interval over seeds")  # fmt: skip
-    style.note(
-        fig,
-        f"dots: neurons of all seeds (values: layers)   ·   diamond: median, mean over seeds   ·   {interval_note}",
-    )
+    for axes in panels[-2:]:
+        axes.set_xlabel("Pearson correlation with the true one")
+    style.note(fig, _note(profile))
     return fig
 
 
@@ -125,6 +132,15 @@ def neuron_correlations(frame: pd.DataFrame, reading: str, part: str) -> pd.Data
     return frame[chosen & frame["critic"].isin(["neuron", "oracle"]) & parts_of(frame, part)]
 
 
+def _note(profile: Profile) -> str:
+    bar = f"bar: {percent(profile.statistics.confidence)} bootstrap interval over seeds"
+    return "   ·   ".join([
+        "dots: neurons of all seeds (Q-values: layers)",
+        "diamond: median over neurons, mean over seeds",
+        "one seed: no interval" if profile.seeds == 1 else bar,
+    ])  # fmt: skip
+
+
 def _draw_row(axes: Axes, row: int, values: pd.DataFrame, colour: str, profile: Profile) -> None:
     known = values.dropna(subset="value")
     if known.empty:
@@ -132,7 +148,7 @@ def _draw_row(axes: Axes, row: int, values: pd.DataFrame, colour: str, profile: 
         return
     jitter = np.random.default_rng(0).uniform(-0.22, 0.22, len(known))
     axes.plot(known["value"], row + jitter, ".", color=colour, alpha=0.3, markersize=4, markeredgewidth=0)
-    estimate = over_seeds(known.groupby("seed")["value"].median(), profile)
+    estimate = pooled(profile, known)
     axes.plot(
         [estimate.low, estimate.high], [row, row], color=style.INK, linewidth=2.2, solid_capstyle="butt"
     )

@@ -40,8 +40,8 @@ class EmpiricalValue:
     def as_data(self, profile: Profile) -> dict:
         """Everything as plain data for empirical_value.json."""
         return {
-            "definition": "Pearson correlation over the entries of each neuron's batch-averaged weight gradient, reading "
-            "`drafts`, last snapshot: median over neurons, then mean over seeds and environments",
+            "definition": "Pearson correlation over the entries of each neuron's batch-averaged weight gradient, "
+            "reading `drafts`, last snapshot: median over neurons, then mean over seeds and environments",
             "confidence": profile.statistics.confidence,
             "interval": "percentile bootstrap over seeds, stratified by environment",
             "environments": self.environments,
@@ -143,10 +143,12 @@ def sentence(result: EmpiricalValue, profile: Profile) -> str:
         "at the null": "the local gradients agree with the true ones no better than those of permuted neurons "
         "({null}; oracle {oracle}), so the conjectured correlation is not supported in the drafts' reading",
         "above the null": "the local gradients agree with the true ones more than those of permuted neurons ({null}) "
-        "but fall short of the oracle ({oracle}), so they carry a part of the true gradient, not all of it",
+        "but fall short of the oracle ({oracle}), so they carry {share} of the true gradient",
         "near the oracle": "the local gradients agree with the true ones nearly as the oracle ({oracle}) does, and far "
         "more than those of permuted neurons ({null}), which supports the conjectured correlation",
-    }[case].format(null=null, oracle=number(oracle))
+    }[case].format(
+        null=null, oracle=number(oracle), share="little" if value.value < 0.5 else "a part, not all,"
+    )
     return f"EMPIRICALVALUE = {number(value.value)} {_interval(value, profile)}: {finding}{_values(values, case)}."
 
 

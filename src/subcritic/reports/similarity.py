@@ -14,7 +14,8 @@ from . import documents, records, style
 from .estimates import over_seeds
 from .learning import curve_note, draw_curve, over_steps
 
-PHASES = {"phase1": "phase 1", "phase2": "phase 2: new actor, critic of phase 1"}
+PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
+PHASE_NOTE = "phase 2: a new actor, with the critic of phase 1"
 THRESHOLD = 0.9
 
 
@@ -36,19 +37,18 @@ def similarity_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
     fig, panels = style.grid(2 * len(profile.environments), columns=2, width=4.4)
     for axes, (environment, phase) in zip(panels, _panels(profile), strict=True):
         axes.axhline(THRESHOLD, color=style.INK, linewidth=0.9, linestyle=":")
-        labels = [(THRESHOLD, f"{THRESHOLD}", style.INK)]
+        axes.text(
+            0.01, THRESHOLD, f"{THRESHOLD}", transform=axes.get_yaxis_transform(), va="bottom", fontsize=8
+        )
+        labels = []
         for layer, colour in _layers(curves, environment):
-            for group, text, line in (
-                (f"layer_{layer}", f"$Q_{layer}$", "-"),
-                (f"neurons_{layer}", f"neurons {layer}", "--"),
-            ):
-                wide = over_steps(curves, environment, phase, f"similarity/{group}/pearson")
-                labels.append((draw_curve(axes, wide, profile, colour, linestyle=line), text, colour))
+            neurons = over_steps(curves, environment, phase, f"similarity/neurons_{layer}/pearson")
+            draw_curve(axes, neurons, profile, colour, linestyle="--")
+            whole = over_steps(curves, environment, phase, f"similarity/layer_{layer}/pearson")
+            labels.append((draw_curve(axes, whole, profile, colour), f"$Q_{layer}$", colour))
         _finish(axes, profile, environment, phase, "Pearson with $Q^\\mu$", labels)
-    style.note(
-        fig,
-        f"solid: critic of a whole layer   ·   dashed: median of a layer's neurons' critics\n{curve_note(profile)}",
-    )
+    lines = "solid: critic of a whole layer   ·   dashed: median of a layer's neurons' critics"
+    style.note(fig, f"{lines}   ·   {PHASE_NOTE}\n{curve_note(profile)}")
     return fig
 
 
@@ -63,7 +63,7 @@ def values_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
         for critic, text, colour in critics:
             wide = over_steps(curves, environment, phase, f"value_window/{critic}")
             labels.append((draw_curve(axes, wide, profile, colour), text, colour))
-        _finish(axes, profile, environment, phase, "average value (return)", labels)
+        _finish(axes, profile, environment, phase, "average value (discounted return)", labels)
     style.note(
         fig, f"mean over held-out states and {profile.experiment1.window} records\n{curve_note(profile)}"
     )

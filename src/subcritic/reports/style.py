@@ -122,6 +122,13 @@ def spread(heights: list[float], gap: float) -> list[float]:
     return list(np.clip(level, 0.0, max(0.0, 1.0 - offsets[-1])) + offsets)
 
 
+def draw_estimate(axes: Axes, estimate: tuple[float, float, float], y: float, colour: str) -> None:
+    """A diamond at (value, y) on the bar of its interval; `estimate` is (value, low, high), NaN ends draw no bar."""
+    value, low, high = estimate
+    axes.plot([low, high], [y, y], "|-", color=INK, linewidth=1.4, markersize=9, markeredgewidth=1.4)
+    axes.plot(value, y, "D", color=colour, markeredgecolor="white", markersize=6)
+
+
 def note(figure: Figure, text: str) -> None:
     """A small line under the figure that says what its marks mean."""
     figure.supxlabel(text, fontsize=8, color="#555555")

@@ -147,20 +147,21 @@ def figure(profile: Profile, table: pd.DataFrame) -> Figure:
     methods = [method.name for method in profile.methods]
     colours = style.method_colours(methods)
     names = [environment.name for environment in profile.environments]
-    height = 0.28 * (len(methods) + 0.8) * len(names) + 0.9
-    fig, (axes,) = style.grid(1, 1, width=7.0, height=height)
-    for group, name in enumerate(names):
-        for index, row in enumerate(table[table["environment"] == name].itertuples()):
-            _draw_score(axes, group * (len(methods) + 0.8) + index, row, colours[row.method])
-    axes.set_yticks(
-        [group * (len(methods) + 0.8) + (len(methods) - 1) / 2 for group in range(len(names))], names
-    )
+    pitch = len(methods) + 0.8
+    fig, (axes,) = style.grid(1, 1, width=8.0, height=0.24 * pitch * len(names) + 0.7)
     for place, text in ((0, "random"), (1, "reference")):
         axes.axvline(place, color=style.INK, linewidth=0.9, linestyle=":" if place == 0 else "--")
         axes.text(place, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
+    axes.text(1.01, 1.01, "average return", transform=axes.transAxes, fontsize=8)
+    for group, name in enumerate(names):
+        rows = table[table["environment"] == name]
+        for index, row in enumerate(rows.itertuples()):
+            _draw_score(axes, group * pitch + index, row, colours[row.method])
+        _draw_why_raw_only(axes, group * pitch + (len(methods) - 1) / 2, rows["note"].iloc[0])
+    axes.set_yticks([group * pitch + (len(methods) - 1) / 2 for group in range(len(names))], names)
     low, high = axes.get_xlim()
     axes.set(xlabel="normalised score", xlim=(min(low, -0.15), max(high, 1.15)))
-    axes.set_ylim((len(methods) + 0.8) * len(names) - 0.9, -0.9)
+    axes.set_ylim(pitch * len(names) - 0.9, -0.9)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x")
@@ -223,20 +224,32 @@ def _figure_note(profile: Profile) -> str:
     if profile.seeds == 1:
         return "diamond: the one seed   ·   no interval"
     bar = percent(profile.statistics.confidence)
-    return f"diamond: mean of {profile.seeds} seeds   ·   bar: {bar} bootstrap interval over seeds   ·   |: best seed"
+    return f"diamond: mean of {profile.seeds} seeds   ·   bar: {bar} bootstrap interval over seeds   ·   dot: best seed"
 
 
 def _draw_score(axes, y: float, row, colour: str) -> None:
-    label = f"{row.method}  {number(row.average)}"
+    label = f"{row.method}  {number(row.average)} {interval(row.low, row.high)}"
     if row.diverged:
-        label += f"  ({row.diverged} of {row.seeds} diverged)"
-    if row.note:
-        label += f"  {interval(row.low, row.high)}, {row.note}"
-        axes.text(0.02, y, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour)
-        return
-    axes.plot(
-        [row.normalised_low, row.normalised_high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt"
-    )
-    axes.plot(row.normalised_best, y, "|", color=colour, markersize=8, markeredgewidth=1.5)
-    axes.plot(row.normalised_average, y, "D", color=colour, markeredgecolor="white", markersize=7)
+        label += f"  {row.diverged} of {row.seeds} diverged"
     axes.text(1.01, y, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour)
+    if not row.note:
+        style.draw_estimate(
+            axes, (row.normalised_average, row.normalised_low, row.normalised_high), y, colour
+        )
+        axes.plot(row.normalised_best, y, ".", color=colour, markersize=7)
+
+
+def _draw_why_raw_only(axes, y: float, note: str) -> None:
+    """The reason, in the middle of the row, over a white patch that hides the lines behind it."""
+    patch = {"facecolor": "white", "edgecolor": "none"}
+    if note:
+        axes.text(
+            0.5,
+            y,
+            note,
+            transform=axes.get_yaxis_transform(),
+            ha="center",
+            va="center",
+            fontsize=8,
+            bbox=patch,
+        )
