@@ -1,0 +1,154 @@
+"""The runs of one training process: all seeds of one environment and method, recorded, mirrored and ended together."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .mirror import Mirror
+from .record import Identity, RecordError, Run
+
+FLUSH_SECONDS = 1.0
+
+
+class Terminated(SystemExit):
+    """SIGTERM, raised where the program stands, so that it ends in order; exit code 143."""
+
+    def __init__(self) -> None:
+        super().__init__(143)
+
+
+class RunGroup:
+    """S runs as one context manager: FINISHED on success, FAILED on an error, KILLED on Ctrl-C or SIGTERM.
+
+    Args:
+        results: the folder of all results.
+        identities: one per seed; `log` names them by their index.
+        config: the resolved config, the same for all seeds.
+        resume: what `positions` returned when the checkpoint was written, or None to start anew.
+        note: markdown shown with each run in MLflow.
+        mirror: False keeps MLflow out.
+    """
+
+    def __init__(
+        self,
+        results: Path,
+        identities: Sequence[Identity],
+        config: dict[str, Any],
+        resume: Sequence[dict] | None = None,
+        note: str = "",
+        mirror: bool = True,
+    ):
+        self.logging_seconds = 0.0
+        self._arguments = [
+            (results, identity, config, position, note)
+            for identity, position in zip(identities, resume or [None] * len(identities), strict=True)
+        ]
+        self._mirror = Mirror(results) if mirror else None
+        self._flushed = 0.0
+        self.runs: list[Run] = []
+
+    def __enter__(self) -> RunGroup:
+        self._start = time.perf_counter()
+        self._previous = _raise_on_sigterm()
+        try:
+            with self._timed():
+                for arguments in self._arguments:
+                    self.runs.append(Run.open(*arguments))
+                self._synchronise(now=True)
+        except BaseException as error:
+            self._end(_status(error), _describe(error))
+            raise
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        self._end(_status(error), _describe(error))
+
+    def log(self, step: int, seed_index: int, metrics: Mapping[str, float]) -> None:
+        """Record `metrics` of one seed; files follow within a second, MLflow within some seconds."""
+        start = time.perf_counter()
+        self.runs[seed_index].log(step, metrics)
+        if start - self._flushed > FLUSH_SECONDS:
+            self._synchronise()
+            self._flushed = time.perf_counter()
+        self.logging_seconds += time.perf_counter() - start
+
+    def positions(self) -> list[dict]:
+        """Where each record stands, for the checkpoint; durable when it returns."""
+        with self._timed():
+            return [run.position() for run in self.runs]
+
+    def artifact(self, seed_index: int, source: Path | str, data: bytes | None = None) -> None:
+        """Keep a file with one seed's run, see `Run.artifact`."""
+        with self._timed():
+            self.runs[seed_index].artifact(source, data)
+
+    def _synchronise(self, now: bool = False) -> None:
+        for run in self.runs:
+            run.flush()
+        if self._mirror:
+            self._mirror.synchronise([run.folder for run in self.runs], now)
+
+    def _end(self, status: str, error: str) -> None:
+        try:
+            with self._timed(), contextlib.suppress(RecordError):
+                self._synchronise(now=True)
+            self._finish_all(status, error)
+            if self._mirror:
+                self._mirror.synchronise([run.folder for run in self.runs], now=True)
+        finally:
+            if self._previous is not None:
+                signal.signal(signal.SIGTERM, self._previous)
+
+    def _finish_all(self, status: str, error: str) -> None:
+        timing = {
+            "wall_seconds": time.perf_counter() - self._start,
+            "logging_seconds": self.logging_seconds,
+        }
+        failure = None
+        for run in self.runs:
+            try:
+                run.finish(status, timing, error)
+            except RecordError as problem:
+                failure = problem
+                print(problem, file=sys.stderr)
+        # A full disk at the end of a good run is an error; after an error it must not hide the first one.
+        if failure and status == "FINISHED":
+            raise failure
+
+    @contextlib.contextmanager
+    def _timed(self):
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.logging_seconds += time.perf_counter() - start
+
+
+def _status(error: BaseException | None) -> str:
+    if error is None:
+        return "FINISHED"
+    return "KILLED" if isinstance(error, (KeyboardInterrupt, Terminated)) else "FAILED"
+
+
+def _describe(error: BaseException | None) -> str:
+    if error is None or isinstance(error, (KeyboardInterrupt, Terminated)):
+        return ""
+    return f"{type(error).__name__}: {error}"
+
+
+def _raise_on_sigterm() -> Any:
+    """Turn SIGTERM into Terminated; returns the handler to restore, None outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def handler(number: int, frame: Any) -> None:
+        raise Terminated
+
+    return signal.signal(signal.SIGTERM, handler)

@@ -1,0 +1,210 @@
+"""MLflow made to agree with the records: live, after a resume and when the store is written anew, by one function."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from . import store
+from .record import Identity, Point, read, read_metrics
+
+IDENTITY, RECORD, SUPERSEDED = "subcritic.identity", "subcritic.record", "superseded"
+BATCH, LONGEST_PARAM, LONGEST_TAG = 1000, 6000, 8000
+SECONDS_BETWEEN = 5.0
+# A slow store may take this share of the time at most.
+SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Held:
+    """What MLflow is known to hold of one record."""
+
+    run_id: str
+    record: str
+    offset: int = 0
+    status: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    params: frozenset[str] = frozenset()
+    artifacts: dict[str, str] = field(default_factory=dict)
+    points: dict[tuple[str, int], float] = field(default_factory=dict)
+
+
+def agree(client: Any, results: Path, folder: Path, held: Held | None = None) -> Held:
+    """Make MLflow agree with the record in `folder`; returns what it holds now.
+
+    Only what is missing is written, whatever was written before and wherever that was cut off. With `held` of an
+    earlier call, MLflow is not asked again what it holds; without, it is. MLflow runs of the same identity that belong
+    to an older record, or whose points contradict this one, are deleted (MLflow keeps them in its bin), with the tag
+    `superseded`.
+    """
+    content = read(folder)
+    if held is None or held.record != content["record"]:
+        held = _find_or_create(client, results, folder, content)
+    points, offset = read_metrics(folder, held.offset)
+    fresh = [point for point in points if (point.metric, point.step) not in held.points]
+    _write_batches(client, held, content, fresh)
+    _write_artifacts(client, held, content, folder)
+    if content["status"] != held.status:
+        _write_status(client, held.run_id, content)
+    return replace(
+        held,
+        offset=offset,
+        status=content["status"],
+        tags=_tags(content),
+        params=frozenset(content["params"]),
+        artifacts=content["artifacts"],
+        points={},
+    )
+
+
+class Mirror:
+    """Live mirroring in one process. When MLflow fails it says so once, on stderr, and training goes on without."""
+
+    def __init__(self, results: Path):
+        self._results = Path(results)
+        self._client: Any = None
+        self._held: dict[Path, Held] = {}
+        self._next = 0.0
+        self._failed = False
+
+    def synchronise(self, folders: Sequence[Path], now: bool = False) -> None:
+        """Make MLflow agree with the records in `folders`; does nothing within some seconds of the last time."""
+        start = time.monotonic()
+        if self._failed or (start < self._next and not now):
+            return
+        try:
+            self._client = self._client or store.connect(self._results)
+            connected = time.monotonic()
+            for folder in folders:
+                # Forgotten while it is under way: after an interruption MLflow is asked what it holds.
+                held = self._held.pop(folder, None)
+                self._held[folder] = agree(self._client, self._results, folder, held)
+        except Exception as error:
+            self._failed = True
+            reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
+            print(
+                f"warning: MLflow follows no more ({reason}). The results on disk are complete; "
+                "`subcritic tracking rebuild` brings MLflow up to date.",
+                file=sys.stderr,
+                flush=True,
+            )
+        else:
+            end = time.monotonic()
+            self._next = end + max(SECONDS_BETWEEN, (end - connected) / SHARE)
+
+
+def _find_or_create(client: Any, results: Path, folder: Path, content: dict[str, Any]) -> Held:
+    experiment_id = store.experiment(client, results, content["identity"]["stage"])
+    found = None
+    for run in _runs_of(client, experiment_id, content):
+        held = _held(client, run)
+        if found is None and held.record == content["record"] and not _contradicts(held, folder):
+            found = held
+        else:
+            client.set_tag(run.info.run_id, SUPERSEDED, "true")
+            client.delete_run(run.info.run_id)
+    return found or _create(client, experiment_id, content)
+
+
+def _runs_of(client: Any, experiment_id: str, content: dict[str, Any]) -> list[Any]:
+    key = Identity(**content["identity"]).key
+    return client.search_runs([experiment_id], filter_string=f"tags.`{IDENTITY}` = '{key}'")
+
+
+def _held(client: Any, run: Any) -> Held:
+    return Held(
+        run_id=run.info.run_id,
+        record=run.data.tags.get(RECORD, ""),
+        status=run.info.status,
+        tags=run.data.tags,
+        params=frozenset(run.data.params),
+        artifacts=_artifact_digests(run.data.tags),
+        points={
+            (name, metric.step): metric.value
+            for name in run.data.metrics
+            for metric in client.get_metric_history(run.info.run_id, name)
+        },
+    )
+
+
+def _contradicts(held: Held, folder: Path) -> bool:
+    """Whether MLflow holds another value for a point of the record; points ahead of the record are as they come."""
+    points, _ = read_metrics(folder)
+    recorded = {(point.metric, point.step): point.value for point in points}
+    return any(key in recorded and not _same(recorded[key], value) for key, value in held.points.items())
+
+
+def _same(recorded: float, held: float) -> bool:
+    """Equality as a store keeps it: NaN equals NaN, and an infinity may have become the largest float."""
+    if math.isnan(recorded) or math.isnan(held):
+        return math.isnan(recorded) == math.isnan(held)
+    if math.isinf(recorded):
+        recorded = math.copysign(sys.float_info.max, recorded)
+    return recorded == held or (math.isinf(held) and math.copysign(sys.float_info.max, held) == recorded)
+
+
+def _create(client: Any, experiment_id: str, content: dict[str, Any]) -> Held:
+    tags = _tags(content)
+    identity = Identity(**content["identity"])
+    run = client.create_run(
+        experiment_id, start_time=content["start_ms"], tags=tags, run_name=_run_name(identity)
+    )
+    return Held(run.info.run_id, content["record"], status="RUNNING", tags=tags)
+
+
+def _run_name(identity: Identity) -> str:
+    return f"results ({identity.profile})" if identity.environment == "results" else identity.name
+
+
+def _tags(content: dict[str, Any]) -> dict[str, str]:
+    identity = Identity(**content["identity"])
+    tags = {
+        **content["tags"],
+        IDENTITY: identity.key,
+        RECORD: content["record"],
+        "mlflow.source.name": f"subcritic {identity.stage}",
+        "mlflow.source.git.commit": content["tags"]["commit"].removesuffix("-dirty"),
+        **({"mlflow.note.content": content["note"]} if content["note"] else {}),
+        **{f"timing.{name}": f"{seconds:.3f}" for name, seconds in content["timing"].items()},
+    }
+    return {name: value[:LONGEST_TAG] for name, value in tags.items()}
+
+
+def _artifact_digests(tags: dict[str, str]) -> dict[str, str]:
+    prefix = "artifact."
+    return {name.removeprefix(prefix): value for name, value in tags.items() if name.startswith(prefix)}
+
+
+def _write_batches(client: Any, held: Held, content: dict[str, Any], points: list[Point]) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    tags = [RunTag(k, v) for k, v in _tags(content).items() if held.tags.get(k) != v]
+    params = [Param(k, v[:LONGEST_PARAM]) for k, v in content["params"].items() if k not in held.params]
+    for start in range(0, len(params), 100):
+        client.log_batch(held.run_id, params=params[start : start + 100])
+    if tags:
+        client.log_batch(held.run_id, tags=tags)
+    if "error" in held.tags and "error" not in content["tags"]:
+        client.delete_tag(held.run_id, "error")
+    for start in range(0, len(points), BATCH):
+        metrics = [Metric(p.metric, p.value, p.timestamp_ms, p.step) for p in points[start : start + BATCH]]
+        client.log_batch(held.run_id, metrics=metrics)
+
+
+def _write_artifacts(client: Any, held: Held, content: dict[str, Any], folder: Path) -> None:
+    for name, digest in content["artifacts"].items():
+        if held.artifacts.get(name) != digest:
+            client.log_artifact(held.run_id, str(folder / "artifacts" / name))
+            client.set_tag(held.run_id, f"artifact.{name}", digest)
+
+
+def _write_status(client: Any, run_id: str, content: dict[str, Any]) -> None:
+    if content["status"] == "RUNNING":
+        client.update_run(run_id, status="RUNNING")
+    else:
+        client.set_terminated(run_id, content["status"], content["end_ms"])

@@ -1,0 +1,321 @@
+"""The record of one run: what it is, how it stands and every metric, in plain files. MLflow is written from it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from subcritic.config import digest
+from subcritic.provenance import versions
+
+from .claim import claim
+
+HEADER = b"step,metric,value,timestamp_ms\n"
+STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
+METRIC_NAME = re.compile(r"[A-Za-z0-9_\-. :/]+")
+
+
+class RecordError(RuntimeError):
+    """A record that cannot be written, read or resumed; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What one run is about. A record, its folder and its MLflow run belong to exactly one identity."""
+
+    profile: str
+    stage: str
+    environment: str
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.environment}/{self.method}/s{self.seed}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.profile}/{self.stage}/{self.name}"
+
+    def folder(self, results: Path) -> Path:
+        return Path(results) / self.profile / "runs" / self.stage / self.name
+
+
+class Point(NamedTuple):
+    step: int
+    metric: str
+    value: float
+    timestamp_ms: int
+
+
+class Run:
+    """One record, open for writing. `log` is cheap (memory only); `flush` writes; `finish` closes."""
+
+    def __init__(self, folder: Path, content: dict[str, Any]):
+        self.folder = folder
+        self.content = content
+        self._lines: list[str] = []
+        self._last_step: dict[str, int] = {}
+        self._claim = contextlib.ExitStack()
+
+    @classmethod
+    def open(
+        cls,
+        results: Path,
+        identity: Identity,
+        config: dict[str, Any],
+        resume: dict | None = None,
+        note: str = "",
+    ) -> Run:
+        """Start the record of `identity`, or go on with it.
+
+        Args:
+            config: the resolved config of this run, JSON-able.
+            resume: what `position` returned when the checkpoint was written. The metrics are cut back to it, so that
+                nothing is recorded twice. None starts anew and removes an older record of the same identity.
+            note: markdown shown with the run in MLflow.
+
+        Raises:
+            RecordError: the files cannot be written, or `resume` does not belong to the record or to the config.
+        """
+        folder = identity.folder(results)
+        run = cls(folder, {})
+        run._claim.enter_context(claim(folder.parent))
+        try:
+            if resume is None:
+                run._start(identity, config, note)
+            else:
+                run._continue(config, resume)
+        except BaseException:
+            run._claim.close()
+            raise
+        return run
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Record `metrics` (name to number, non-finite allowed) at `step`; a metric's steps must increase."""
+        now = time.time_ns() // 1_000_000
+        for name, value in metrics.items():
+            last = self._last_step.get(name)
+            if last is None:
+                _check_metric_name(name)
+            elif step <= last:
+                raise ValueError(
+                    f"{name} at step {step}: already recorded up to step {last}; steps must increase"
+                )
+            self._last_step[name] = step
+            self._lines.append(f"{step},{name},{float(value)!r},{now}\n")
+
+    def flush(self, durable: bool = False) -> None:
+        """Append what was logged to metrics.csv; `durable` waits until it is on the disk."""
+        path = self.folder / "metrics.csv"
+        with _naming(path), path.open("ab") as file:
+            file.write("".join(self._lines).encode())
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        self._lines.clear()
+
+    def position(self) -> dict[str, Any]:
+        """Where the record stands, for the checkpoint: pass it to `open` as `resume`. Durable when it returns."""
+        self.flush(durable=True)
+        return {"record": self.content["record"], "bytes": (self.folder / "metrics.csv").stat().st_size}
+
+    def artifact(self, source: Path | str, data: bytes | None = None) -> Path:
+        """Keep a file with the run: a copy of the file `source`, or `data` under the name `source`."""
+        source = Path(source)
+        with _naming(source):
+            data = source.read_bytes() if data is None else data
+        target = self.folder / "artifacts" / source.name
+        write_atomically(target, data)
+        self.content["artifacts"][source.name] = hashlib.sha256(data).hexdigest()[:12]
+        self._save()
+        return target
+
+    def finish(
+        self, status: str = "FINISHED", timing: dict[str, float] | None = None, error: str = ""
+    ) -> None:
+        """Write everything, set the final status, let go of the folder. `timing` (seconds) adds to earlier ones."""
+        if status not in STATUSES[1:]:
+            raise ValueError(f"status {status!r}: must be one of {', '.join(STATUSES[1:])}")
+        try:
+            self.flush(durable=True)
+            for name, seconds in (timing or {}).items():
+                self.content["timing"][name] = self.content["timing"].get(name, 0.0) + seconds
+            if error:
+                self.content["tags"]["error"] = error
+            self.content.update(status=status, end_ms=_now())
+            self._save()
+        finally:
+            self._claim.close()
+
+    def _start(self, identity: Identity, config: dict[str, Any], note: str) -> None:
+        with _naming(self.folder):
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+            (self.folder / "artifacts").mkdir(parents=True)
+        self.content = {
+            "record": uuid.uuid4().hex,
+            "identity": asdict(identity),
+            "status": "RUNNING",
+            "start_ms": _now(),
+            "end_ms": None,
+            "process": _process(),
+            "params": {**{k: str(v) for k, v in asdict(identity).items()}, **flatten(config)},
+            "tags": _tags(identity, config),
+            "note": note,
+            "timing": {},
+            "artifacts": {},
+        }
+        write_atomically(self.folder / "metrics.csv", HEADER)
+        self._save()
+
+    def _continue(self, config: dict[str, Any], resume: dict) -> None:
+        content, path = read(self.folder), self.folder / "metrics.csv"
+        if content["record"] != resume["record"]:
+            raise RecordError(
+                f"{self.folder}: is not the record the checkpoint belongs to; remove the checkpoint"
+            )
+        if content["tags"]["config_hash"] != digest(config):
+            raise RecordError(
+                f"{self.folder}: was made with another config; remove its checkpoint to start anew"
+            )
+        with _naming(path):
+            if path.stat().st_size < resume["bytes"]:
+                raise RecordError(
+                    f"{path}: is shorter than when the checkpoint was written; remove the checkpoint"
+                )
+            os.truncate(path, resume["bytes"])
+        self._last_step = {point.metric: point.step for point in read_metrics(self.folder)[0]}
+        content["tags"].pop("error", None)
+        self.content = {**content, "status": "RUNNING", "end_ms": None, "process": _process()}
+        self._save()
+
+    def _save(self) -> None:
+        write_atomically(self.folder / "run.json", (json.dumps(self.content, indent=1) + "\n").encode())
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The content of a record's run.json. Raises RecordError naming the file when it cannot be read."""
+    path = Path(folder) / "run.json"
+    with _naming(path):
+        text = path.read_text()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RecordError(f"{path}: is not JSON: {error}") from None
+
+
+def read_metrics(folder: Path, offset: int = 0) -> tuple[list[Point], int]:
+    """The points of a record from byte `offset` on, and the offset to go on from; a line cut short waits."""
+    path = Path(folder) / "metrics.csv"
+    with _naming(path), path.open("rb") as file:
+        file.seek(offset or len(HEADER))
+        data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    points = []
+    for line in whole.decode().splitlines():
+        step, metric, value, timestamp = line.split(",")
+        points.append(Point(int(step), metric, float(value), int(timestamp)))
+    return points, (offset or len(HEADER)) + len(whole)
+
+
+def records(results: Path) -> Iterator[Path]:
+    """The folders of all records under `results`, of every profile, in the order of their names."""
+    for path in sorted(Path(results).glob("*/runs/*/*/*/s*/run.json")):
+        yield path.parent
+
+
+def mark_killed(folder: Path) -> None:
+    """Set the status of a record whose process is gone."""
+    content = {**read(folder), "status": "KILLED", "end_ms": _now()}
+    write_atomically(folder / "run.json", (json.dumps(content, indent=1) + "\n").encode())
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, str]:
+    """Nested config to dotted keys: `{"a": {"b": [1, 2]}}` becomes `{"a.b": "[1, 2]"}`."""
+    if isinstance(config, Mapping) and config:
+        items = config.items()
+    elif isinstance(config, (list, tuple)) and any(isinstance(entry, Mapping) for entry in config):
+        items = enumerate(config)
+    else:
+        return {prefix: config if isinstance(config, str) else json.dumps(config)}
+    return {
+        name: text
+        for key, value in items
+        for name, text in flatten(value, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old or the new content, also after a crash. Raises RecordError."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror or error}") from error
+
+
+def _check_metric_name(name: str) -> None:
+    if not METRIC_NAME.fullmatch(name):
+        raise ValueError(f"metric {name!r}: may hold letters, digits, spaces and _ - . : / only")
+
+
+def _tags(identity: Identity, config: dict[str, Any]) -> dict[str, str]:
+    return {
+        **{name: str(value) for name, value in asdict(identity).items()},
+        "commit": _commit(),
+        "config_hash": digest(config),
+        **{f"version.{package}": version for package, version in versions().items()},
+    }
+
+
+@functools.cache
+def _commit() -> str:
+    """The commit of the source, marked where the work tree differs from it."""
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def _process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "host": socket.gethostname()}
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,223 @@
+"""What MLflow shows of each stage: the experiment's name, its description, the charts of its saved view."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+VIEW = "subcritic"
+GROUP_BY = ("environment", "method", "profile")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as MLflow shows it. `sections` maps a heading to its charts, a chart's title to a metric's name."""
+
+    name: str
+    title: str
+    description: str
+    sections: dict[str, dict[str, str]]
+    columns: tuple[str, ...] = ()
+    grouped: bool = True
+
+
+READING = """
+
+One run per environment, method and seed, named `environment/method/s0`; the charts of the saved view *{view}* group
+them by environment and method and show the mean over seeds with the band from the lowest to the highest seed. The run
+`results` holds the stage's tables and figures (tab *Artifacts*). Everything here is a mirror of the files under
+`results/<profile>/`; `subcritic tracking rebuild` writes it anew from them."""
+
+STAGES = (
+    Stage(
+        "experiment1",
+        "1-experiment1",
+        """**Experiment 1: can a neuron's own critic learn what the agent's critic knows?**
+Phase 1 trains DDPG and, beside it, a sub-critic for each layer and for chosen neurons: each sees only its own inputs
+and output (its voltage) and the common reward. Phase 2 freezes the actor and lets all critics converge.
+
+*Look at* `similarity/layer_…/pearson` and `similarity/neurons_…/pearson`: 1 means a sub-critic's value rises and
+falls with the main critic's on held-out states; 0 means it knows nothing of it. `return/evaluation` shows that the
+agent itself learns; `value/…` are the critics' mean values.""",
+        {
+            "Does the agent learn?": {"Return of the greedy policy": "return/evaluation"},
+            "Do sub-critics agree with the main critic? (Pearson, 1 = fully)": {
+                "Layer 1": "similarity/layer_1/pearson",
+                "Layer 2": "similarity/layer_2/pearson",
+                "Output layer": "similarity/layer_3/pearson",
+                "Neurons of layer 1 (median)": "similarity/neurons_1/pearson",
+                "Neurons of layer 2 (median)": "similarity/neurons_2/pearson",
+                "Neurons of the output (median)": "similarity/neurons_3/pearson",
+            },
+        },
+        ("return/evaluation", "similarity/layer_1/pearson", "similarity/layer_2/pearson"),
+    ),
+    Stage(
+        "gradients",
+        "2-gradients",
+        """**Gradient agreement: would a neuron's own critic push its weights where backpropagation pushes them?**
+At snapshots of Experiment 1, the gradient that each sub-critic gives its neuron or layer is compared with the true
+policy gradient.
+
+*Look at* `agreement/…`: a cosine or Pearson correlation of 1 is full agreement, 0 is chance. Read it beside the
+controls: `oracle` must be 1 (the true gradient, by another route), `permuted` neurons and `untrained` sub-critics show
+what chance looks like.""",
+        {},
+    ),
+    Stage(
+        "experiment2",
+        "3-experiment2",
+        """**Experiment 2: does a network learn in which every neuron learns by itself, without backpropagation?**
+`linear` is the local rule: each neuron its own linear actor-critic. `ddpg` is the reference with backpropagation.
+
+*Look at* `return/evaluation`: the mean return of the policy without noise, in the reward units of its environment
+(compare methods within one environment only). `score/evaluation`, where there is one, is normalised: 0 = uniform random
+actions, 1 = the reference return. `cosine/actor` compares the update with the true policy gradient: 1 is the same
+direction, 0 unrelated.""",
+        {
+            "How well does it act?": {
+                "Normalised score: 0 = random, 1 = reference": "score/evaluation",
+                "Return of the greedy policy": "return/evaluation",
+                "Return while training": "return/training",
+            },
+            "Does the update follow the true gradient? (cosine, 1 = fully)": {
+                "Actor": "cosine/actor",
+                "Layer 1": "cosine/layer_1",
+                "Layer 2": "cosine/layer_2",
+            },
+        },
+        ("score/evaluation", "return/evaluation", "cosine/actor"),
+    ),
+    Stage(
+        "table",
+        "4-table",
+        """**The results table: which method is better, and how sure is that?**
+Average, best and interval over seeds of each method on each environment, raw and normalised (0 = uniform random
+actions, 1 = the reference return), with aggregates over environments.
+
+*Open* the run `results` and its tab *Artifacts*: `table.md`, `table.csv`, `table.tex` and the figure.""",
+        {},
+        grouped=False,
+    ),
+    Stage(
+        "throughput",
+        "5-throughput",
+        """**Throughput: how many updates a second does each learner make?**
+The local rule, our DDPG and Stable-Baselines3's, measured in turns in one process on one thread, for several network
+and batch sizes.
+
+*Open* the run `results` and its tab *Artifacts*: the table (median and spread) and the figure.""",
+        {},
+        grouped=False,
+    ),
+)
+
+
+def stage_of(name: str) -> Stage:
+    """The stage called `name`; raises ValueError, listing the known ones, when there is none."""
+    for stage in STAGES:
+        if stage.name == name:
+            return stage
+    raise ValueError(f"stage {name!r} is unknown; known: {', '.join(stage.name for stage in STAGES)}")
+
+
+def experiment_name(name: str) -> str:
+    """The MLflow experiment of a stage; the number keeps the stages in reading order."""
+    return f"subcritic/{stage_of(name).title}"
+
+
+def experiment_tags(stage: Stage) -> dict[str, str]:
+    """Description and saved view of a stage's experiment, as MLflow keeps them: plain tags."""
+    return {
+        "mlflow.note.content": stage.description + (READING.format(view=VIEW) if stage.grouped else ""),
+        "mlflow.experimentKind": "custom_model_development",
+        f"mlflow.sharedViewState.{VIEW}": json.dumps(
+            {"name": VIEW, "createdAt": 0, "updatedAt": 0, "state": _packed(view_state(stage))}
+        ),
+    }
+
+
+def view_state(stage: Stage) -> dict[str, Any]:
+    """The state of MLflow's runs page: grouping, columns, charts. Its format is not documented by MLflow."""
+    grouping = {
+        "aggregateFunction": "average",
+        "groupByKeys": [{"mode": "param", "groupByData": name} for name in GROUP_BY],
+    }
+    return {
+        "groupBy": grouping if stage.grouped else None,
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "searchFilter": "",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": _columns(stage),
+        "runsHiddenMode": "SHOW_ALL",
+        "hideEmptyCharts": True,
+        "useGroupedValuesInCharts": True,
+        "compareRunSections": _sections(stage),
+        "compareRunCharts": _charts(stage),
+        "isAccordionReordered": True,
+    }
+
+
+def _columns(stage: Stage) -> list[str]:
+    return [
+        *(f"metrics.`{name}`" for name in stage.columns),
+        *(f"params.`{name}`" for name in ("environment", "method", "seed", "profile")),
+    ]
+
+
+def _sections(stage: Stage) -> list[dict[str, Any]]:
+    return [
+        {
+            "uuid": heading,
+            "name": heading,
+            "display": True,
+            "isReordered": True,
+            "deleted": False,
+            "isGenerated": False,
+        }
+        for heading in stage.sections
+    ]
+
+
+def _charts(stage: Stage) -> list[dict[str, Any]]:
+    return [
+        _line_chart(heading, title, metric)
+        for heading, charts in stage.sections.items()
+        for title, metric in charts.items()
+    ]
+
+
+def _line_chart(heading: str, title: str, metric: str) -> dict[str, Any]:
+    return {
+        "uuid": metric,
+        "type": "LINE",
+        "runsCountToCompare": 10,
+        "metricSectionId": heading,
+        "deleted": False,
+        "isGenerated": False,
+        "displayName": title,
+        "metricKey": metric,
+        "selectedMetricKeys": [metric],
+        "lineSmoothness": 0,
+        "xAxisScaleType": "linear",
+        "scaleType": "linear",
+        "range": {},
+        "xAxisKey": "step",
+        "selectedXAxisMetricKey": "",
+        "yAxisKey": "metric",
+        "yAxisExpressions": [],
+        "ignoreOutliers": False,
+        "useGlobalXaxisKey": True,
+        "useGlobalLineSmoothing": True,
+    }
+
+
+def _packed(state: dict[str, Any]) -> str:
+    return "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()

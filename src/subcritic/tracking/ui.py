@@ -1,0 +1,108 @@
+"""MLflow's web page on this machine only, and links that open it where there is something to see."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from . import stages, store
+from .upkeep import initialise, sweep
+
+HOST = "127.0.0.1"
+STARTUP_SECONDS = 120.0
+
+
+def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, str]]:
+    """Pairs of a stage's experiment and the address that opens its charts; `base` is where MLflow listens."""
+    client = store.connect(results)
+    found = []
+    for stage in stages.STAGES:
+        name = stages.experiment_name(stage.name)
+        experiment_id = client.get_experiment_by_name(name).experiment_id
+        mode = "compareRunsMode=CHART&" if stage.grouped else ""
+        found.append(
+            (
+                name,
+                f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&{mode}viewStateShareKey={stages.VIEW}",
+            )
+        )
+    return found
+
+
+def serve(results: Path, port: int = 5000) -> int:
+    """Show MLflow until Ctrl-C; returns the exit status of its server.
+
+    Raises:
+        StoreError: the port is taken, or the server does not start.
+    """
+    results = Path(results).resolve()
+    remote = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not remote.startswith("http"):
+        _require_free(port)
+    sweep(results)
+    initialise(results)
+    if remote.startswith("http"):
+        _print_links(results, remote.rstrip("/"))
+        return 0
+    server = subprocess.Popen(
+        _command(results, port), env={**os.environ, **store.ENVIRONMENT, **_server_environment()}
+    )
+    try:
+        _wait_until_up(server, port)
+        _print_links(results, f"http://{HOST}:{port}")
+        print("Ctrl-C ends it.", flush=True)
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _command(results: Path, port: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "mlflow", "ui"),
+        *("--backend-store-uri", store.tracking_uri(results)),
+        *("--artifacts-destination", str(results / "mlartifacts")),
+        *("--host", HOST, "--port", str(port), "--workers", "1"),
+        *("--uvicorn-opts", "--log-level warning"),
+    ]
+
+
+def _server_environment() -> dict[str, str]:
+    # The jobs behind MLflow's GenAI pages would cost ten processes and two gigabytes.
+    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise store.StoreError(
+                f"port {port} on {HOST}: {error.strerror}; choose another, for example --port {port + 1}"
+            ) from None
+
+
+def _wait_until_up(server: subprocess.Popen, port: int) -> None:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise store.StoreError(f"the MLflow server ended at once, with status {server.returncode}")
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.2)
+    raise store.StoreError(f"the MLflow server did not answer within {STARTUP_SECONDS:.0f} s")
+
+
+def _print_links(results: Path, base: str) -> None:
+    print("\nMLflow shows the runs here:")
+    for name, address in links(results, base):
+        print(f"  {name:<26} {address}")
+    print(flush=True)
