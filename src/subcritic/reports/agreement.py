@@ -21,7 +21,7 @@ from .empirical import (
     pooled,
     value_similarity,
 )
-from .estimates import Estimate, interval, number, over_seeds, percent
+from .estimates import Estimate, number, over_seeds, percent
 
 KEYS = ["environment", "reading", "critic", "granularity", "part", "measure"]
 ROWS = {
@@ -32,6 +32,16 @@ ROWS = {
     "permuted": "gradients, permuted",
 }
 READINGS = list(ROWS)[1:]
+TITLES = {"neuron": "Per neuron", "layer": "Per layer", "actor": "Whole actor"}
+SHOWN = (
+    "equality",
+    "proportionality",
+    "pearson",
+    "cosine",
+    "scalar_pearson",
+    "scalar_sign",
+    "finite_difference_error",
+)
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
@@ -73,27 +83,18 @@ def summary(profile: Profile, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(profile: Profile, table: pd.DataFrame, result: EmpiricalValue) -> str:
-    """The sentence, then the table of every reading beside its controls."""
+    """The sentence, then every reading beside its controls; scales and quartiles of the rest are in the CSV."""
     blocks = ["# Agreement of local gradients with the true one\n", result.sentence(profile) + "\n"]
     for (granularity, part), group in table.groupby(["granularity", "part"], sort=False):
-        title = {"neuron": "per neuron", "layer": "per layer", "actor": "whole actor"}[granularity]
-        cells = group.assign(cell=[_cell(row) for row in group.itertuples()])
-        wide = cells.pivot_table(
-            index=["environment", "reading", "critic"],
-            columns="measure",
-            values="cell",
-            aggfunc="first",
-            sort=False,
-        )
         blocks.append(
-            f"## {title[0].upper()}{title[1:]}" + (f", {part} layers\n" if granularity != "actor" else "\n")
+            f"## {TITLES[granularity]}" + ("\n" if granularity == "actor" else f", {part} layers\n")
         )
-        blocks.append(documents.markdown(wide.fillna("").reset_index()))
+        blocks.append(documents.markdown(_side_by_side(group)))
     blocks.append(
-        f"Median over neurons (or layers), mean over {profile.seeds} seeds [{percent(profile.statistics.confidence)} "
-        "bootstrap interval over seeds] (quartiles over neurons), at the last snapshot. `equality` and "
-        "`proportionality` are relative residuals, 0 at best; the others are 1 at best. n/a: undefined, as for a "
-        "permutation of one neuron.\n"
+        f"At the last snapshot: median over neurons (or layers), mean over {profile.seeds} seeds "
+        f"[{percent(profile.statistics.confidence)} bootstrap interval over seeds]; quartiles over neurons (or "
+        "layers), mean over seeds. `equality` and `proportionality` are relative residuals, 0 at best; the others are "
+        "1 at best. n/a: undefined, as for a permutation of one neuron.\n"
     )
     return "\n".join(blocks)
 
@@ -114,6 +115,7 @@ def figure(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame) -> Figur
         for row, reading in enumerate(READINGS, start=1):
             _draw_row(axes, row, neuron_correlations(here, reading, part), style.READINGS[reading], profile)
         axes.set(title=f"{title}, {part} layer{'s' if part == 'hidden' else ''}", xlim=(-1.1, 1.1))
+        axes.set_xticks([-1, -0.5, 0, 0.5, 1])
         axes.set_yticks(range(len(ROWS)), ROWS.values() if part == "hidden" else [""] * len(ROWS))
         axes.set_ylim(len(ROWS) - 0.4, -0.6)
         axes.axvline(0, color=style.INK, linewidth=0.6)
@@ -147,17 +149,22 @@ def _draw_row(axes: Axes, row: int, values: pd.DataFrame, colour: str, profile: 
         axes.text(1.13, row, "undefined", va="center", fontsize=8, color=colour)
         return
     jitter = np.random.default_rng(0).uniform(-0.22, 0.22, len(known))
-    axes.plot(known["value"], row + jitter, ".", color=colour, alpha=0.3, markersize=4, markeredgewidth=0)
+    axes.plot(known["value"], row + jitter, ".", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
     estimate = pooled(profile, known)
-    axes.plot(
-        [estimate.low, estimate.high], [row, row], color=style.INK, linewidth=2.2, solid_capstyle="butt"
-    )
-    axes.plot(estimate.value, row, "D", color=colour, markeredgecolor="white", markersize=7)
+    style.draw_estimate(axes, estimate, row, colour)
     axes.text(1.13, row, str(estimate), va="center", fontsize=8)
 
 
-def _cell(row) -> str:
-    if np.isnan(row.median):
-        return "n/a"
-    quartiles = f" ({number(row.quartile_1)} to {number(row.quartile_3)})" if row.values > 1 else ""
-    return f"{number(row.median)} {interval(row.low, row.high)}{quartiles}"
+def _side_by_side(group: pd.DataFrame) -> pd.DataFrame:
+    """One row per environment, reading and critic; a column per measure, and the quartiles of Pearson."""
+    keys = ["environment", "reading", "critic"]
+    estimates = zip(group["median"], group["low"], group["high"], strict=True)
+    cells = group.assign(cell=[str(Estimate(*estimate)) for estimate in estimates])
+    wide = cells.pivot_table(index=keys, columns="measure", values="cell", aggfunc="first", sort=False)
+    wide = wide[[measure for measure in SHOWN if measure in wide]]
+    pearson = group[group["measure"] == "pearson"].set_index(keys)
+    quartiles = [
+        f"{number(a)} to {number(b)}" for a, b in zip(pearson.quartile_1, pearson.quartile_3, strict=True)
+    ]
+    wide.insert(3, "pearson, quartiles", pd.Series(quartiles, index=pearson.index))
+    return wide.fillna("").reset_index()

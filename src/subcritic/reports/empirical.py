@@ -164,6 +164,6 @@ def _values(similarity: float, case: str) -> str:
     if np.isnan(similarity):
         return "; the Q-value similarity is undefined"
     beside = f"the same sub-critics' Q-values correlate with the true ones at {number(similarity)}"
-    if similarity < SIMILAR:
+    if similarity < SIMILAR or case == "undetermined":
         return f"; {beside}"
     return f", and {beside}" if case == "near the oracle" else f", although {beside}"

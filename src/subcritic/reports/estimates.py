@@ -23,7 +23,8 @@ class Estimate(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        return f"{number(self.value)} {interval(self.low, self.high)}"
+        ends = interval(self.low, self.high)
+        return number(self.value) if ends == MISSING else f"{number(self.value)} {ends}"
 
 
 def over_seeds(values: ArrayLike, profile: Profile, statistic: Callable = np.mean) -> Estimate:

@@ -65,19 +65,18 @@ def ratio_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for above, below in RATIOS:
         if above in wide and below in wide:
-            for setting, group in (wide[above] / wide[below]).dropna().groupby(level=SETTING, sort=False):
-                quartiles = group.quantile([0.5, 0.25, 0.75])
-                rows.append(
-                    [
-                        f"{above} / {below}",
-                        *setting,
-                        *quartiles,
-                        len(group),
-                        _operations(counted, setting, above, below),
-                    ]
-                )
+            for setting in settings(rounds):
+                ratio = (wide.loc[setting, above] / wide.loc[setting, below]).dropna()
+                operations_ratio = _operations(counted, setting, above, below)
+                quartiles = ratio.quantile([0.5, 0.25, 0.75])
+                rows.append([f"{above} / {below}", *setting, *quartiles, len(ratio), operations_ratio])
     columns = ["ratio", *SETTING, "median", "quartile_1", "quartile_3", "rounds", "operations"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def settings(table: pd.DataFrame) -> list[tuple[str, int]]:
+    """The (hidden, batch) measured, in the order of measurement."""
+    return list(dict.fromkeys(zip(table["hidden"], table["batch"], strict=True)))
 
 
 def markdown(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
@@ -105,8 +104,8 @@ def markdown(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
 
 def headline(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
     """One sentence: the ratios at 256-256, batch 64, or at the last setting measured."""
-    settings = list(dict.fromkeys(zip(speeds["hidden"], speeds["batch"], strict=True)))
-    hidden, batch = HEADLINE if HEADLINE in settings else settings[-1]
+    measured = settings(speeds)
+    hidden, batch = HEADLINE if HEADLINE in measured else measured[-1]
     here = ratios[(ratios["hidden"] == hidden) & (ratios["batch"] == batch)]
     parts = [
         f"{row.ratio} = {number(row.median)} ({number(row.quartile_1)} to {number(row.quartile_3)})"
@@ -124,9 +123,9 @@ def headline(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
 def figure(speeds: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
     """Left: updates per second with quartiles, the limit as a tick above. Right: the ratios within a round."""
     fig, (left, right) = style.grid(2, columns=2, width=4.8, height=3.6)
-    settings = list(dict.fromkeys(zip(speeds["hidden"], speeds["batch"], strict=True)))
-    _draw_speeds(left, speeds, settings)
-    _draw_ratios(right, ratios, settings)
+    measured = settings(speeds)
+    _draw_speeds(left, speeds, measured)
+    _draw_ratios(right, ratios, measured)
     for axes in (left, right):
         axes.set_xticks(
             range(len(settings)), [f"{hidden}\nbatch {batch}" for hidden, batch in settings], fontsize=7
@@ -138,13 +137,13 @@ def figure(speeds: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
     return fig
 
 
-def _draw_speeds(axes, speeds: pd.DataFrame, settings: list) -> None:
+def _draw_speeds(axes, speeds: pd.DataFrame, measured: list) -> None:
     learners = [name for name in speeds["learner"].drop_duplicates() if not name.endswith(LIMIT)]
     colours = style.method_colours(learners)
     width = 0.8 / len(learners)
     for index, learner in enumerate(learners):
-        places = np.arange(len(settings)) + (index - (len(learners) - 1) / 2) * width
-        rows = _of(speeds, learner, settings)
+        places = np.arange(len(measured)) + (index - (len(learners) - 1) / 2) * width
+        rows = _of(speeds, learner, measured)
         middle = rows["updates_per_second"]
         whiskers = [middle - rows["quartile_1"], rows["quartile_3"] - middle]
         axes.bar(
@@ -156,13 +155,13 @@ def _draw_speeds(axes, speeds: pd.DataFrame, settings: list) -> None:
             ecolor=style.INK,
             label=learner,
         )
-        limit = _of(speeds, learner + LIMIT, settings)["updates_per_second"]
+        limit = _of(speeds, learner + LIMIT, measured)["updates_per_second"]
         axes.hlines(limit, places - width * 0.45, places + width * 0.45, color=style.INK, linewidth=1.5)
     axes.set(yscale="log", ylabel="updates per second", title="Speed")
     axes.legend(frameon=False, fontsize=8, loc="upper right")
 
 
-def _draw_ratios(axes, ratios: pd.DataFrame, settings: list) -> None:
+def _draw_ratios(axes, ratios: pd.DataFrame, measured: list) -> None:
     looks = {
         "ddpg / stable-baselines3": ("D", style.PINK), "linear / ddpg": ("o", style.ORANGE),
         "ddpg / ddpg-limit": ("^", style.BLUE), "linear / linear-limit": ("v", style.BROWN),
@@ -171,8 +170,8 @@ def _draw_ratios(axes, ratios: pd.DataFrame, settings: list) -> None:
     names = list(ratios["ratio"].drop_duplicates())
     for index, name in enumerate(names):
         marker, colour = looks[name]
-        rows = ratios[ratios["ratio"] == name].set_index(SETTING).reindex(settings)
-        places = np.arange(len(settings)) + (index - (len(names) - 1) / 2) * 0.1
+        rows = ratios[ratios["ratio"] == name].set_index(SETTING).reindex(measured)
+        places = np.arange(len(measured)) + (index - (len(names) - 1) / 2) * 0.1
         whiskers = [rows["median"] - rows["quartile_1"], rows["quartile_3"] - rows["median"]]
         axes.errorbar(
             places, rows["median"], yerr=whiskers, color=colour, marker=marker, linewidth=1, markersize=6
@@ -183,9 +182,9 @@ def _draw_ratios(axes, ratios: pd.DataFrame, settings: list) -> None:
     style.label_ends(axes, labels)
 
 
-def _of(speeds: pd.DataFrame, learner: str, settings: list) -> pd.DataFrame:
-    """The learner's rows in the order of `settings`; NaN where it was not measured."""
-    return speeds[speeds["learner"] == learner].set_index(SETTING).reindex(settings)
+def _of(speeds: pd.DataFrame, learner: str, measured: list) -> pd.DataFrame:
+    """The learner's rows in the order of `measured`; NaN where it was not measured."""
+    return speeds[speeds["learner"] == learner].set_index(SETTING).reindex(measured)
 
 
 def _operations(counted: pd.DataFrame, setting: tuple, above: str, below: str) -> float:
