@@ -164,7 +164,6 @@ class Experiment1(Section):
     subcritic_rate: Rate = 1e-3
     subcritic_batch: Count = 64
     update_every: Count = 2
-    voltages: Literal["recomputed", "stored"] = "recomputed"
     phase2_critic: Literal["frozen", "finetune"] = "frozen"
     held_out_states: Annotated[int, Field(ge=16)] = 256
     record_every: Count = 500

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from subcritic import seeding
 from subcritic.agents.protocol import perturbed_forward
+from subcritic.bellman import bellman_target
 from subcritic.config import DDPGSettings
-from subcritic.nn import MLP, Network, Parameters, Voltages, backprop
+from subcritic.nn import MLP, Parameters, Voltages, backprop
+from subcritic.nn.network import Network
 
 
 class DDPG:
@@ -24,15 +26,16 @@ class DDPG:
         action_size: int,
         seeds: Sequence[int],
         dtype: torch.dtype = torch.float32,
+        purpose: str = "",
     ) -> None:
         self.settings = settings
         self.actor = actor_spec(settings, observation_size, action_size)
         self.policy_network = Network(
-            self.actor, seeding.generators(seeds, "actor"), settings.actor_rate, dtype=dtype
+            self.actor, seeding.generators(seeds, f"{purpose} actor"), settings.actor_rate, dtype=dtype
         )
         self.critic = Network(
             critic_spec(settings, observation_size, action_size),
-            seeding.generators(seeds, "critic"),
+            seeding.generators(seeds, f"{purpose} critic"),
             settings.critic_rate,
             settings.critic_weight_decay,
             dtype=dtype,
@@ -44,6 +47,8 @@ class DDPG:
             "terminated": 1,
             "next_observation": observation_size,
         }
+        if settings.exploration == "neuron":
+            self.columns["perturbation"] = sum(settings.hidden)
         self.values: Tensor | None = None
         self.residual: Tensor | None = None
         self.learns_critic = True
@@ -57,13 +62,28 @@ class DDPG:
     def transition(
         self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
     ) -> dict[str, Tensor]:
-        return {
+        row = {
             "observation": voltages.h[0][:, 0],
             "action": voltages.output[:, 0],
             "reward": reward,
             "terminated": terminated,
             "next_observation": next_observation,
         }
+        if "perturbation" in self.columns:
+            hidden = zip(voltages.h[1:-1], voltages.activations[:-1], strict=True)
+            row["perturbation"] = torch.cat([h - clean for h, clean in hidden], dim=-1)[:, 0]
+        return row
+
+    def voltages(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        """h_0 … h_L at the states of a minibatch, by today's weights: α = μ^n(v) + ξ with the noise of that time.
+
+        The output voltages are the actions as executed.
+        """
+        noise = None
+        if "perturbation" in batch:
+            noise = [*batch["perturbation"].split(list(self.settings.hidden), dim=-1), None]
+        h = self.actor.forward(self.policy(), batch["observation"], perturbation=noise).h
+        return [*h[:-1], batch["action"]]
 
     def learn(self, batch: dict[str, Tensor]) -> None:
         """Critic first, then the actor with the new critic, then the targets (Algorithm 1)."""
@@ -78,14 +98,10 @@ class DDPG:
         observation, next_observation = batch["observation"], batch["next_observation"]
         next_action = self.policy_network.forward(next_observation, target=True).output
         next_value = self.critic.forward(next_observation, next_action, target=True).output
-        target = batch["reward"] + self.settings.discount * (1 - batch["terminated"]) * next_value
-        voltages = self.critic.forward(observation, batch["action"])
-        self.values = voltages.output
-        self.residual = target - self.values
-        # The loss is the mean of residual².
-        upstream = self.residual * (-2 / observation.shape[1])
-        backprop.gradients(self.critic.spec, self.critic.online, voltages, upstream, self.critic.gradient)
-        self.critic.step()
+        target = bellman_target(batch["reward"], self.settings.discount, batch["terminated"], next_value)
+        judged = self.critic.forward(observation, batch["action"])
+        self.values = judged.output
+        self.residual = self.critic.fit(judged, target)
 
     def _learn_actor(self, batch: dict[str, Tensor]) -> None:
         observation = batch["observation"]

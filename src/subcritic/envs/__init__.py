@@ -1,6 +1,6 @@
 """Gymnasium environments as the learners see them, and episodes that can be replayed."""
 
 from subcritic.envs.episodes import EpisodeStream
-from subcritic.envs.make import UnusableEnvironment, check, make
+from subcritic.envs.make import UnusableEnvironment, check, make, sizes
 
-__all__ = ["UnusableEnvironment", "EpisodeStream", "check", "make"]
+__all__ = ["EpisodeStream", "UnusableEnvironment", "check", "make", "sizes"]

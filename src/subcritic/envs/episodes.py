@@ -22,15 +22,15 @@ class Transition:
 
 
 class EpisodeStream:
-    """Plays episodes one after the other; every reset has a seed of its own.
+    """Plays episodes one after the other; every reset has a seed of its own, drawn for (seed, purpose, episode).
 
     Most environments cannot be pickled, so the state of a running episode is its number and its actions so far;
     `load_state_dict` plays them again and checks that it arrives at the same observation.
     """
 
-    def __init__(self, environment: gym.Env, seed: int) -> None:
+    def __init__(self, environment: gym.Env, seed: int, purpose: str = "") -> None:
         self.environment = environment
-        self.seed = seed
+        self.seed, self.purpose = seed, f"{purpose} episode"
         self.episode = -1
         self.steps = 0
         self.episode_return = 0.0
@@ -56,7 +56,7 @@ class EpisodeStream:
         self._reset()
 
     def _reset(self) -> None:
-        reset_seed = int(seeding.generator(self.seed, "episode", self.episode).integers(2**31))
+        reset_seed = int(seeding.generator(self.seed, self.purpose, self.episode).integers(2**31))
         observation, _ = self.environment.reset(seed=reset_seed)
         self.observation = np.asarray(observation, np.float32)
         self.actions: list[np.ndarray] = []

@@ -1,6 +1,5 @@
-"""Stacked multilayer perceptrons with closed-form gradients."""
+"""Stacked multilayer perceptrons. Error backpropagation is not imported here: who wants it says `nn.backprop`."""
 
 from subcritic.nn.mlp import MLP, Parameters, Voltages
-from subcritic.nn.network import Network
 
-__all__ = ["MLP", "Network", "Parameters", "Voltages"]
+__all__ = ["MLP", "Parameters", "Voltages"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from subcritic.nn import backprop
 from subcritic.nn.mlp import MLP, Voltages
 
 
@@ -40,6 +41,14 @@ class Network:
     def step(self) -> None:
         """One Adam step down the gradient in `gradient`."""
         self.optimiser.step()
+
+    def fit(self, voltages: Voltages, target: torch.Tensor) -> torch.Tensor:
+        """One step on the batch mean of (target − output)², for an output (S, B, 1); returns the residual, (S, B, 1)."""
+        residual = target - voltages.output
+        upstream = residual * (-2 / residual.shape[1])
+        backprop.gradients(self.spec, self.online, voltages, upstream, self.gradient)
+        self.step()
+        return residual
 
     def track(self, polyak: float) -> None:
         """Move the target parameters towards the online ones."""

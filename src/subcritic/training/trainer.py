@@ -34,6 +34,7 @@ class Trainer:
 
     One update per environment step from `learning_starts` on; before it, actions are uniform random. Seeds that diverge
     are stopped: they neither act nor count as learning from then on, and `policy_of` gives what they had then.
+    `purpose` names the random streams, so that two phases of an experiment do not share them.
     """
 
     def __init__(
@@ -44,10 +45,11 @@ class Trainer:
         steps: int,
         divergence_factor: float,
         observers: Sequence[Observer] = (),
+        purpose: str = "",
     ) -> None:
         settings = agent.settings
         self.agent, self.seeds, self.steps, self.observers = agent, list(seeds), steps, list(observers)
-        self.streams = [EpisodeStream(make_environment(), seed) for seed in seeds]
+        self.streams = [EpisodeStream(make_environment(), seed, purpose) for seed in seeds]
         self.replay = Replay(len(seeds), min(settings.replay_size, steps), agent.columns)
         self.watch = DivergenceWatch(len(seeds), settings.discount, divergence_factor)
         self.exploration = Exploration(
@@ -55,10 +57,10 @@ class Trainer:
             settings.noise_scale,
             settings.exploration,
             settings.noise,
-            seeding.generators(seeds, "exploration"),
+            seeding.generators(seeds, f"{purpose} exploration"),
         )
-        self.minibatch_rngs = seeding.generators(seeds, "minibatch")
-        self.warmup_rngs = seeding.generators(seeds, "warm-up")
+        self.minibatch_rngs = seeding.generators(seeds, f"{purpose} minibatch")
+        self.warmup_rngs = seeding.generators(seeds, f"{purpose} warm-up")
         self.step = 0
         self.batch: dict[str, Tensor] | None = None
         self.finished_returns: list[list[float]] = [[] for _ in seeds]
@@ -139,10 +141,15 @@ class Trainer:
             "stopped_policies": dict(self.stopped_policies),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_final_state(self, state: dict[str, Any]) -> None:
+        """What is left to know of a finished run: the agent, and who diverged."""
         self.step = state["step"]
         self.agent.load_state_dict(state["agent"])
         self.watch.load_state_dict(state["watch"])
+        self.stopped_policies = dict(state["stopped_policies"])
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.load_final_state(state)
         for s in self.watch.active:
             self.streams[s].load_state_dict(state["streams"][s])
         self.replay.load_state_dict(state["replay"])
@@ -150,7 +157,6 @@ class Trainer:
         seeding.restore(self.minibatch_rngs, state["minibatch_rngs"])
         seeding.restore(self.warmup_rngs, state["warmup_rngs"])
         self.finished_returns = [list(returns) for returns in state["finished_returns"]]
-        self.stopped_policies = dict(state["stopped_policies"])
 
     def close(self) -> None:
         for stream in self.streams:

@@ -1,0 +1,50 @@
+# The whole reproduction. `snakemake` alone runs the quick profile; `--configfile configs/standard.yaml` another one;
+# `--config seeds=5` changes single values of the quick profile.
+import json
+
+from snakemake.exceptions import WorkflowError
+
+from subcritic import workflow as subcritic_workflow
+from subcritic.config import ConfigError, dump
+
+try:
+    profile = subcritic_workflow.resolve(config)
+except ConfigError as error:
+    raise WorkflowError(str(error))
+
+ROOT = f"results/{profile.profile}"
+ENVIRONMENTS = [environment.name for environment in profile.environments]
+METHODS = [method.name for method in profile.methods]
+
+
+wildcard_constraints:
+    environment="|".join(ENVIRONMENTS),
+    method="|".join(METHODS),
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/experiment1.smk"
+include: "workflow/rules/gradients.smk"
+include: "workflow/rules/experiment2.smk"
+include: "workflow/rules/table.smk"
+include: "workflow/rules/throughput.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{ROOT}/summary.md",
+        collect("{root}/figures/{name}.png", root=ROOT, name=["similarity", "values", "agreement", "learning", "table"]),
+
+
+onstart:
+    shell("subcritic tracking init")
+
+
+onsuccess:
+    shell(f"cat {ROOT}/summary.md")
+
+
+onerror:
+    shell("subcritic tracking sweep")

@@ -1,0 +1,196 @@
+"""The command line: one command per stage, and the commands around them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+
+from subcritic import config
+from subcritic.config import ConfigError, Profile
+
+REPORTS = ("similarity", "agreement", "learning", "table", "throughput", "summary")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Known errors are one clear message, no traceback."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command is not reproduce:
+        parser.error(f"unknown argument {rest[0]!r}")
+    options.rest = rest
+    try:
+        return options.command(options) or 0
+    except _known_errors() as error:
+        print(f"subcritic: {error}", file=sys.stderr)
+        return 2
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    from subcritic.envs import UnusableEnvironment
+    from subcritic.tracking import RecordError, StoreError
+    from subcritic.training.checkpoint import CheckpointError
+
+    return ConfigError, UnusableEnvironment, CheckpointError, RecordError, StoreError
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    from subcritic.reproduce import reproduce as run
+
+    return run(options.profile, options.rest)
+
+
+def show_config(options: argparse.Namespace) -> None:
+    """Validate a config, its environments included, and print or write it with all defaults."""
+    from subcritic import workflow
+
+    profile = config.parse(json.loads(options.json)) if options.json else config.load(options.config)
+    if not options.json:
+        workflow.check_environments(profile, str(options.config))
+    text = yaml.safe_dump(config.dump(profile), sort_keys=False)
+    if options.output is None:
+        print(text, end="")
+    elif not options.output.exists() or options.output.read_text() != text:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(text)
+
+
+def anchors(options: argparse.Namespace) -> None:
+    from subcritic.experiments import anchors as stage
+
+    _say(stage.run(_profile(options), _environment(options), options.results))
+
+
+def experiment1(options: argparse.Namespace) -> None:
+    from subcritic.experiments import experiment1 as stage
+
+    _say(stage.run(_profile(options), _environment(options), options.results))
+
+
+def gradients(options: argparse.Namespace) -> None:
+    from subcritic.experiments import gradients as stage
+
+    _say(stage.run(_profile(options), _environment(options), options.results))
+
+
+def experiment2(options: argparse.Namespace) -> None:
+    from subcritic.experiments import experiment2 as stage
+
+    _say(stage.run(_profile(options), _environment(options), options.method, options.results))
+
+
+def throughput(options: argparse.Namespace) -> None:
+    from subcritic.experiments import throughput as stage
+
+    profile = _profile(options)
+    _say(stage.measure(profile.throughput, options.results / profile.profile / "throughput"))
+
+
+def report(options: argparse.Namespace) -> None:
+    from subcritic.reports import make as reports
+
+    _say(reports.make(options.name, _profile(options), options.results))
+
+
+def tracking(options: argparse.Namespace) -> None:
+    from subcritic import tracking as store
+
+    action: Callable = {"init": store.initialise, "rebuild": store.rebuild, "sweep": store.sweep}[
+        options.action
+    ]
+    done = action(options.results)
+    if done is not None:
+        print(done)
+
+
+def ui(options: argparse.Namespace) -> None:
+    from subcritic import tracking as store
+
+    store.serve(options.results, options.port)
+
+
+def _profile(options: argparse.Namespace) -> Profile:
+    """The config file's profile, or one named `local` with the schema's defaults; options override both."""
+    if options.config:
+        data = config.dump(config.load(options.config))
+    else:
+        data = {
+            "profile": "local",
+            "environments": [options.environment or "Pendulum-v1"],
+            "methods": [{"algorithm": "ddpg", "hidden": [64, 64]}, {"algorithm": "linear"}],
+        }
+    if options.seeds is not None:
+        data["seeds"] = options.seeds
+    if options.steps is not None:
+        for section in ("training", "experiment1"):
+            data.setdefault(section, {})["steps"] = options.steps
+        data["environments"] = [
+            {"id": entry} if isinstance(entry, str) else entry | {"steps": None}
+            for entry in data["environments"]
+        ]
+    return config.parse(data, str(options.config or "command line"))
+
+
+def _environment(options: argparse.Namespace) -> str:
+    return options.environment.replace("/", "-")
+
+
+def _say(paths: Sequence[Path]) -> None:
+    for path in paths:
+        print(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="subcritic", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable, text: str, *groups: Callable) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        sub.add_argument(
+            "--results", type=Path, default=Path("results"), help="folder of all results (default: results)"
+        )
+        for group in groups:
+            group(sub)
+        return sub
+
+    sub = add("reproduce", reproduce, "run the whole chain; further arguments go to Snakemake")
+    sub.add_argument("--profile", default="quick", help="a name in configs/, or a YAML file (default: quick)")
+    sub = add("config", show_config, "validate a config and show it with all defaults")
+    sub.add_argument("config", type=Path, nargs="?", default=Path("configs/quick.yaml"))
+    sub.add_argument("--json", help="the config itself, instead of a file")
+    sub.add_argument("--output", type=Path, help="write here instead of printing")
+    add("anchors", anchors, "measure the uniform random policy on an environment", _stage, _where)
+    add("experiment1", experiment1, "sub-critics learned beside a DDPG actor", _stage, _where)
+    add("gradients", gradients, "gradient agreement from Experiment 1's snapshots", _stage, _where)
+    sub = add("experiment2", experiment2, "train one method on one environment", _stage, _where)
+    sub.add_argument("--method", required=True, help="a method's name, such as ddpg or linear")
+    add("throughput", throughput, "updates per second of the local rule, DDPG and Stable-Baselines3", _stage)
+    sub = add("report", report, "make the tables and figures of one report", _stage)
+    sub.add_argument("name", choices=REPORTS)
+    sub = add("tracking", tracking, "the MLflow store: init, rebuild from the files, sweep dead runs")
+    sub.add_argument("action", choices=("init", "rebuild", "sweep"))
+    sub = add("ui", ui, "look at the runs in MLflow, on this machine only")
+    sub.add_argument("--port", type=int, default=5000)
+    return parser
+
+
+def _stage(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="a profile; without it, defaults under results/local")
+    parser.add_argument("--seeds", type=int, help="number of seeds")
+    parser.add_argument("--steps", type=int, help="environment steps of each training")
+    parser.set_defaults(environment=None)
+
+
+def _where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--environment", "--env", required=True, help="an environment of the config, or any Gymnasium id"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

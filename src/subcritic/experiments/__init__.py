@@ -1,0 +1,1 @@
+"""The stages: what each runs and what it records."""

@@ -1,0 +1,74 @@
+"""The oracle: q_n(s, α) = Q^μ(s, μ(s; do(h_l[n] := α))), evaluated by intervention, differentiated by autograd.
+
+Written with torch's own functions and nothing of `nn.backprop`, so that it is a second opinion on the closed form.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from subcritic.nn import MLP, Parameters
+
+FUNCTIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "identity": lambda z: z}
+
+
+def value_from(
+    layer: int,
+    h: Tensor,
+    observation: Tensor,
+    actor: MLP,
+    actor_params: Parameters,
+    critic: MLP,
+    critic_params: Parameters,
+) -> Tensor:
+    """Q^μ(s, a) when the voltages of `layer` are h (S, B, n_l) and everything above follows; (S, B)."""
+    for number in range(layer + 1, actor.depth + 1):
+        h = _layer(actor, actor_params, number, h)
+    q = observation
+    for number in range(1, critic.depth + 1):
+        if critic.side[0] == number:
+            q = torch.cat((q, h), dim=-1)
+        q = _layer(critic, critic_params, number, q)
+    return q[..., 0]
+
+
+def oracle_gradient(
+    layer: int,
+    h: Tensor,
+    observation: Tensor,
+    actor: MLP,
+    actor_params: Parameters,
+    critic: MLP,
+    critic_params: Parameters,
+) -> Tensor:
+    """∂q_n/∂α at α = h_l[n], for every neuron n of the layer: (S, B, n_l)."""
+    with torch.enable_grad():
+        leaf = h.detach().clone().requires_grad_()
+        value_from(layer, leaf, observation, actor, actor_params, critic, critic_params).sum().backward()
+    return leaf.grad
+
+
+def finite_difference(
+    layer: int,
+    neuron: int,
+    h: Tensor,
+    observation: Tensor,
+    actor: MLP,
+    actor_params: Parameters,
+    critic: MLP,
+    critic_params: Parameters,
+    step: float = 1e-6,
+) -> Tensor:
+    """∂q_n/∂α by central differences, (S, B); in float64, or rounding drowns it."""
+    values = []
+    for sign in (1, -1):
+        moved = h.clone()
+        moved[..., neuron] += sign * step
+        values.append(value_from(layer, moved, observation, actor, actor_params, critic, critic_params))
+    return (values[0] - values[1]) / (2 * step)
+
+
+def _layer(spec: MLP, params: Parameters, number: int, v: Tensor) -> Tensor:
+    z = v @ params.weights[number - 1] + params.biases[number - 1]
+    return FUNCTIONS[spec.activation(number)](z)

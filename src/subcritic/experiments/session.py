@@ -1,0 +1,143 @@
+"""One training process: a trainer, the records of its seeds, its checkpoint, its progress line."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from subcritic import provenance
+from subcritic.config import digest
+from subcritic.tracking import Identity, RunGroup, claim
+from subcritic.training import Trainer, checkpoint
+
+
+class Session:
+    """Runs a trainer to its end, resuming from its checkpoint, and keeps what its observers gathered.
+
+    Everything lives in `folder`, results/<profile>/runs/<stage>/<environment>/<method>. `setup(log)` makes the trainer and
+    the observers; observers with a `state_dict` are part of the checkpoint. After `run`, `trainer` and `observers` hold
+    the final state, whether it was computed now or in an earlier process.
+    """
+
+    def __init__(
+        self,
+        results: Path,
+        profile: str,
+        stage: str,
+        environment: str,
+        method: str,
+        seeds: Sequence[int],
+        config: dict[str, Any],
+        checkpoint_seconds: float,
+    ) -> None:
+        self.results, self.seeds, self.config = results, list(seeds), config
+        self.identities = [Identity(profile, stage, environment, method, seed) for seed in seeds]
+        self.folder = results / profile / "runs" / stage / environment / method
+        self.path = self.folder / "checkpoint.pt"
+        self.label = f"{stage} {environment}/{method}"
+        self.key = digest({"config": config, "seeds": self.seeds, "code": provenance.stage_digest(stage)})
+        self.checkpoint_seconds = checkpoint_seconds
+
+    def run(self, setup: Callable[[Callable], tuple[Trainer, list]]) -> tuple[Trainer, list]:
+        """Train, or pick up what is done. Raises CheckpointError, RecordError when the disk refuses."""
+        torch.set_num_threads(1)
+        # Denormals in Adam's moments make updates many times slower.
+        torch.set_flush_denormal(True)
+        with claim(self.folder):
+            saved = checkpoint.load(self.path, self.key)
+            positions = saved["positions"] if saved else None
+            with RunGroup(self.results, self.identities, self.config, resume=positions) as self.group:
+                trainer, observers = setup(self.group.log)
+                if saved:
+                    self._restore(trainer, observers, saved)
+                if not (saved and saved["finished"]):
+                    trainer.observers = [*observers, Progress(self.label), Checkpointer(self, observers)]
+                    trainer.run()
+                    self._export_policies(trainer)
+                    self.save(trainer, observers, finished=True)
+            trainer.close()
+        return trainer, observers
+
+    def save(self, trainer: Trainer, observers: list, *, finished: bool) -> None:
+        """A finished run keeps no replay: nobody trains on from it."""
+        state = trainer.state_dict()
+        if finished:
+            state.pop("replay")
+        kept = [observer.state_dict() for observer in observers if hasattr(observer, "state_dict")]
+        positions = self.group.positions()
+        checkpoint.save(
+            self.path,
+            self.key,
+            {"trainer": state, "observers": kept, "positions": positions, "finished": finished},
+        )
+
+    def _restore(self, trainer: Trainer, observers: list, saved: dict[str, Any]) -> None:
+        if saved["finished"]:
+            trainer.load_final_state(saved["trainer"])
+        else:
+            trainer.load_state_dict(saved["trainer"])
+            print(f"{self.label}: resuming at step {trainer.step}", file=sys.stderr)
+        stateful = [observer for observer in observers if hasattr(observer, "state_dict")]
+        for observer, state in zip(stateful, saved["observers"], strict=True):
+            observer.load_state_dict(state)
+
+    def _export_policies(self, trainer: Trainer) -> None:
+        """The trained actor of every seed, as an artifact of its run: a dict that `torch.load` reads."""
+        actor = trainer.agent.actor
+        for s in range(len(self.seeds)):
+            policy = {
+                "sizes": actor.sizes,
+                "hidden": actor.hidden,
+                "output": actor.output,
+                "parameters": trainer.policy_of(s).clone(),
+                "diverged_at": trainer.watch.diverged_at[s],
+            }
+            data = io.BytesIO()
+            torch.save(policy, data)
+            self.group.artifact(s, "policy.pt", data.getvalue())
+
+
+class Checkpointer:
+    """Saves a session every so many seconds; when it saves does not change what is computed."""
+
+    every = 50
+
+    def __init__(self, session: Session, observers: list) -> None:
+        self.session, self.observers, self.last = session, observers, time.monotonic()
+
+    def __call__(self, trainer: Trainer) -> None:
+        if time.monotonic() - self.last >= self.session.checkpoint_seconds and trainer.step < trainer.steps:
+            self.session.save(trainer, self.observers, finished=False)
+            self.last = time.monotonic()
+
+
+class Progress:
+    """A line on stderr every few seconds: what trains, how far it is, how fast."""
+
+    every = 50
+    seconds = 10.0
+
+    def __init__(self, label: str) -> None:
+        self.label, self.last, self.last_step = label, time.monotonic(), None
+
+    def __call__(self, trainer: Trainer) -> None:
+        now = time.monotonic()
+        self.last_step = trainer.step if self.last_step is None else self.last_step
+        if now - self.last < self.seconds and trainer.step != trainer.steps:
+            return
+        rate = (trainer.step - self.last_step) / max(now - self.last, 1e-9)
+        stopped = len(trainer.seeds) - len(trainer.watch.active)
+        note = f", {stopped} diverged" if stopped else ""
+        print(
+            f"{self.label}: step {trainer.step:,} of {trainer.steps:,}, {len(trainer.seeds)} seeds, "
+            f"{rate:,.0f} steps/s{note}",
+            file=sys.stderr,
+            flush=True,
+        )
+        self.last, self.last_step = now, trainer.step

@@ -1,0 +1,67 @@
+"""What the Snakefile needs: the validated config, and what each stage's results depend on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from subcritic import config as schema
+from subcritic import envs, provenance
+from subcritic.config import ConfigError, Profile
+from subcritic.provenance import code_digest
+
+__all__ = ["check_environments", "code_digest", "resolve", "stage_inputs"]
+
+DEFAULT = Path("configs/quick.yaml")
+
+
+def resolve(given: dict[str, Any], source: str = "config") -> Profile:
+    """The profile of a Snakemake config; without a `profile` key, `given` overrides single values of the default one.
+
+    Raises ConfigError for anything that cannot be run, environments included.
+    """
+    if "profile" not in given:
+        given = _merged(yaml.safe_load(DEFAULT.read_text()), given)
+    profile = schema.parse(given, source)
+    check_environments(profile, source)
+    return profile
+
+
+def check_environments(profile: Profile, source: str) -> None:
+    """Make every environment once; raises ConfigError naming the field of all that cannot be used."""
+    problems = []
+    for index, environment in enumerate(profile.environments):
+        try:
+            envs.check(environment.id, environment.kwargs)
+        except envs.UnusableEnvironment as error:
+            problems.append(f"{source}: environments[{index}].id: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def stage_inputs(
+    profile: Profile, stage: str, environment: str | None = None, method: str | None = None
+) -> dict:
+    """What the results of a job depend on besides its input files: a change makes Snakemake run it again."""
+    data: dict[str, Any] = {"seeds": profile.seed_list(), "code": provenance.stage_digest(stage)}
+    if environment:
+        data["environment"] = schema.dump(profile.environment(environment))
+    if method:
+        data["method"] = schema.dump(profile.method(method))
+    if stage in ("experiment1", "gradients"):
+        data["experiment1"] = schema.dump(profile.experiment1)
+    if stage in ("experiment1", "experiment2"):
+        data["training"] = schema.dump(profile.training)
+    if stage in ("anchors", "throughput"):
+        data[stage] = schema.dump(getattr(profile, stage))
+    return data
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged
