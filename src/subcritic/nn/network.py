@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from subcritic.nn import backprop
+from subcritic.nn.adam import Adam
 from subcritic.nn.mlp import MLP, Voltages
 
 
@@ -30,8 +31,7 @@ class Network:
         self.online = spec.init(rngs, dtype)
         self.target = spec.views(self.online.flat.clone())
         self.gradient = spec.views(torch.zeros_like(self.online.flat))
-        self.online.flat.grad = self.gradient.flat
-        self.optimiser = torch.optim.Adam([self.online.flat], lr=rate, weight_decay=weight_decay, fused=True)
+        self.optimiser = Adam(self.online.flat, self.gradient.flat, rate, weight_decay)
 
     def forward(self, x: torch.Tensor, side: torch.Tensor | None = None, *, target: bool = False) -> Voltages:
         """Voltages of the online (or the target) parameters; shapes as in `MLP.forward`."""

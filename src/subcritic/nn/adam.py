@@ -1,0 +1,53 @@
+"""Adam, as one call of torch's fused kernel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015, Algorithm 1) on one tensor, in place; weight decay is an L2 term in the gradient.
+
+    The same kernel and the same bits as `torch.optim.Adam(fused=True)`, whose bookkeeping around the kernel costs as much
+    as the kernel itself for networks of a few hundred units.
+    """
+
+    def __init__(self, parameters: Tensor, gradient: Tensor, rate: float, weight_decay: float = 0.0) -> None:
+        self.rate, self.weight_decay = rate, weight_decay
+        self.first_moment, self.second_moment = torch.zeros_like(parameters), torch.zeros_like(parameters)
+        self.steps = torch.zeros((), dtype=torch.float32)
+        # The kernel takes lists of tensors.
+        self._tensors = (
+            [parameters],
+            [gradient],
+            [self.first_moment],
+            [self.second_moment],
+            [],
+            [self.steps],
+        )
+
+    def step(self) -> None:
+        """One step down the gradient."""
+        self.steps += 1
+        torch._fused_adam_(
+            *self._tensors,
+            lr=self.rate,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {
+            "first_moment": self.first_moment,
+            "second_moment": self.second_moment,
+            "steps": self.steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        for name, mine in self.state_dict().items():
+            mine.copy_(state[name])
