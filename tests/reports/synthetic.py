@@ -80,10 +80,13 @@ def _learning(profile: Profile, environment, method: str, rng) -> tuple[list[dic
             level = low + (high - low) * progress * rng.uniform(0.85, 1.1)
             if not (diverged and step > 0.6 * last):
                 curves.append({**base, "step": step, "metric": "return/evaluation", "value": level})
-            for layer in LAYERS:
+            for layer in LAYERS if method == "linear" else ():
                 cosine = rng.normal(0.05 if layer < 3 else 0.3, 0.1)
                 curves.append({**base, "step": step, "metric": f"cosine/layer_{layer}", "value": cosine})
-            curves.append({**base, "step": step, "metric": "cosine/actor", "value": rng.normal(0.15, 0.05)})
+            if method == "linear":
+                curves.append(
+                    {**base, "step": step, "metric": "cosine/actor", "value": rng.normal(0.15, 0.05)}
+                )
         at = int(0.6 * last) if diverged else None
         scores.append({**base, "score": level, "steps": at or last, "diverged_at": at})
     return curves, scores

@@ -67,10 +67,11 @@ def summary(profile: Profile, frame: pd.DataFrame) -> pd.DataFrame:
     """
     split = pd.concat([frame.assign(part=part)[parts_of(frame, part)] for part in PARTS])
     split = split[(split["granularity"] != "actor") | (split["part"] == "all")]
-    seeds = split.groupby([*KEYS, "seed"], sort=False)["value"].agg(
-        median="median", quartile_1=lambda v: v.quantile(0.25), quartile_3=lambda v: v.quantile(0.75),
-        values="size", defined="count",
-    ).reset_index()  # fmt: skip
+    values = split.groupby([*KEYS, "seed"], sort=False, dropna=False)["value"]
+    seeds = pd.DataFrame({
+        "median": values.median(), "quartile_1": values.quantile(0.25), "quartile_3": values.quantile(0.75),
+        "values": values.size(), "defined": values.count(),
+    }).reset_index()  # fmt: skip
     rows = []
     for keys, group in seeds.groupby(KEYS, sort=False):
         known = group[group["defined"] > 0]

@@ -19,11 +19,13 @@ RETURN = "return/evaluation"
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
-    """Write figures/learning.{png,svg,pdf}."""
+    """Write figures/learning.* and figures/cosine.* (png, svg, pdf)."""
     curves, scores = records.experiment2_curves(profile, root), records.scores(profile, root)
-    return style.save(
-        figure(profile, curves, scores, records.anchors(profile, root)), root / "figures", "learning"
-    )
+    learning = figure(profile, curves, scores, records.anchors(profile, root))
+    return [
+        *style.save(learning, root / "figures", "learning"),
+        *style.save(cosine_figure(profile, curves), root / "figures", "cosine"),
+    ]
 
 
 @style.styled
@@ -42,6 +44,36 @@ def figure(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame, anchors
         style.steps_axis(axes, profile.steps_for(environment))
         style.label_ends(axes, labels)
     style.note(fig, curve_note(profile) + "   ·   ×: run stopped because it diverged")
+    return fig
+
+
+@style.styled
+def cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
+    """Cosine of a local rule's update to the true policy gradient, one panel per environment and probed method."""
+    probed = curves[curves["metric"].str.startswith("cosine/")]
+    found = probed[["environment", "method"]].drop_duplicates().itertuples(index=False, name=None)
+    pairs = list(found) or [("no update was compared with the true gradient", "")]
+    fig, panels = style.grid(len(pairs), columns=3, width=4.0)
+    for axes, (environment, method) in zip(panels, pairs, strict=True):
+        labels = []
+        for metric, text, colour in _cosines(probed):
+            labels.append(
+                (
+                    draw_curve(axes, over_steps(probed, environment, method, metric), profile, colour),
+                    text,
+                    colour,
+                )
+            )
+        axes.axhline(0, color=style.INK, linewidth=0.6)
+        axes.set(
+            title=f"{environment}, {method}" if method else environment, ylabel="cosine to the true gradient"
+        )
+        steps = [profile.steps_for(entry) for entry in profile.environments if entry.name == environment]
+        style.steps_axis(axes, steps[0] if steps else profile.training.steps)
+        style.label_ends(axes, labels)
+    style.note(
+        fig, f"1: the update is the policy gradient   ·   0: it has nothing of it\n{curve_note(profile)}"
+    )
     return fig
 
 
@@ -80,6 +112,16 @@ def curve_note(profile: Profile) -> str:
         f"thick: mean of {profile.seeds} seeds   ·   band: {percent(profile.statistics.confidence)} bootstrap "
         "interval of the mean   ·   thin: single seeds"
     )
+
+
+def _cosines(probed: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(metric, label, colour) of the whole actor and of every layer that was probed."""
+    layers = sorted(probed["metric"].str.extract(r"^cosine/layer_(\d+)$")[0].dropna().astype(int).unique())
+    colours = style.layer_colours(len(layers))
+    whole = [("cosine/actor", "actor", style.INK)] if (probed["metric"] == "cosine/actor").any() else []
+    return whole + [
+        (f"cosine/layer_{n}", f"layer {n}", colour) for n, colour in zip(layers, colours, strict=True)
+    ]
 
 
 def _mark_diverged(

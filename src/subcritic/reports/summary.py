@@ -30,7 +30,7 @@ def make(profile: Profile, root: Path) -> list[Path]:
 
 def text(profile: Profile, root: Path) -> str:
     """The summary as Markdown, which reads well on a terminal too."""
-    results = pd.read_csv(_made(root / "table" / "table.csv", "table"), keep_default_na=True)
+    results = pd.read_csv(_made(root / "table" / "table.csv", "table"), dtype={"note": str})
     results["note"] = results["note"].fillna("")
     speeds = pd.read_csv(_made(root / "table" / "throughput.csv", "throughput"))
     ratios = pd.read_csv(_made(root / "table" / "throughput_ratios.csv", "throughput"))

@@ -116,7 +116,7 @@ def headline(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
         )
         for row in here.itertuples()
     ]
-    return f"Updates per second at {hidden}, batch {batch}: {'; '.join(parts)}."
+    return f"Updates per second at {hidden}, batch {batch}: {'; '.join(parts) or 'nothing to compare'}."
 
 
 @style.styled
@@ -126,10 +126,9 @@ def figure(speeds: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
     measured = settings(speeds)
     _draw_speeds(left, speeds, measured)
     _draw_ratios(right, ratios, measured)
+    labels = [f"{hidden}\nbatch {batch}" for hidden, batch in measured]
     for axes in (left, right):
-        axes.set_xticks(
-            range(len(settings)), [f"{hidden}\nbatch {batch}" for hidden, batch in settings], fontsize=7
-        )
+        axes.set_xticks(range(len(measured)), labels, fontsize=7)
     style.note(
         fig,
         "bars and diamonds: medians over rounds   ·   whiskers: quartiles   ·   black lines: bare matrix products",

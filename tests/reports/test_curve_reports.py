@@ -1,0 +1,88 @@
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from matplotlib.figure import Figure
+
+from subcritic.reports import learning, records, similarity
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_every_panel_names_its_methods_its_anchors_and_its_units(recorded):
+    profile, root = recorded
+    figure = learning.figure(
+        profile,
+        records.experiment2_curves(profile, root),
+        records.scores(profile, root),
+        records.anchors(profile, root),
+    )
+    first, *_, last = figure.axes
+    assert {"ddpg", "linear", "random -1222", "reference -152"} == set(texts(first))
+    assert {"ddpg", "linear", "random -188"} == set(texts(last))
+    assert (first.get_xlabel(), first.get_ylabel()) == ("environment steps", "evaluation return")
+
+
+def test_a_diverged_seed_is_marked_and_stays_in_the_mean(recorded):
+    profile, root = recorded
+    curves, scores = records.experiment2_curves(profile, root), records.scores(profile, root)
+    figure = learning.figure(profile, curves, scores, records.anchors(profile, root))
+    crosses = [[line for line in axes.lines if line.get_marker() == "x"] for axes in figure.axes]
+    assert [len(found) for found in crosses] == [0, 0, 1]
+    assert crosses[2][0].get_xdata()[0] == 6000
+    wide = learning.over_steps(curves, "LunarLanderContinuous-v3", "linear", "return/evaluation")
+    end = learning.draw_curve(Figure().add_subplot(), wide, profile, "k")
+    assert end == pytest.approx(np.mean([wide[0].iloc[-1], wide[1].dropna().iloc[-1], wide[2].iloc[-1]]))
+
+
+def test_the_cosine_is_drawn_for_the_actor_and_every_layer_of_probed_methods(recorded):
+    profile, root = recorded
+    curves = records.experiment2_curves(profile, root)
+    figure = learning.cosine_figure(profile, curves[curves["method"] == "linear"])
+    assert [axes.get_title("left").split(", ")[1] for axes in figure.axes] == ["linear"] * 3
+    assert all({"actor", "layer 1", "layer 2", "layer 3"} == set(texts(axes)) for axes in figure.axes)
+    unprobed = learning.cosine_figure(profile, curves[curves["metric"] == "return/evaluation"])
+    assert "no update was compared" in unprobed.axes[0].get_title("left")
+
+
+def test_every_layer_has_its_curve_in_both_phases(recorded):
+    profile, root = recorded
+    curves = records.experiment1_curves(profile, root)
+    figure = similarity.similarity_figure(profile, curves)
+    assert [axes.get_title("left") for axes in figure.axes[:2]] == [
+        "Pendulum-v1, phase 1",
+        "Pendulum-v1, phase 2",
+    ]
+    assert all({"$Q_1$", "$Q_2$", "$Q_3$"} <= set(texts(axes)) for axes in figure.axes)
+    values = similarity.values_figure(profile, curves)
+    assert all({"$Q^\\mu$", "$Q_1$", "$Q_2$", "$Q_3$"} <= set(texts(axes)) for axes in values.axes)
+
+
+def test_a_similarity_that_starts_undefined_is_drawn_from_where_it_is_defined(recorded):
+    profile, root = recorded
+    curves = records.experiment1_curves(profile, root)
+    curves.loc[curves["metric"].str.startswith("similarity") & (curves["step"] <= 1000), "value"] = np.nan
+    figure = similarity.similarity_figure(profile, curves)
+    assert texts(figure.axes[0])
+
+
+def steps(values):
+    return pd.DataFrame({"environment": "a", "method": "phase1", "seed": range(len(values)), "critic": "layer_1",
+                         "step": values})  # fmt: skip
+
+
+def test_a_seed_that_never_got_there_counts_as_later_than_all():
+    profile = synthetic.profile(environments=["a"], seeds=3)
+    table = similarity.steps_table(profile, steps([1000, np.nan, 2000]))
+    one = table.iloc[0]
+    assert (one["median"], one["reached"], one["seeds"]) == (2000, 2, 3)
+    assert one["low"] == 1000 and np.isinf(one["high"])
+    shown = similarity.steps_markdown(profile, table)
+    assert "| 2000" in shown and "1000 to > 10000" in shown and "2 of 3" in shown
+
+
+def test_when_most_seeds_never_got_there_the_median_is_beyond_the_run():
+    profile = synthetic.profile(environments=["a"], seeds=3)
+    assert np.isinf(similarity.steps_table(profile, steps([np.nan, np.nan, 2000])).iloc[0]["median"])

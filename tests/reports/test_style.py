@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import seaborn
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from subcritic.reports import style
+
+
+def test_colours_are_seaborns_colour_blind_palette():
+    ours = [style.BLUE, style.ORANGE, style.GREEN, style.VERMILLION, style.PINK, style.BROWN, style.ROSE, style.GREY,
+            style.YELLOW, style.SKY]  # fmt: skip
+    assert ours == seaborn.color_palette("colorblind").as_hex()
+
+
+def test_a_method_keeps_its_colour_whatever_stands_beside_it():
+    few, many = style.method_colours(["ddpg"]), style.method_colours(["new", "linear", "ddpg", "other"])
+    assert few["ddpg"] == many["ddpg"] == style.BLUE
+    assert len({many[name] for name in ("new", "linear", "ddpg", "other")}) == 4
+
+
+@given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=8))
+def test_labels_are_moved_apart_in_order(heights):
+    placed = style.spread(sorted(heights), gap=0.1)
+    assert np.all(np.diff(placed) >= 0.1 - 1e-9)
+    assert min(placed) >= 0 and max(placed) <= 1 + 1e-9
+
+
+def test_labels_with_room_stay_where_they_are():
+    np.testing.assert_allclose(style.spread([0.1, 0.5, 0.9], gap=0.1), [0.1, 0.5, 0.9])
+
+
+@pytest.mark.parametrize("suffix", style.FORMATS)
+def test_the_same_figure_gives_the_same_bytes(tmp_path, suffix):
+    saved = []
+    for name in ("first", "second"):
+        figure = Figure(figsize=(1, 1))
+        figure.add_subplot().plot([1, 2])
+        saved.append({path.suffix: path.read_bytes() for path in style.save(figure, tmp_path / name, "same")})
+    assert saved[0][f".{suffix}"] == saved[1][f".{suffix}"]

@@ -1,0 +1,43 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from subcritic.reports import throughput
+
+
+@pytest.fixture
+def frames():
+    """Every second round ran on a machine ten times slower: the paired ratio must not see it."""
+    speeds = {"ddpg": 200.0, "stable-baselines3": 100.0, "linear": 300.0, "ddpg-limit": 400.0}
+    rounds = pd.DataFrame([
+        {"learner": learner, "hidden": "256-256", "batch": 64, "round": index,
+         "updates_per_second": speed / (10 if index % 2 else 1)}
+        for index in range(5) for learner, speed in speeds.items()
+    ])  # fmt: skip
+    operations = pd.DataFrame({"learner": ["ddpg", "linear", "ddpg-limit"], "hidden": "256-256", "batch": 64,
+                               "multiply_adds": [1000, 600, 1000]})  # fmt: skip
+    return rounds, operations
+
+
+def test_ratios_are_taken_within_a_round(frames):
+    table = throughput.ratio_table(*frames).set_index("ratio")
+    assert list(table.index) == ["ddpg / stable-baselines3", "linear / ddpg", "ddpg / ddpg-limit"]
+    np.testing.assert_allclose(table["median"], [2, 1.5, 0.5])
+    np.testing.assert_allclose(table["quartile_3"] - table["quartile_1"], 0, atol=1e-12)
+    assert table.loc["linear / ddpg", "operations"] == 0.6
+    assert np.isnan(table.loc["ddpg / stable-baselines3", "operations"])
+
+
+def test_speeds_are_medians_and_samples_are_updates_times_batch(frames):
+    table = throughput.speed_table(*frames).set_index("learner")
+    one = table.loc["ddpg"]
+    assert (one["updates_per_second"], one["quartile_1"], one["quartile_3"]) == (200, 20, 200)
+    assert one["samples_per_second"] == 200 * 64 and one["rounds"] == 5
+    assert one["gigaflops"] == pytest.approx(2 * 1000 * 200 / 1e9)
+    assert np.isnan(table.loc["stable-baselines3", "multiply_adds"])
+
+
+def test_the_headline_names_its_setting_and_the_saved_operations(frames):
+    text = throughput.headline(throughput.speed_table(*frames), throughput.ratio_table(*frames))
+    assert text.startswith("Updates per second at 256-256, batch 64: ddpg / stable-baselines3 = 2.00")
+    assert "linear / ddpg = 1.50 (1.50 to 1.50) at 0.60 of the multiply-adds" in text
