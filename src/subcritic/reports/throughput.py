@@ -131,7 +131,7 @@ def figure(speeds: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(measured)), labels, fontsize=7)
     style.note(
         fig,
-        "bars and diamonds: medians over rounds   ·   whiskers: quartiles   ·   black lines: bare matrix products",
+        "bars and marks: medians over rounds   ·   whiskers: quartiles   ·   black lines: bare matrix products",
     )
     return fig
 
