@@ -87,7 +87,9 @@ def throughput(options: argparse.Namespace) -> None:
     from subcritic.experiments import throughput as stage
 
     profile = _profile(options)
-    _say(stage.measure(profile.throughput, options.results / profile.profile / "throughput"))
+    folder = options.results / profile.profile / "throughput"
+    stage.measure(profile.throughput, folder, lambda line: print(line, file=sys.stderr, flush=True))
+    print(folder)
 
 
 def report(options: argparse.Namespace) -> None:

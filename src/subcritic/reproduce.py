@@ -30,7 +30,9 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     if code == 0 and not only_looking:
         report = Path("results") / profile.profile / "report.html"
         _write_report(path, report)
-        print(f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes. Report: {report}. MLflow: `make ui`.")
+        print(
+            f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes. Report: {report}. MLflow: `make ui`."
+        )
     elif code:
         print("\nStopped. What is done is kept: the same command goes on from there.", file=sys.stderr)
     return code
@@ -40,7 +42,9 @@ def _config_file(name: str) -> Path:
     path = Path(name) if Path(name).suffix in (".yaml", ".yml") else Path("configs") / f"{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in Path("configs").glob("*.yaml")))
-        raise config.ConfigError(f"profile {name!r}: {path} does not exist; known: {known}, or the path of a YAML file")
+        raise config.ConfigError(
+            f"profile {name!r}: {path} does not exist; known: {known}, or the path of a YAML file"
+        )
     return path
 
 

@@ -91,7 +91,7 @@ def test_lillicrap_preset_is_the_papers():
 
 
 def test_a_frozen_critic_does_not_change_while_the_actor_learns():
-    agent = DDPG(settings(), OBS, ACT, [0], dtype=torch.float64)
+    agent = DDPG(settings(hidden=(16, 16)), OBS, ACT, [0], dtype=torch.float64)
     agent.learns_critic = False
     critic, actor = agent.critic.online.flat.clone(), agent.policy().flat.clone()
     agent.learn(batch([0]))

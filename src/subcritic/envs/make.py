@@ -67,7 +67,7 @@ def _make(environment_id: str, kwargs: dict[str, Any]) -> gym.Env:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return gym.make(environment_id, disable_env_checker=True, **kwargs)
-    except gym.error.DependencyNotInstalled as error:
+    except (gym.error.DependencyNotInstalled, ImportError) as error:
         raise UnusableEnvironment(
             f"{environment_id!r} needs a package that is not installed: {error}"
         ) from None

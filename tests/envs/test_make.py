@@ -1,0 +1,87 @@
+"""Environments as the learners see them."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from subcritic import envs
+
+
+def test_actions_are_scaled_to_the_environments_bounds():
+    environment = envs.make("Pendulum-v1")
+    assert environment.action_space.low == -1
+    assert environment.action_space.high == 1
+    plain = gym.make("Pendulum-v1")
+    for e, action in ((environment, [0.5]), (plain, [1.0])):
+        e.reset(seed=3)
+        last = e.step(np.array(action, np.float32))
+    np.testing.assert_allclose(
+        environment.step(np.array([-1.0], np.float32))[0], plain.step(np.array([-2.0]))[0]
+    )
+    assert last[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["LunarLanderContinuous-v3", "MountainCarContinuous-v0", "HalfCheetah-v5"])
+def test_real_environments_give_flat_float_observations(name):
+    environment = envs.make(name)
+    observation, _ = environment.reset(seed=0)
+    size, actions = envs.sizes(environment)
+    assert observation.shape == (size,)
+    assert environment.step(np.zeros(actions, np.float32))[0].shape == (size,)
+    environment.close()
+
+
+def test_images_are_scaled_and_flattened():
+    environment = envs.make("CarRacing-v3")
+    observation, _ = environment.reset(seed=0)
+    assert observation.shape == (96 * 96 * 3,)
+    assert observation.dtype == np.float32
+    assert 0 < observation.max() <= 1
+    environment.close()
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Blackjack-v1", "NoSuchThing-v0"])
+def test_what_cannot_be_used_is_refused_by_name(name):
+    with pytest.raises(envs.UnusableEnvironment, match=name):
+        envs.make(name)
+
+
+def test_atari_without_its_extra_says_what_to_install():
+    try:
+        import ale_py  # noqa: F401
+    except ImportError:
+        with pytest.raises(envs.UnusableEnvironment, match="atari"):
+            envs.make("ALE/Pong-v5", {"continuous": True})
+    else:
+        with pytest.raises(envs.UnusableEnvironment, match="continuous: true"):
+            envs.make("ALE/Pong-v5")
+
+
+@pytest.mark.parametrize("name", ["Pendulum-v1", "LunarLanderContinuous-v3", "HalfCheetah-v5"])
+def test_a_running_episode_is_restored_from_its_seed_and_actions(name):
+    rng = np.random.default_rng(0)
+    stream = envs.EpisodeStream(envs.make(name), seed=5)
+    size = envs.sizes(stream.environment)[1]
+    for _ in range(250):
+        stream.step(rng.uniform(-1, 1, size).astype(np.float32))
+    copy = envs.EpisodeStream(envs.make(name), seed=5)
+    copy.load_state_dict(stream.state_dict())
+    assert copy.episode_return == stream.episode_return
+    for _ in range(250):
+        action = rng.uniform(-1, 1, size).astype(np.float32)
+        ours, theirs = stream.step(action), copy.step(action)
+        np.testing.assert_array_equal(ours.observation, theirs.observation)
+        assert (ours.reward, ours.terminated, ours.truncated) == (
+            theirs.reward,
+            theirs.terminated,
+            theirs.truncated,
+        )
+
+
+def test_an_environment_that_does_not_repeat_itself_is_not_resumed_silently():
+    stream = envs.EpisodeStream(envs.make("Pendulum-v1"), seed=0)
+    stream.step(np.zeros(1, np.float32))
+    state = stream.state_dict()
+    state["observation"] = state["observation"] + 1
+    with pytest.raises(RuntimeError, match="does not repeat"):
+        stream.load_state_dict(state)

@@ -1,0 +1,120 @@
+"""A config is validated with messages that name the field and what would be right."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from subcritic import config, workflow
+from subcritic.config import ConfigError
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def minimal(**changes):
+    return {
+        "profile": "test",
+        "environments": ["Pendulum-v1"],
+        "methods": [{"algorithm": "ddpg"}, {"algorithm": "linear"}],
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_profiles_are_valid(path):
+    profile = config.load(path)
+    assert profile.profile == path.stem
+    workflow.check_environments(profile, str(path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seeds": 0}, ["seeds = 0", "greater than or equal to 1"]),
+        ({"sedes": 3}, ["sedes", "unknown key", "did you mean 'seeds'"]),
+        ({"training": {"stepz": 5}}, ["training.stepz", "unknown key", "did you mean 'steps'"]),
+        (
+            {"methods": [{"algorithm": "ddpg", "actor_rate": -0.1}]},
+            ["methods[0].actor_rate = -0.1", "greater than 0"],
+        ),
+        (
+            {"methods": [{"algorithm": "linear", "discount": 1.2}]},
+            ["methods[0].discount = 1.2", "less than 1"],
+        ),
+        ({"methods": [{"algorithm": "sarsa"}]}, ["methods[0]", "must be one of: ddpg, linear"]),
+        ({"methods": []}, ["methods", "at least 1"]),
+        (
+            {"methods": [{"algorithm": "ddpg", "preset": "old"}]},
+            ["methods[0].preset = 'old'", "lillicrap2016"],
+        ),
+        ({"methods": [{"algorithm": "ddpg"}, {"algorithm": "ddpg"}]}, ["methods", "'ddpg' is used twice"]),
+        ({"environments": [{"id": "Pendulum-v1", "steps": 0}]}, ["environments[0].steps = 0"]),
+        ({"profile": "a/b"}, ["profile = 'a/b'"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_would_be_right(changes, words):
+    with pytest.raises(ConfigError) as error:
+        config.parse(minimal(**changes), "my.yaml")
+    assert str(error.value).startswith("my.yaml: ")
+    for word in words:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ("Pendulm-v1", ["environments[1].id", "unknown environment 'Pendulm-v1'", "Pendulum"]),
+        ("CartPole-v1", ["environments[1].id", "'CartPole-v1' has discrete actions", "Box"]),
+        ({"id": "Pendulum-v1", "name": "odd", "kwargs": {"gravity": 9.8}}, ["environments[1].id", "kwargs"]),
+    ],
+)
+def test_an_unusable_environment_is_named_before_anything_runs(environment, words):
+    profile = config.parse(minimal(environments=["Pendulum-v1", environment]))
+    with pytest.raises(ConfigError) as error:
+        workflow.check_environments(profile, "my.yaml")
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_presets_are_expanded_and_can_be_overridden():
+    profile = config.parse(
+        minimal(methods=[{"algorithm": "ddpg", "preset": "lillicrap2016", "batch_size": 16}])
+    )
+    method = profile.method("ddpg")
+    assert (method.hidden, method.batch_size, method.critic_weight_decay) == ((400, 300), 16, 1e-2)
+
+
+def test_a_resolved_config_reads_back_as_itself(tmp_path):
+    profile = config.parse(minimal())
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config.dump(profile)))
+    assert config.load(path) == profile
+
+
+def test_an_environment_id_with_a_slash_gets_a_name_fit_for_a_folder():
+    assert config.parse(minimal(environments=["ALE/Pong-v5"])).environments[0].name == "ALE-Pong-v5"
+
+
+def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"missing.yaml: cannot be read"):
+        config.load(tmp_path / "missing.yaml")
+    (tmp_path / "broken.yaml").write_text("a: [1")
+    with pytest.raises(ConfigError, match=r"broken.yaml: is not valid YAML"):
+        config.load(tmp_path / "broken.yaml")
+
+
+def test_single_values_override_the_default_profile_and_others_stay(monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    quick = config.load("configs/quick.yaml")
+    changed = workflow.resolve({"seeds": 5, "training": {"steps": 77}})
+    assert (changed.seeds, changed.training.steps) == (5, 77)
+    assert changed.environments == quick.environments
+
+
+def test_only_what_a_stage_depends_on_makes_it_run_again():
+    before = config.parse(minimal())
+    more_training = config.parse(minimal(training={"steps": 5}))
+    for stage, same in (("experiment2", False), ("gradients", True), ("anchors", True)):
+        method = "ddpg" if stage == "experiment2" else None
+        inputs = [workflow.stage_inputs(p, stage, "Pendulum-v1", method) for p in (before, more_training)]
+        assert (inputs[0] == inputs[1]) is same
