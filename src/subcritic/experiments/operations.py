@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -80,7 +81,7 @@ def linear_products(settings: LinearSettings, observation_size: int, action_size
     batch = settings.batch_size
     sizes = (observation_size, *settings.hidden, action_size)
     products = []
-    for layer, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False), start=1):
+    for layer, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
         through, back = (batch, n_in, n_out), (n_in, batch, n_out)
         v, v_next = f"v{layer}", f"v'{layer}"
         products += [

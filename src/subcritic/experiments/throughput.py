@@ -69,10 +69,8 @@ def measure(
 
 def agent_settings(hidden: tuple[int, ...], batch: int) -> tuple[DDPGSettings, LinearSettings]:
     """DDPG and the linear rule at one size, everything else as in the `modern` preset and the rule's defaults."""
-    shared = {"hidden": hidden, "batch_size": batch}
-    return DDPGSettings(algorithm="ddpg", preset="modern", **shared), LinearSettings(
-        algorithm="linear", **shared
-    )
+    ddpg = DDPGSettings(algorithm="ddpg", preset="modern", hidden=hidden, batch_size=batch)
+    return ddpg, LinearSettings(algorithm="linear", hidden=hidden, batch_size=batch)
 
 
 def operations(hidden: tuple[int, ...], batch: int) -> dict[str, int]:
@@ -93,7 +91,7 @@ def learners(hidden: tuple[int, ...], batch: int) -> dict[str, Updates]:
     return {
         "ddpg": ours(ddpg),
         "linear": ours(linear),
-        "stable-baselines3": stable_baselines3(ddpg),
+        "stable-baselines3": stable_baselines3(peer(ddpg)),
         "ddpg-limit": bare(BareProducts(ddpg_products(ddpg, OBSERVATION, ACTION))),
         "linear-limit": bare(BareProducts(linear_products(linear, OBSERVATION, ACTION))),
     }
@@ -116,8 +114,18 @@ def ours(settings: DDPGSettings | LinearSettings) -> Updates:
     return updates
 
 
-def stable_baselines3(settings: DDPGSettings) -> Updates:
-    """Updates of Stable-Baselines3's DDPG with the same networks, optimisers and minibatches, logging off."""
+def stable_baselines3(model: PeerDDPG) -> Updates:
+    """Updates of a `peer`: one call of `train` each, as its training loop makes with its defaults for DDPG."""
+
+    def updates(n: int) -> None:
+        for _ in range(n):
+            model.train(gradient_steps=1, batch_size=model.batch_size)
+
+    return updates
+
+
+def peer(settings: DDPGSettings) -> PeerDDPG:
+    """Stable-Baselines3's DDPG with the same networks, optimisers and minibatches, logging off, its replay full."""
     model = PeerDDPG(
         "MlpPolicy",
         _Spaces(),
@@ -135,7 +143,7 @@ def stable_baselines3(settings: DDPGSettings) -> Updates:
     for array in (buffer.observations, buffer.next_observations, buffer.actions, buffer.rewards):
         array[:] = rng.uniform(-1, 1, array.shape)
     buffer.full = True
-    return lambda n: model.train(gradient_steps=n, batch_size=settings.batch_size)
+    return model
 
 
 def bare(products: BareProducts) -> Updates:

@@ -1,0 +1,47 @@
+"""Updates per second against the peers:  python -m benchmarks.throughput [--seconds 0.5] [--rounds 21]"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from subcritic.config import Throughput
+from subcritic.experiments import throughput
+from subcritic.reports import throughput as report
+
+
+def main() -> None:
+    default = Throughput()
+    parser = argparse.ArgumentParser(
+        description="Updates per second on one thread, all learners interleaved."
+    )
+    parser.add_argument("--hidden", nargs="+", type=sizes, default=default.hidden, metavar="256-256")
+    parser.add_argument("--batches", nargs="+", type=int, default=default.batches)
+    parser.add_argument("--rounds", type=int, default=default.rounds)
+    parser.add_argument("--seconds", type=float, default=default.seconds, help="per learner and round")
+    parser.add_argument("--folder", type=Path, help="keep throughput.csv and operations.csv here")
+    options = vars(parser.parse_args())
+    folder = options.pop("folder")
+    settings = Throughput(**options)
+    with tempfile.TemporaryDirectory() as temporary:
+        print(table(settings, folder or Path(temporary)))
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """'256-256' → (256, 256)."""
+    return tuple(int(size) for size in text.split("-"))
+
+
+def table(settings: Throughput, folder: Path) -> str:
+    """Measure, and say it in Markdown: speeds, and ratios within a round with their quartiles."""
+    throughput.measure(settings, folder, progress=lambda line: print(line, flush=True))
+    operations = pd.read_csv(folder / "operations.csv")
+    rounds = pd.read_csv(folder / "throughput.csv")
+    return report.markdown(report.speed_table(rounds, operations), report.ratio_table(rounds, operations))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""What the throughput stage counts and records; how fast a machine is, no test can claim."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from subcritic.config import DDPGSettings, Throughput
+from subcritic.experiments import throughput
+from subcritic.experiments.operations import (
+    BareProducts,
+    ddpg_products,
+    linear_products,
+    multiply_adds,
+)
+from subcritic.replay import Replay
+
+# torch's counter does not know the product that is added in place; arguments are shapes (1, rows, inner), (1, inner, columns).
+ADDED_IN_PLACE = {
+    torch.ops.aten.baddbmm_: lambda _, left, right, **rest: 2 * left[1] * left[2] * right[2],
+}
+LEARNERS = {"ddpg", "linear", "stable-baselines3", "ddpg-limit", "linear-limit"}
+
+
+@pytest.mark.parametrize("hidden", [(8,), (16, 12), (10, 9, 7)])
+@pytest.mark.parametrize("learner", sorted(LEARNERS))
+def test_the_count_of_operations_is_what_torch_counts_while_learning(learner, hidden):
+    updates = throughput.learners(hidden, 8)[learner]
+    updates(1)
+    with FlopCounterMode(display=False, custom_mapping=ADDED_IN_PLACE) as counter:
+        updates(1)
+    assert counter.get_total_flops() == 2 * throughput.operations(hidden, 8)[learner]
+
+
+def test_a_count_by_hand():
+    ddpg, linear = throughput.agent_settings((3,), 2)
+    # One hidden layer of 3, observation 5, action 1: layers 5-3-1 (actor) and 6-3-1 (critic), batch 2.
+    actor, critic = 2 * (5 * 3 + 3 * 1), 2 * (6 * 3 + 3 * 1)
+    through_last = 2 * 3 * 1
+    critic_update = actor + 2 * critic + critic + through_last
+    actor_update = actor + critic + (through_last + 2 * 3 * 1) + actor + through_last
+    assert multiply_adds(ddpg_products(ddpg, 5, 1)) == critic_update + actor_update
+    assert multiply_adds(linear_products(linear, 5, 1)) == 6 * actor
+
+
+def test_the_linear_rule_needs_three_fifths_of_the_products_of_ddpg():
+    count = throughput.operations((256, 256), 64)
+    assert count["linear"] / count["ddpg"] == pytest.approx(0.6, abs=0.02)
+
+
+@pytest.mark.parametrize("action_layer", [1, 2, 3])
+def test_the_bare_products_fit_together_wherever_the_action_joins(action_layer):
+    settings = DDPGSettings(algorithm="ddpg", hidden=(6, 5), batch_size=4, action_layer=action_layer)
+    bare = BareProducts(ddpg_products(settings, 3, 2))
+    bare.update()
+    assert all(torch.isfinite(out).all() for _, _, out in bare.calls)
+
+
+def test_all_learners_have_the_same_networks_and_rates():
+    ddpg, linear = throughput.agent_settings((24, 16), 32)
+    peer = throughput.peer(ddpg)
+    assert [m.out_features for m in peer.actor.mu if hasattr(m, "out_features")] == [
+        24,
+        16,
+        throughput.ACTION,
+    ]
+    first_critic_layer = peer.critic.q_networks[0][0]
+    assert first_critic_layer.in_features == throughput.OBSERVATION + throughput.ACTION
+    assert len(peer.critic.q_networks) == 1
+    assert (peer.tau, peer.gamma, peer.lr_schedule(1)) == (ddpg.polyak, ddpg.discount, ddpg.critic_rate)
+    assert ddpg.actor_rate == ddpg.critic_rate and ddpg.action_layer == 1 and ddpg.activation == "relu"
+    assert linear.hidden == ddpg.hidden and linear.batch_size == ddpg.batch_size
+
+
+def test_an_update_is_one_minibatch_and_one_learning_step(monkeypatch):
+    drawn = []
+    sample = Replay.sample
+
+    def counting(self, batch_size, rngs):
+        drawn.append(batch_size)
+        return sample(self, batch_size, rngs)
+
+    monkeypatch.setattr(Replay, "sample", counting)
+    throughput.ours(throughput.agent_settings((8,), 16)[0])(3)
+    assert drawn == [16, 16, 16]
+    peer = throughput.peer(throughput.agent_settings((8,), 16)[0])
+    throughput.stable_baselines3(peer)(3)
+    assert peer._n_updates == 3
+
+
+def test_every_learner_is_measured_in_every_round_and_both_files_are_written(tmp_path):
+    settings = Throughput(hidden=((8,), (8, 6)), batches=(4,), rounds=3, seconds=0.002)
+    lines = []
+    measured = throughput.measure(settings, tmp_path / "throughput", progress=lines.append)
+    written = pd.read_csv(tmp_path / "throughput" / "throughput.csv")
+    assert list(written.columns) == ["learner", "hidden", "batch", "round", "updates_per_second"]
+    assert len(written) == len(measured) == 2 * 3 * len(LEARNERS)
+    assert all(set(group) == LEARNERS for _, group in written.groupby(["hidden", "round"])["learner"])
+    assert set(written["hidden"].astype(str)) == {"8", "8-6"}
+    assert np.isfinite(written["updates_per_second"]).all() and (written["updates_per_second"] > 0).all()
+    counted = pd.read_csv(tmp_path / "throughput" / "operations.csv")
+    assert list(counted.columns) == ["learner", "hidden", "batch", "multiply_adds"]
+    assert len(counted) == 2 * len(LEARNERS)
+    assert len(lines) == 2
+
+
+def test_measuring_leaves_the_threads_and_the_collector_as_they_were():
+    import gc
+
+    before = torch.get_num_threads(), gc.isenabled()
+    with pytest.raises(RuntimeError), throughput.one_quiet_thread():
+        assert torch.get_num_threads() == 1 and not gc.isenabled()
+        raise RuntimeError
+    assert (torch.get_num_threads(), gc.isenabled()) == before
