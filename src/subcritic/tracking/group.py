@@ -56,7 +56,7 @@ class RunGroup:
 
     def __enter__(self) -> RunGroup:
         self._start = time.perf_counter()
-        self._previous = _raise_on_sigterm()
+        self._previous = raise_on_sigterm()
         try:
             with self._timed():
                 for arguments in self._arguments:
@@ -143,7 +143,7 @@ def _describe(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _raise_on_sigterm() -> Any:
+def raise_on_sigterm() -> Any:
     """Turn SIGTERM into Terminated; returns the handler to restore, None outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         return None

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import store
-from .record import Identity, Point, read, read_metrics
+from . import stages, store
+from .record import RESULTS, Identity, Point, read, read_metrics
 
 IDENTITY, RECORD, SUPERSEDED = "subcritic.identity", "subcritic.record", "superseded"
 BATCH, LONGEST_PARAM, LONGEST_TAG = 1000, 6000, 8000
@@ -46,6 +46,9 @@ def agree(client: Any, results: Path, folder: Path, held: Held | None = None) ->
     if held is None or held.record != content["record"]:
         held = _find_or_create(client, results, folder, content)
     points, offset = read_metrics(folder, held.offset)
+    ahead = _ahead(held.points, points, content["status"])
+    if ahead is None:
+        return agree(client, results, folder)
     fresh = [point for point in points if (point.metric, point.step) not in held.points]
     _write_batches(client, held, content, fresh)
     _write_artifacts(client, held, content, folder)
@@ -56,9 +59,9 @@ def agree(client: Any, results: Path, folder: Path, held: Held | None = None) ->
         offset=offset,
         status=content["status"],
         tags=_tags(content),
-        params=frozenset(content["params"]),
+        params=frozenset(_params(content)),
         artifacts=content["artifacts"],
-        points={},
+        points=ahead,
     )
 
 
@@ -100,10 +103,15 @@ class Mirror:
 
 def _find_or_create(client: Any, results: Path, folder: Path, content: dict[str, Any]) -> Held:
     experiment_id = store.experiment(client, results, content["identity"]["stage"])
+    points, _ = read_metrics(folder)
     found = None
     for run in _runs_of(client, experiment_id, content):
         held = _held(client, run)
-        if found is None and held.record == content["record"] and not _contradicts(held, folder):
+        if (
+            found is None
+            and held.record == content["record"]
+            and _ahead(held.points, points, content["status"]) is not None
+        ):
             found = held
         else:
             client.set_tag(run.info.run_id, SUPERSEDED, "true")
@@ -123,7 +131,7 @@ def _held(client: Any, run: Any) -> Held:
         status=run.info.status,
         tags=run.data.tags,
         params=frozenset(run.data.params),
-        artifacts=_artifact_digests(run.data.tags),
+        artifacts=artifact_digests(run.data.tags),
         points={
             (name, metric.step): metric.value
             for name in run.data.metrics
@@ -132,11 +140,16 @@ def _held(client: Any, run: Any) -> Held:
     )
 
 
-def _contradicts(held: Held, folder: Path) -> bool:
-    """Whether MLflow holds another value for a point of the record; points ahead of the record are as they come."""
-    points, _ = read_metrics(folder)
+def _ahead(held: dict[tuple[str, int], float], points: list[Point], status: str) -> dict | None:
+    """The points MLflow holds beyond the record, or None where it contradicts the record.
+
+    After a resume MLflow may be ahead of the record, which catches up; a finished record has nothing ahead of it.
+    """
     recorded = {(point.metric, point.step): point.value for point in points}
-    return any(key in recorded and not _same(recorded[key], value) for key, value in held.points.items())
+    if any(key in held and not _same(value, held[key]) for key, value in recorded.items()):
+        return None
+    ahead = {key: value for key, value in held.items() if key not in recorded}
+    return None if ahead and status == "FINISHED" else ahead
 
 
 def _same(recorded: float, held: float) -> bool:
@@ -151,14 +164,34 @@ def _same(recorded: float, held: float) -> bool:
 def _create(client: Any, experiment_id: str, content: dict[str, Any]) -> Held:
     tags = _tags(content)
     identity = Identity(**content["identity"])
+    _offer_view(client, experiment_id, identity)
     run = client.create_run(
         experiment_id, start_time=content["start_ms"], tags=tags, run_name=_run_name(identity)
     )
     return Held(run.info.run_id, content["record"], status="RUNNING", tags=tags)
 
 
+def _offer_view(client: Any, experiment_id: str, identity: Identity) -> None:
+    stage = stages.stage_of(identity.stage)
+    if stage.sections and identity.environment != RESULTS:
+        for name, value in stages.environment_view(stage, identity.environment).items():
+            client.set_experiment_tag(experiment_id, name, value)
+
+
 def _run_name(identity: Identity) -> str:
-    return f"results ({identity.profile})" if identity.environment == "results" else identity.name
+    return f"results ({identity.profile})" if identity.environment == RESULTS else identity.name
+
+
+def _params(content: dict[str, Any]) -> dict[str, str]:
+    identity = Identity(**content["identity"])
+    if identity.environment == RESULTS:
+        return {**content["params"], "profile": identity.profile}
+    curve = f"{identity.environment} {identity.method} ({identity.profile})"
+    return {
+        **content["params"],
+        **{name: str(value) for name, value in content["identity"].items()},
+        stages.CURVE: curve,
+    }
 
 
 def _tags(content: dict[str, Any]) -> dict[str, str]:
@@ -175,7 +208,8 @@ def _tags(content: dict[str, Any]) -> dict[str, str]:
     return {name: value[:LONGEST_TAG] for name, value in tags.items()}
 
 
-def _artifact_digests(tags: dict[str, str]) -> dict[str, str]:
+def artifact_digests(tags: dict[str, str]) -> dict[str, str]:
+    """The artifacts MLflow holds of a run, name to digest, as its tags say."""
     prefix = "artifact."
     return {name.removeprefix(prefix): value for name, value in tags.items() if name.startswith(prefix)}
 
@@ -184,7 +218,7 @@ def _write_batches(client: Any, held: Held, content: dict[str, Any], points: lis
     from mlflow.entities import Metric, Param, RunTag
 
     tags = [RunTag(k, v) for k, v in _tags(content).items() if held.tags.get(k) != v]
-    params = [Param(k, v[:LONGEST_PARAM]) for k, v in content["params"].items() if k not in held.params]
+    params = [Param(k, v[:LONGEST_PARAM]) for k, v in _params(content).items() if k not in held.params]
     for start in range(0, len(params), 100):
         client.log_batch(held.run_id, params=params[start : start + 100])
     if tags:

@@ -25,6 +25,8 @@ from .claim import claim
 
 HEADER = b"step,metric,value,timestamp_ms\n"
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
+# Environment and method of the run that holds the tables and figures of a stage.
+RESULTS = "results"
 METRIC_NAME = re.compile(r"[A-Za-z0-9_\-. :/]+")
 
 
@@ -173,7 +175,7 @@ class Run:
             "start_ms": _now(),
             "end_ms": None,
             "process": _process(),
-            "params": {**{k: str(v) for k, v in asdict(identity).items()}, **flatten(config)},
+            "params": flatten(config),
             "tags": _tags(identity, config),
             "note": note,
             "timing": {},

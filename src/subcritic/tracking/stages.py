@@ -8,11 +8,12 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-VIEW = "subcritic"
-GROUP_BY = ("environment", "method", "profile")
+VIEW = "all"
+# The param that the saved views group by: its value names the curve that a run's seed is a part of.
+CURVE = "curve"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
     """A stage as MLflow shows it. `sections` maps a heading to its charts, a chart's title to a metric's name."""
 
@@ -26,16 +27,17 @@ class Stage:
 
 READING = """
 
-One run per environment, method and seed, named `environment/method/s0`; the charts of the saved view *{view}* group
-them by environment and method and show the mean over seeds with the band from the lowest to the highest seed. The run
-`results` holds the stage's tables and figures (tab *Artifacts*). Everything here is a mirror of the files under
-`results/<profile>/`; `subcritic tracking rebuild` writes it anew from them."""
+One run per environment, method and seed, named `environment/method/s0`. The saved views (button *Views*: `all`, and one
+for each environment) draw one curve per environment and method: the mean over seeds, with the band from the lowest to
+the highest seed. The run `results` holds the stage's tables and figures (tab *Artifacts*). Everything here mirrors the
+files under `results/<profile>/`; `subcritic tracking rebuild` writes it anew from them."""
 
 STAGES = (
     Stage(
         "experiment1",
         "1-experiment1",
-        """**Experiment 1: can a neuron's own critic learn what the agent's critic knows?**
+        """Experiment 1: can a neuron's own critic learn what the agent's critic knows?
+
 Phase 1 trains DDPG and, beside it, a sub-critic for each layer and for chosen neurons: each sees only its own inputs
 and output (its voltage) and the common reward. Phase 2 freezes the actor and lets all critics converge.
 
@@ -58,7 +60,8 @@ agent itself learns; `value/…` are the critics' mean values.""",
     Stage(
         "gradients",
         "2-gradients",
-        """**Gradient agreement: would a neuron's own critic push its weights where backpropagation pushes them?**
+        """Gradient agreement: would a neuron's own critic push its weights where backpropagation pushes them?
+
 At snapshots of Experiment 1, the gradient that each sub-critic gives its neuron or layer is compared with the true
 policy gradient.
 
@@ -70,7 +73,8 @@ what chance looks like.""",
     Stage(
         "experiment2",
         "3-experiment2",
-        """**Experiment 2: does a network learn in which every neuron learns by itself, without backpropagation?**
+        """Experiment 2: does a network learn in which every neuron learns by itself, without backpropagation?
+
 `linear` is the local rule: each neuron its own linear actor-critic. `ddpg` is the reference with backpropagation.
 
 *Look at* `return/evaluation`: the mean return of the policy without noise, in the reward units of its environment
@@ -94,7 +98,8 @@ direction, 0 unrelated.""",
     Stage(
         "table",
         "4-table",
-        """**The results table: which method is better, and how sure is that?**
+        """The results table: which method is better, and how sure is that?
+
 Average, best and interval over seeds of each method on each environment, raw and normalised (0 = uniform random
 actions, 1 = the reference return), with aggregates over environments.
 
@@ -105,7 +110,8 @@ actions, 1 = the reference return), with aggregates over environments.
     Stage(
         "throughput",
         "5-throughput",
-        """**Throughput: how many updates a second does each learner make?**
+        """Throughput: how many updates a second does each learner make?
+
 The local rule, our DDPG and Stable-Baselines3's, measured in turns in one process on one thread, for several network
 and batch sizes.
 
@@ -130,29 +136,35 @@ def experiment_name(name: str) -> str:
 
 
 def experiment_tags(stage: Stage) -> dict[str, str]:
-    """Description and saved view of a stage's experiment, as MLflow keeps them: plain tags."""
+    """Description and main saved view of a stage's experiment, as MLflow keeps them: plain tags."""
     return {
-        "mlflow.note.content": stage.description + (READING.format(view=VIEW) if stage.grouped else ""),
+        "mlflow.note.content": stage.description + (READING if stage.grouped else ""),
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": json.dumps(
-            {"name": VIEW, "createdAt": 0, "updatedAt": 0, "state": _packed(view_state(stage))}
-        ),
+        **view_tag(stage, VIEW),
     }
 
 
-def view_state(stage: Stage) -> dict[str, Any]:
+def environment_view(stage: Stage, environment: str) -> dict[str, str]:
+    """A saved view of one environment, since returns of different environments do not share a scale."""
+    return view_tag(stage, environment, f"params.environment = '{environment}'")
+
+
+def view_tag(stage: Stage, name: str, search: str = "") -> dict[str, str]:
+    """A saved view called `name`, of the runs that `search` finds."""
+    view = {"name": name, "createdAt": 0, "updatedAt": 0, "state": _packed(view_state(stage, search))}
+    return {f"mlflow.sharedViewState.{name}": json.dumps(view)}
+
+
+def view_state(stage: Stage, search: str = "") -> dict[str, Any]:
     """The state of MLflow's runs page: grouping, columns, charts. Its format is not documented by MLflow."""
-    grouping = {
-        "aggregateFunction": "average",
-        "groupByKeys": [{"mode": "param", "groupByData": name} for name in GROUP_BY],
-    }
+    grouping = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": CURVE}]}
     return {
         "groupBy": grouping if stage.grouped else None,
         "orderByKey": "attributes.start_time",
         "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
-        "searchFilter": "",
+        "searchFilter": search,
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
         "selectedColumns": _columns(stage),
@@ -173,17 +185,8 @@ def _columns(stage: Stage) -> list[str]:
 
 
 def _sections(stage: Stage) -> list[dict[str, Any]]:
-    return [
-        {
-            "uuid": heading,
-            "name": heading,
-            "display": True,
-            "isReordered": True,
-            "deleted": False,
-            "isGenerated": False,
-        }
-        for heading in stage.sections
-    ]
+    shape = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False, "columns": 2}
+    return [{"uuid": heading, "name": heading, **shape} for heading in stage.sections]
 
 
 def _charts(stage: Stage) -> list[dict[str, Any]]:
@@ -206,6 +209,7 @@ def _line_chart(heading: str, title: str, metric: str) -> dict[str, Any]:
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "lineSmoothness": 0,
+        "displayPoints": False,
         "xAxisScaleType": "linear",
         "scaleType": "linear",
         "range": {},

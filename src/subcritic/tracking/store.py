@@ -78,27 +78,27 @@ def new_database(results: Path) -> Iterator[tuple[Any, Path]]:
     # WAL before the tables: it persists in the file, and the migrations are faster with it.
     with contextlib.closing(sqlite3.connect(new)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-    client = client_of(f"sqlite:///{new}")
+    uri = f"sqlite:///{new}"
     try:
-        yield client, new
+        yield client_of(uri), new
     finally:
-        disconnect(client)
+        disconnect(uri)
 
 
 def replace_database(new: Path, database: Path) -> None:
     """Put `new` in the place of `database`, with nothing of the old one left beside it."""
-    if database.exists():
-        # One too broken to be opened has no connections to close.
-        with contextlib.suppress(Exception):
-            disconnect(client_of(f"sqlite:///{database}"))
+    disconnect(f"sqlite:///{database}")
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
     new.replace(database)
 
 
-def disconnect(client: Any) -> None:
-    """Close a client's connections; the last one to close folds SQLite's write-ahead log into the file."""
-    client._tracking_client.store.engine.dispose()
+def disconnect(uri: str) -> None:
+    """Close this process's connections to a database; the last to close folds SQLite's write-ahead log into it."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    if uri in SqlAlchemyStore._engine_map:
+        SqlAlchemyStore._engine_map[uri].dispose()
 
 
 def client_of(uri: str) -> Any:
@@ -114,8 +114,9 @@ def client_of(uri: str) -> Any:
 
 def describe_experiments(client: Any, results: Path) -> None:
     """Create or bring up to date every stage's experiment: description and saved views."""
-    for stage in stages.STAGES:
-        experiment_id = experiment(client, results, stage.name)
+    ids = {stage: experiment(client, results, stage.name) for stage in stages.STAGES}
+    # MLflow lists the last changed first, so that the first stage comes last here.
+    for stage, experiment_id in reversed(ids.items()):
         held = client.get_experiment(experiment_id).tags
         for name, value in stages.experiment_tags(stage).items():
             if held.get(name) != value:

@@ -8,8 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from . import stages, store
+from .group import raise_on_sigterm
+from .mirror import artifact_digests
+from .record import RESULTS
 from .upkeep import initialise, sweep
 
 HOST = "127.0.0.1"
@@ -17,20 +21,35 @@ STARTUP_SECONDS = 120.0
 
 
 def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, str]]:
-    """Pairs of a stage's experiment and the address that opens its charts; `base` is where MLflow listens."""
+    """Pairs of a stage's experiment and the address that shows it: its curves, or the tables of its newest results.
+
+    `base` is where MLflow listens.
+    """
     client = store.connect(results)
-    found = []
-    for stage in stages.STAGES:
-        name = stages.experiment_name(stage.name)
-        experiment_id = client.get_experiment_by_name(name).experiment_id
-        mode = "compareRunsMode=CHART&" if stage.grouped else ""
-        found.append(
-            (
-                name,
-                f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&{mode}viewStateShareKey={stages.VIEW}",
-            )
-        )
-    return found
+    return [(stages.experiment_name(stage.name), _address(client, stage, base)) for stage in stages.STAGES]
+
+
+def _address(client: Any, stage: stages.Stage, base: str) -> str:
+    experiment = client.get_experiment_by_name(stages.experiment_name(stage.name)).experiment_id
+    page = f"{base}/#/experiments/{experiment}/runs"
+    if stage.sections:
+        # Without the workflow type MLflow opens a page for language models, which shows nothing of a training.
+        return f"{page}?workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={stages.VIEW}"
+    newest = client.search_runs([experiment], filter_string=f"tags.environment = '{RESULTS}'", max_results=1)
+    if newest:
+        run = newest[0]
+        return f"{page}/{run.info.run_id}/artifacts{_first_page(run.data.tags)}?workflowType=machine_learning"
+    return f"{page}?workflowType=machine_learning"
+
+
+def _first_page(tags: dict[str, str]) -> str:
+    """The artifact to open first: one that MLflow can show, a table rather than a figure."""
+    names = sorted(artifact_digests(tags))
+    for suffix in (".md", ".png", ".svg"):
+        for name in names:
+            if name.endswith(suffix):
+                return f"/{name}"
+    return ""
 
 
 def serve(results: Path, port: int = 5000) -> int:
@@ -48,6 +67,7 @@ def serve(results: Path, port: int = 5000) -> int:
     if remote.startswith("http"):
         _print_links(results, remote.rstrip("/"))
         return 0
+    raise_on_sigterm()
     server = subprocess.Popen(
         _command(results, port), env={**os.environ, **store.ENVIRONMENT, **_server_environment()}
     )

@@ -11,7 +11,7 @@ from . import store
 from .claim import claim, claimed
 from .group import RunGroup
 from .mirror import Mirror, agree
-from .record import Identity, mark_killed, read, records
+from .record import RESULTS, Identity, mark_killed, read, records
 
 __all__ = ["initialise", "log_results", "rebuild", "sweep"]
 
@@ -102,7 +102,7 @@ def log_results(
         metrics: name to number, recorded at step 0.
         note: markdown, shown as the run's description.
     """
-    identity = Identity(profile, stage, "results", "results", 0)
+    identity = Identity(profile, stage, RESULTS, RESULTS, 0)
     with RunGroup(results, [identity], config, note=note) as group:
         group.log(0, 0, metrics or {})
         for file in files:

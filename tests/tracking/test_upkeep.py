@@ -1,0 +1,246 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tracking_helpers import CONFIG, everything, identity, mlflow_runs
+
+from subcritic import tracking
+from subcritic.tracking import RecordError, Run, RunGroup, StoreError, Terminated, record, store
+
+HERE = Path(__file__).parent
+
+
+def fill(results):
+    for environment in ("Pendulum-v1", "Hopper-v5"):
+        with RunGroup(results, [identity(seed, environment) for seed in range(2)], CONFIG) as group:
+            for step in range(20):
+                for seed in range(2):
+                    group.log(step, seed, {"a": step + seed / 10, "b/c": float(step == 3)})
+            group.artifact(1, "policy.pt", b"weights")
+
+
+def artifacts(results):
+    client = store.connect(results)
+    return {
+        run.info.run_name: Path(client.download_artifacts(run.info.run_id, "policy.pt")).read_bytes()
+        for run in mlflow_runs(results)
+        if client.list_artifacts(run.info.run_id)
+    }
+
+
+def statuses(results):
+    recorded = [record.read(folder)["status"] for folder in tracking.records(results)]
+    assert [run.info.status for run in mlflow_runs(results)] == recorded
+    return recorded
+
+
+def test_the_store_written_anew_equals_the_live_one(results):
+    fill(results)
+    live = everything(results)
+    (results / "mlflow.db").unlink()
+    assert tracking.rebuild(results) == 4
+    assert everything(results) == live
+    assert len(artifacts(results)) == 2
+
+
+def test_rebuilding_leaves_no_artifact_of_older_runs(results):
+    fill(results)
+    tracking.rebuild(results)
+    tracking.rebuild(results)
+    assert len(list((results / "mlartifacts").glob("*/*"))) == 2
+
+
+def test_rebuilding_repairs_a_store_that_cannot_be_read(results):
+    fill(results)
+    (results / "mlflow.db").write_bytes(b"not a database" * 100)
+    tracking.rebuild(results)
+    assert len(mlflow_runs(results)) == 4
+
+
+def test_a_moved_folder_is_noticed_and_written_anew(results, tmp_path, capfd):
+    fill(results)
+    live = everything(results)
+    moved = tmp_path / "a new place" / "results"
+    moved.parent.mkdir()
+    store.disconnect(store.tracking_uri(results))
+    shutil.move(results, moved)
+
+    with pytest.raises(StoreError, match="written at another place"):
+        store.connect(moved)
+    tracking.initialise(moved)
+    assert everything(moved) == live
+    assert artifacts(moved) == {"Pendulum-v1/ddpg/s1": b"weights", "Hopper-v5/ddpg/s1": b"weights"}
+    assert not results.exists()
+
+
+def test_rebuilding_while_a_run_is_written_is_refused(results):
+    run = Run.open(results, identity(), CONFIG)
+    with pytest.raises(StoreError, match=r"1 runs are still being written .*Pendulum-v1/ddpg/s0"):
+        tracking.rebuild(results)
+    run.finish()
+
+
+def test_an_error_marks_the_runs_failed_and_says_why(results):
+    with pytest.raises(ZeroDivisionError), RunGroup(results, [identity()], CONFIG):
+        _ = 1 / 0
+    assert statuses(results) == ["FAILED"]
+    (run,) = mlflow_runs(results)
+    assert run.data.tags["error"] == "ZeroDivisionError: division by zero"
+
+
+def test_a_resumed_run_forgets_the_error(results):
+    with pytest.raises(ZeroDivisionError), RunGroup(results, [identity()], CONFIG) as group:
+        positions = group.positions()
+        _ = 1 / 0
+    with RunGroup(results, [identity()], CONFIG, resume=positions):
+        pass
+    (run,) = mlflow_runs(results)
+    assert "error" not in run.data.tags
+    assert statuses(results) == ["FINISHED"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Terminated])
+def test_an_interrupt_marks_the_runs_killed(results, error):
+    with pytest.raises(error), RunGroup(results, [identity()], CONFIG):
+        raise error
+    assert statuses(results) == ["KILLED"]
+
+
+def test_the_first_error_is_not_hidden_by_a_full_disk(tmp_path, monkeypatch, capfd):
+    with pytest.raises(ZeroDivisionError), RunGroup(tmp_path, [identity()], CONFIG, mirror=False):
+        monkeypatch.setattr(record, "write_atomically", _full)
+        _ = 1 / 0
+    assert "disk full" in capfd.readouterr().err
+
+
+def test_a_full_disk_at_the_end_is_an_error(tmp_path, monkeypatch):
+    with (
+        pytest.raises(RecordError, match="disk full"),
+        RunGroup(tmp_path, [identity()], CONFIG, mirror=False),
+    ):
+        monkeypatch.setattr(record, "write_atomically", _full)
+
+
+def _full(path, data):
+    raise RecordError(f"{path}: disk full")
+
+
+def start_training(results):
+    """A process that trains for ever, and has begun."""
+    code = """
+import sys, time
+from pathlib import Path
+from subcritic.tracking import RunGroup
+from tracking_helpers import CONFIG, identity
+with RunGroup(Path(sys.argv[1]), [identity()], CONFIG) as group:
+    group.log(1, 0, {"a": 1.0})
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(results)], cwd=HERE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_sigterm_marks_the_run_killed_and_exits_with_143(results):
+    process = start_training(results)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    assert statuses(results) == ["KILLED"]
+
+
+def test_sweeping_marks_what_died_killed_and_leaves_what_lives(results):
+    process = start_training(results)
+    assert tracking.sweep(results) == []
+    process.kill()
+    process.communicate()
+    assert statuses(results) == ["RUNNING"]
+    assert tracking.sweep(results) == [identity().folder(results)]
+    assert statuses(results) == ["KILLED"]
+
+
+def test_the_signal_handler_is_put_back(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with RunGroup(tmp_path, [identity()], CONFIG, mirror=False):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_time_spent_logging_is_kept_with_the_run(results):
+    with RunGroup(results, [identity()], CONFIG) as group:
+        group.log(1, 0, {"a": 1.0})
+        time.sleep(0.2)
+    timing = record.read(identity().folder(results))["timing"]
+    assert 0 < timing["logging_seconds"] < timing["wall_seconds"]
+    assert timing["wall_seconds"] > 0.2
+
+
+def test_a_stage_has_one_results_run_with_its_tables(results, tmp_path):
+    table = tmp_path / "table.md"
+    for text in ("| old |", "| new |"):
+        table.write_text(text)
+        tracking.log_results(results, "tiny", "table", CONFIG, [table], {"score/ddpg": 0.5}, "**better**")
+    (run,) = mlflow_runs(results, "table")
+    assert run.info.run_name == "results (tiny)"
+    assert run.data.metrics == {"score/ddpg": 0.5}
+    assert run.data.tags["mlflow.note.content"] == "**better**"
+    client = store.connect(results)
+    assert Path(client.download_artifacts(run.info.run_id, "table.md")).read_text() == "| new |"
+
+
+def test_the_links_open_the_model_training_view(results, tmp_path):
+    table = tmp_path / "table.md"
+    table.write_text("| a |")
+    tracking.log_results(results, "tiny", "table", CONFIG, [table])
+    found = dict(tracking.links(results, "http://host:1"))
+    assert all(link.startswith("http://host:1/#/experiments/") for link in found.values())
+    assert all("workflowType=machine_learning" in link for link in found.values())
+    assert "viewStateShareKey=all" in found["subcritic/3-experiment2"]
+    assert "/artifacts/table.md?" in found["subcritic/4-table"]
+
+
+def test_a_taken_port_is_a_clear_error(results):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StoreError, match=f"port {port} .*--port {port + 1}"):
+            tracking.serve(results, port)
+
+
+@pytest.mark.slow
+def test_the_page_answers_and_ends_with_sigterm(results):
+    import socket
+    import urllib.request
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    code = "import sys; from pathlib import Path; from subcritic.tracking import serve\n"
+    code += "serve(Path(sys.argv[1]), int(sys.argv[2]))"
+    server = subprocess.Popen(
+        [sys.executable, "-c", code, str(results), str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert any("subcritic/3-experiment2" in server.stdout.readline() for _ in range(10))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=20) as answer:
+            assert answer.status == 200
+    finally:
+        server.terminate()
+        server.communicate()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,38 @@
+"""What the tracking tests share: identities, and what MLflow holds of them."""
+
+from subcritic.tracking import Identity, stages, store
+
+CONFIG = {"environment": {"id": "Pendulum-v1"}, "method": {"hidden": [8, 8], "rate": 1e-3}}
+
+
+def identity(seed=0, environment="Pendulum-v1", profile="tiny", stage="experiment2"):
+    return Identity(profile, stage, environment, "ddpg", seed)
+
+
+def mlflow_runs(results, stage="experiment2", deleted=False):
+    client = store.connect(results)
+    experiment = client.get_experiment_by_name(stages.experiment_name(stage)).experiment_id
+    # 2 is mlflow.entities.ViewType.DELETED_ONLY, 1 ACTIVE_ONLY.
+    return client.search_runs([experiment], run_view_type=2 if deleted else 1)
+
+
+def mlflow_points(results, run):
+    """All points MLflow holds of a run, sorted, doubled ones doubled."""
+    client = store.connect(results)
+    return sorted(
+        (name, metric.step, metric.value, metric.timestamp)
+        for name in run.data.metrics
+        for metric in client.get_metric_history(run.info.run_id, name)
+    )
+
+
+def everything(results):
+    """What MLflow shows of a results folder, without ids of its own."""
+    shown = []
+    for run in mlflow_runs(results):
+        tags = {k: v for k, v in run.data.tags.items() if k not in ("mlflow.user", "mlflow.runName")}
+        times = (run.info.start_time, run.info.end_time)
+        shown.append(
+            (run.info.run_name, run.info.status, times, run.data.params, tags, mlflow_points(results, run))
+        )
+    return sorted(shown, key=lambda entry: entry[0])
