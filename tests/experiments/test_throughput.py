@@ -16,7 +16,7 @@ from subcritic.experiments.operations import (
 )
 from subcritic.replay import Replay
 
-# torch's counter does not know the product that is added in place; arguments are shapes (1, rows, inner), (1, inner, columns).
+# torch's counter does not know the product that is added in place; left and right are shapes.
 ADDED_IN_PLACE = {
     torch.ops.aten.baddbmm_: lambda _, left, right, **rest: 2 * left[1] * left[2] * right[2],
 }
