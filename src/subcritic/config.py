@@ -163,7 +163,7 @@ class Experiment1(Section):
     subcritic_hidden: Annotated[tuple[Count, Count], Field()] = (32, 32)
     subcritic_rate: Rate = 1e-3
     subcritic_batch: Count = 64
-    update_every: Count = 2
+    update_every: Count = 1
     phase2_critic: Literal["frozen", "finetune"] = "frozen"
     held_out_states: Annotated[int, Field(ge=16)] = 256
     record_every: Count = 500
