@@ -7,6 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+# A tensor, so that scaling and shifting are one pass over the data.
+_MINUS_ONE = torch.tensor(-1.0)
+
 Activation = Literal["identity", "relu", "tanh", "sigmoid"]
 
 
@@ -16,7 +19,7 @@ def activate(z: Tensor, activation: Activation) -> Tensor:
         return z.relu_()
     if activation == "tanh":
         # tanh z = 2 sigmoid(2z) − 1: torch's vectorised sigmoid is about five times faster than its tanh.
-        return z.mul_(2).sigmoid_().mul_(2).sub_(1)
+        return torch.add(_MINUS_ONE, z.mul_(2).sigmoid_(), alpha=2)
     if activation == "sigmoid":
         return z.sigmoid_()
     return z

@@ -67,12 +67,14 @@ class LinearRule:
 
     def update(self, state: LinearCritics, layer: Layer, transition: LocalTransition) -> Tensor:
         v, batch = transition.voltage, transition.voltage.shape[1]
+        # Sums over the minibatch, divided by its size in the rate.
+        critic_rate, actor_rate = self.critic_rate / batch, self.actor_rate / batch
         residual = self.residual(state, layer, transition)
-        state.voltage.baddbmm_(v.mT, residual, alpha=self.critic_rate / batch)
-        state.alpha.add_((residual * transition.alpha).mean(dim=1, keepdim=True), alpha=self.critic_rate)
+        state.voltage.baddbmm_(v.mT, residual, alpha=critic_rate)
+        state.alpha.add_((residual * transition.alpha).sum(dim=1, keepdim=True), alpha=critic_rate)
         push = self._push(state, layer, v)
-        layer.weight.baddbmm_(v.mT, push, alpha=self.actor_rate / batch)
-        layer.bias.add_(push.mean(dim=1, keepdim=True), alpha=self.actor_rate)
+        layer.weight.baddbmm_(v.mT, push, alpha=actor_rate)
+        layer.bias.add_(push.sum(dim=1, keepdim=True), alpha=actor_rate)
         state.target_voltage.lerp_(state.voltage, self.polyak)
         state.target_alpha.lerp_(state.alpha, self.polyak)
         layer.target_weight.lerp_(layer.weight, self.polyak)
