@@ -27,7 +27,7 @@ def test_mlflow_shows_what_was_recorded(results):
     assert run.info.status == "FINISHED"
     assert run.data.params["method.hidden"] == "[8, 8]"
     assert run.data.params["seed"] == "2"
-    assert run.data.params["curve"] == "Pendulum-v1 ddpg (tiny)"
+    assert run.data.params["curve"] == "ddpg Pendulum-v1 (tiny)"
     assert run.data.tags["profile"] == "tiny"
     assert [point[:3] for point in mlflow_points(results, run)][5:] == [
         ("return/evaluation", step, float(step)) for step in range(5)

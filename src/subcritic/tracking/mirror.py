@@ -186,7 +186,7 @@ def _params(content: dict[str, Any]) -> dict[str, str]:
     identity = Identity(**content["identity"])
     if identity.environment == RESULTS:
         return {**content["params"], "profile": identity.profile}
-    curve = f"{identity.environment} {identity.method} ({identity.profile})"
+    curve = f"{identity.method} {identity.environment} ({identity.profile})"
     return {
         **content["params"],
         **{name: str(value) for name, value in content["identity"].items()},

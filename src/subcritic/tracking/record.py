@@ -95,7 +95,8 @@ class Run:
         """
         folder = identity.folder(results)
         run = cls(folder, {})
-        run._claim.enter_context(claim(folder.parent))
+        with _naming(folder.parent):
+            run._claim.enter_context(claim(folder.parent))
         try:
             if resume is None:
                 run._start(identity, config, note)

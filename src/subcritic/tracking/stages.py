@@ -13,7 +13,7 @@ VIEW = "all"
 CURVE = "curve"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Stage:
     """A stage as MLflow shows it. `sections` maps a heading to its charts, a chart's title to a metric's name."""
 

@@ -114,9 +114,9 @@ def client_of(uri: str) -> Any:
 
 def describe_experiments(client: Any, results: Path) -> None:
     """Create or bring up to date every stage's experiment: description and saved views."""
-    ids = {stage: experiment(client, results, stage.name) for stage in stages.STAGES}
-    # MLflow lists the last changed first, so that the first stage comes last here.
-    for stage, experiment_id in reversed(ids.items()):
+    # MLflow lists the newest experiment first, so that the first stage is created last.
+    for stage in reversed(stages.STAGES):
+        experiment_id = experiment(client, results, stage.name)
         held = client.get_experiment(experiment_id).tags
         for name, value in stages.experiment_tags(stage).items():
             if held.get(name) != value:

@@ -18,6 +18,12 @@ from .upkeep import initialise, sweep
 
 HOST = "127.0.0.1"
 STARTUP_SECONDS = 120.0
+# The jobs behind MLflow's pages for language models would cost ten processes and two gigabytes.
+SERVER_ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "PYTHONWARNINGS": "ignore",
+}
 
 
 def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, str]]:
@@ -68,8 +74,11 @@ def serve(results: Path, port: int = 5000) -> int:
         _print_links(results, remote.rstrip("/"))
         return 0
     raise_on_sigterm()
+    # In a session of its own, so that Ctrl-C reaches this process only, which then ends the server in order.
     server = subprocess.Popen(
-        _command(results, port), env={**os.environ, **store.ENVIRONMENT, **_server_environment()}
+        _command(results, port),
+        env={**os.environ, **store.ENVIRONMENT, **SERVER_ENVIRONMENT},
+        start_new_session=True,
     )
     try:
         _wait_until_up(server, port)
@@ -91,11 +100,6 @@ def _command(results: Path, port: int) -> list[str]:
         *("--host", HOST, "--port", str(port), "--workers", "1"),
         *("--uvicorn-opts", "--log-level warning"),
     ]
-
-
-def _server_environment() -> dict[str, str]:
-    # The jobs behind MLflow's GenAI pages would cost ten processes and two gigabytes.
-    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def _require_free(port: int) -> None:
