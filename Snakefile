@@ -13,6 +13,9 @@ except ConfigError as error:
     raise WorkflowError(str(error))
 
 ROOT = f"results/{profile.profile}"
+# Written when a run starts; what a job depends on of it is among the job's params.
+CONFIG = f"{ROOT}/config.yaml"
+RESOLVED = json.dumps(dump(profile))
 ENVIRONMENTS = [environment.name for environment in profile.environments]
 METHODS = [method.name for method in profile.methods]
 
@@ -35,15 +38,16 @@ rule all:
     default_target: True
     input:
         f"{ROOT}/summary.md",
-        collect("{root}/figures/{name}.png", root=ROOT, name=["similarity", "values", "agreement", "learning", "table"]),
+        collect(
+            "{root}/figures/{name}.png",
+            root=ROOT,
+            name=["similarity", "values", "learning"],
+        ),
 
 
 onstart:
+    shell("subcritic config --json {RESOLVED:q} --output {CONFIG}")
     shell("subcritic tracking init")
-
-
-onsuccess:
-    shell(f"cat {ROOT}/summary.md")
 
 
 onerror:

@@ -24,7 +24,7 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     profile = config.load(path)
     workflow.check_environments(profile, str(path))
     _announce(path, profile)
-    start = time.monotonic()
+    start = time.time()
     code = subprocess.call([*_snakemake(), "--configfile", str(path), *arguments])
     only_looking = {"-n", "--dry-run", "--dryrun"} & set(arguments)
     if code == 0 and not only_looking:

@@ -1,24 +1,10 @@
-# What several stages share.
-
-
-rule config:
-    output:
-        f"{ROOT}/config.yaml",
-    params:
-        config=json.dumps(dump(profile), sort_keys=True),
-    log:
-        f"{ROOT}/logs/config.log",
-    conda:
-        "../../environment.yml"
-    localrule: True
-    message:
-        "Writing the resolved config"
-    shell:
-        "subcritic config --json {params.config:q} --output {output} > {log} 2>&1"
+# What the results of a job depend on besides its input files, as params: a change makes Snakemake run it again.
 
 
 def experiment1_inputs(wildcards):
-    return subcritic_workflow.stage_inputs(profile, "experiment1", wildcards.environment)
+    return subcritic_workflow.stage_inputs(
+        profile, "experiment1", wildcards.environment
+    )
 
 
 def gradients_inputs(wildcards):
@@ -26,7 +12,9 @@ def gradients_inputs(wildcards):
 
 
 def experiment2_inputs(wildcards):
-    return subcritic_workflow.stage_inputs(profile, "experiment2", wildcards.environment, wildcards.method)
+    return subcritic_workflow.stage_inputs(
+        profile, "experiment2", wildcards.environment, wildcards.method
+    )
 
 
 def anchors_inputs(wildcards):

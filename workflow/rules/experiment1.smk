@@ -2,35 +2,33 @@
 
 
 rule experiment1:
-    input:
-        config=ancient(f"{ROOT}/config.yaml"),
     output:
         curves=f"{ROOT}/experiment1/{{environment}}/curves.csv",
         steps=f"{ROOT}/experiment1/{{environment}}/steps_to_similar.csv",
         snapshots=f"{ROOT}/experiment1/{{environment}}/snapshots.pt",
-    params:
-        depends=experiment1_inputs,
     log:
         f"{ROOT}/logs/experiment1/{{environment}}.log",
     benchmark:
         f"{ROOT}/benchmarks/experiment1/{{environment}}.tsv"
-    threads: 1
     # The longest jobs start first.
     priority: 20
+    conda:
+        "../../environment.yml"
+    threads: 1
     resources:
         mem_mb=1500,
         runtime=240,
-    conda:
-        "../../environment.yml"
+    params:
+        config=CONFIG,
+        depends=experiment1_inputs,
     message:
         "Experiment 1 on {wildcards.environment}"
     shell:
-        "subcritic experiment1 --config {input.config} --environment {wildcards.environment} 2>&1 | tee {log}"
+        "subcritic experiment1 --config {params.config} --environment {wildcards.environment} 2>&1 | tee {log}"
 
 
 rule similarity:
     input:
-        config=ancient(f"{ROOT}/config.yaml"),
         curves=collect(rules.experiment1.output.curves, environment=ENVIRONMENTS),
         steps=collect(rules.experiment1.output.steps, environment=ENVIRONMENTS),
     output:
@@ -40,22 +38,25 @@ rule similarity:
             caption="../report/similarity.rst",
         ),
         values=report(
-            f"{ROOT}/figures/values.png", category="Experiment 1", caption="../report/values.rst"
+            f"{ROOT}/figures/values.png",
+            category="Experiment 1",
+            caption="../report/values.rst",
         ),
         table=report(
             f"{ROOT}/table/steps_to_similar.csv",
             category="Experiment 1",
             caption="../report/steps_to_similar.rst",
         ),
-    params:
-        code=reports_code,
-        statistics=dump(profile.statistics),
     log:
         f"{ROOT}/logs/similarity.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        config=CONFIG,
+        code=reports_code,
+        statistics=dump(profile.statistics),
     message:
         "Figures of Experiment 1"
     shell:
-        "subcritic report similarity --config {input.config} > {log} 2>&1"
+        "subcritic report similarity --config {params.config} > {log} 2>&1"

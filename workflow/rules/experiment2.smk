@@ -2,49 +2,61 @@
 
 
 rule experiment2:
-    input:
-        config=ancient(f"{ROOT}/config.yaml"),
     output:
         curves=f"{ROOT}/experiment2/{{environment}}/{{method}}.csv",
         scores=f"{ROOT}/experiment2/{{environment}}/{{method}}.scores.csv",
-    params:
-        depends=experiment2_inputs,
     log:
         f"{ROOT}/logs/experiment2/{{environment}}/{{method}}.log",
     benchmark:
         f"{ROOT}/benchmarks/experiment2/{{environment}}/{{method}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=240,
-    conda:
-        "../../environment.yml"
+    params:
+        config=CONFIG,
+        depends=experiment2_inputs,
     message:
         "Experiment 2: {wildcards.method} on {wildcards.environment}"
     shell:
-        "subcritic experiment2 --config {input.config} --environment {wildcards.environment}"
+        "subcritic experiment2 --config {params.config} --environment {wildcards.environment}"
         " --method {wildcards.method} 2>&1 | tee {log}"
 
 
 rule learning:
     input:
-        config=ancient(f"{ROOT}/config.yaml"),
-        curves=collect(rules.experiment2.output.curves, environment=ENVIRONMENTS, method=METHODS),
-        scores=collect(rules.experiment2.output.scores, environment=ENVIRONMENTS, method=METHODS),
-        anchors=collect(f"{ROOT}/anchors/{{environment}}.json", environment=ENVIRONMENTS),
-    output:
-        report(
-            f"{ROOT}/figures/learning.png", category="Experiment 2", caption="../report/learning.rst"
+        curves=collect(
+            rules.experiment2.output.curves, environment=ENVIRONMENTS, method=METHODS
         ),
-    params:
-        code=reports_code,
-        statistics=dump(profile.statistics),
+        scores=collect(
+            rules.experiment2.output.scores, environment=ENVIRONMENTS, method=METHODS
+        ),
+        anchors=collect(
+            f"{ROOT}/anchors/{{environment}}.json", environment=ENVIRONMENTS
+        ),
+    output:
+        learning=report(
+            f"{ROOT}/figures/learning.png",
+            category="Experiment 2",
+            caption="../report/learning.rst",
+        ),
+        cosine=report(
+            f"{ROOT}/figures/cosine.png",
+            category="Experiment 2",
+            caption="../report/cosine.rst",
+        ),
     log:
         f"{ROOT}/logs/learning.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        config=CONFIG,
+        code=reports_code,
+        statistics=dump(profile.statistics),
     message:
         "Learning curves"
     shell:
-        "subcritic report learning --config {input.config} > {log} 2>&1"
+        "subcritic report learning --config {params.config} > {log} 2>&1"

@@ -3,32 +3,31 @@
 
 rule gradients:
     input:
-        config=ancient(f"{ROOT}/config.yaml"),
         snapshots=rules.experiment1.output.snapshots,
     output:
         f"{ROOT}/gradients/{{environment}}/agreement.csv",
-    params:
-        depends=gradients_inputs,
     log:
         f"{ROOT}/logs/gradients/{{environment}}.log",
     benchmark:
         f"{ROOT}/benchmarks/gradients/{{environment}}.tsv"
-    threads: 1
     priority: 10
+    conda:
+        "../../environment.yml"
+    threads: 1
     resources:
         mem_mb=1500,
         runtime=60,
-    conda:
-        "../../environment.yml"
+    params:
+        config=CONFIG,
+        depends=gradients_inputs,
     message:
         "Gradient agreement on {wildcards.environment}"
     shell:
-        "subcritic gradients --config {input.config} --environment {wildcards.environment} > {log} 2>&1"
+        "subcritic gradients --config {params.config} --environment {wildcards.environment} > {log} 2>&1"
 
 
 rule agreement:
     input:
-        config=ancient(f"{ROOT}/config.yaml"),
         agreement=collect(rules.gradients.output, environment=ENVIRONMENTS),
         curves=collect(rules.experiment1.output.curves, environment=ENVIRONMENTS),
     output:
@@ -43,15 +42,16 @@ rule agreement:
             caption="../report/agreement_table.rst",
         ),
         value=f"{ROOT}/table/empirical_value.json",
-    params:
-        code=reports_code,
-        statistics=dump(profile.statistics),
     log:
         f"{ROOT}/logs/agreement.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        config=CONFIG,
+        code=reports_code,
+        statistics=dump(profile.statistics),
     message:
         "Table and figure of gradient agreement"
     shell:
-        "subcritic report agreement --config {input.config} > {log} 2>&1"
+        "subcritic report agreement --config {params.config} > {log} 2>&1"

@@ -3,20 +3,22 @@
 
 rule summary:
     input:
-        config=ancient(f"{ROOT}/config.yaml"),
         table=rules.table.output.csv,
         value=rules.agreement.output.value,
         throughput=rules.throughput_report.output.ratios,
     output:
-        report(f"{ROOT}/summary.md", category="Summary", caption="../report/summary.rst"),
-    params:
-        code=reports_code,
+        report(
+            f"{ROOT}/summary.md", category="Summary", caption="../report/summary.rst"
+        ),
     log:
         f"{ROOT}/logs/summary.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
+    params:
+        config=CONFIG,
+        code=reports_code,
     message:
         "Summary"
     shell:
-        "subcritic report summary --config {input.config} > {log} 2>&1"
+        "subcritic report summary --config {params.config} > {log} 2>&1 && cat {output}"

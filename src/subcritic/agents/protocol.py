@@ -29,7 +29,7 @@ class Agent(Protocol):
     def transition(
         self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
     ) -> dict[str, Tensor]:
-        """One replay row per seed; voltages as acted (S, 1, n_l), reward and terminated (S, 1), next_observation (S, n_0)."""
+        """One replay row per seed; voltages as acted (S, 1, n_l), reward, terminated (S, 1), next_observation (S, n_0)."""
 
     def learn(self, batch: dict[str, Tensor]) -> None:
         """One update from a minibatch of replay rows."""

@@ -1,0 +1,69 @@
+"""Running the real Snakefile in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent.parent
+LINKED = ("Snakefile", "workflow", "profiles", "environment.yml", "notebooks")
+TINY = Path(__file__).parent / "tiny.yaml"
+
+
+class Workspace:
+    """A folder that looks like the project, with results of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in LINKED:
+            (folder / name).symlink_to(PROJECT / name)
+        shutil.copytree(PROJECT / "configs", folder / "configs")
+        shutil.copy(TINY, folder / "configs" / "tiny.yaml")
+        bin_folder = str(Path(sys.executable).parent)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")},
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def start(self, *command: str) -> subprocess.Popen:
+        """Start a command in a process group of its own, its output to a file."""
+        with (self.folder / "output.txt").open("w") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self, *command: str) -> subprocess.CompletedProcess:
+        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        return self.run("snakemake", "--configfile", "configs/tiny.yaml", *arguments)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Workspace:
+    """A workspace after one whole run of the chain; tests must leave its results as they are."""
+    workspace = Workspace(tmp_path_factory.mktemp("chain"))
+    done = workspace.run("subcritic", "reproduce", "--profile", "tiny")
+    workspace.output = done.stdout + done.stderr
+    assert done.returncode == 0, workspace.output[-5000:]
+    return workspace
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path)

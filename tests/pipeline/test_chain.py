@@ -1,0 +1,163 @@
+"""The whole chain as a user runs it: one command, all outputs, nothing done twice."""
+
+import json
+import os
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chain")]
+
+
+def test_one_command_makes_every_table_and_figure(finished):
+    root = finished.results / "tiny"
+    for name in ("similarity", "values", "agreement", "learning", "cosine", "table", "throughput"):
+        for suffix in ("png", "svg"):
+            assert (root / "figures" / f"{name}.{suffix}").stat().st_size > 1000
+    for name in ("table.csv", "table.md", "table.tex", "aggregates.csv", "agreement.csv", "throughput.csv"):
+        assert (root / "table" / name).stat().st_size > 0
+    assert (root / "report.html").stat().st_size > 100_000
+
+
+def test_it_ends_with_the_table_the_answer_and_where_everything_lies(finished):
+    for words in (
+        "| Pendulum-v1",
+        "EMPIRICALVALUE = ",
+        "Updates per second",
+        "results/tiny/table/table.md",
+        "Done in",
+    ):
+        assert words in finished.output
+    assert re.search(r"step \d+ of 600", finished.output), "progress must be seen while it trains"
+
+
+def test_the_recorded_numbers_are_those_of_the_table(finished):
+    root = finished.results / "tiny"
+    table = pd.read_csv(root / "table" / "table.csv").set_index(["environment", "method"])
+    for environment in ENVIRONMENTS:
+        for method in ("ddpg", "linear"):
+            scores = pd.read_csv(root / "experiment2" / environment / f"{method}.scores.csv")
+            assert table.loc[(environment, method), "average"] == pytest.approx(scores.score.mean())
+            curves = pd.read_csv(root / "experiment2" / environment / f"{method}.csv")
+            last = (
+                curves[(curves.metric == "return/evaluation") & (curves.step == 600)].set_index("seed").value
+            )
+            np.testing.assert_allclose(scores.set_index("seed").score, last)
+
+
+def test_experiment_1_watches_every_layer_and_the_oracle_is_exact(finished):
+    root = finished.results / "tiny"
+    curves = pd.read_csv(root / "experiment1" / "Pendulum-v1" / "curves.csv")
+    assert set(curves.method) == {"phase1", "phase2"}
+    for layer in (1, 2, 3):
+        for name in ("layer", "neurons"):
+            series = curves[curves.metric == f"similarity/{name}_{layer}/pearson"].value
+            assert series.between(-1, 1).all()
+            assert len(series) == 2 * 2 * 6  # phases × seeds × records from step 100 on
+    frozen = curves[(curves.method == "phase2") & (curves.metric == "loss/critic")]
+    assert frozen.empty, "phase 2 keeps the critic of phase 1"
+    agreement = pd.read_csv(root / "gradients" / "Pendulum-v1" / "agreement.csv")
+    oracle = agreement[(agreement.reading == "oracle") & (agreement.measure == "cosine")].value
+    np.testing.assert_allclose(oracle, 1, atol=1e-6)
+    value = json.loads((root / "table" / "empirical_value.json").read_text())
+    assert value["low"] <= value["value"] <= value["high"]
+
+
+def test_a_second_run_repeats_nothing(finished):
+    again = finished.snakemake("-n")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("seeds=3", {"experiment1": 2, "gradients": 2, "experiment2": 4}),
+        ("training={log_every: 60}", {"experiment1": 2, "gradients": 2, "experiment2": 4}),
+        ("statistics={resamples: 300}", {"agreement": 1, "table": 1}),
+        ("throughput={rounds: 4}", {"throughput": 1}),
+    ],
+)
+def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expected):
+    plan = finished.run("snakemake", "-n", "--config", change, "--configfile", "configs/tiny.yaml").stdout
+    jobs = {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", plan, re.MULTILINE)}
+    for rule, count in expected.items():
+        assert jobs.get(rule) == count, plan
+    untouched = {"experiment1", "gradients", "experiment2", "throughput", "anchors"} - set(expected)
+    assert not untouched & set(jobs), plan
+
+
+def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatch):
+    from mlflow import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    client = MlflowClient(f"sqlite:///{finished.results / 'mlflow.db'}")
+    experiments = {e.name: e for e in client.search_experiments() if e.name != "Default"}
+    assert len(experiments) == 5
+    found = {}
+    for name, experiment in experiments.items():
+        assert experiment.tags["mlflow.note.content"]
+        for run in client.search_runs([experiment.experiment_id]):
+            assert run.info.status == "FINISHED"
+            found.setdefault(name.split("/")[-1], []).append(run)
+    trained = [
+        run for runs in found.values() for run in runs if run.data.tags.get("method") in ("ddpg", "linear")
+    ]
+    assert len(trained) == 2 * 2 * 2
+    run = next(
+        r for r in trained if r.data.tags["method"] == "ddpg" and r.data.tags["environment"] == "Pendulum-v1"
+    )
+    points = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "return/evaluation")]
+    assert [step for step, _ in points] == [0, 200, 400, 600]
+    assert "policy.pt" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert {"profile", "stage", "config_hash"} <= {name.split(".")[-1] for name in run.data.tags}
+
+
+def test_logging_takes_a_small_part_of_the_time(finished):
+    records = [
+        json.loads(path.read_text())
+        for path in finished.results.glob("tiny/runs/experiment2/*/*/s0/run.json")
+    ]
+    assert records
+    for record in records:
+        assert record["status"] == "FINISHED"
+        assert record["timing"]["logging_seconds"] >= 0
+
+
+def test_the_notebook_redraws_the_findings(finished):
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(finished.folder / "notebooks" / "findings.ipynb", as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are stripped"
+    os.environ["SUBCRITIC_PROFILE"] = "tiny"
+    try:
+        NotebookClient(
+            notebook, timeout=300, resources={"metadata": {"path": str(finished.folder)}}
+        ).execute()
+    finally:
+        del os.environ["SUBCRITIC_PROFILE"]
+    images = [
+        o for cell in notebook.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
+    ]
+    assert len(images) >= 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("seeds=0", ["seeds = 0", "greater than or equal to 1"]),
+        ("sedes=3", ["sedes", "unknown key", "seeds"]),
+        ("environments=[CartPole-v1]", ["environments[0].id", "discrete actions"]),
+        ("environments=[Nope-v0]", ["environments[0].id", "unknown environment"]),
+        ("methods=[{algorithm: ddpg, actor_rate: -1}]", ["methods[0].actor_rate = -1", "greater than 0"]),
+    ],
+)
+def test_a_wrong_config_is_refused_before_anything_runs(workspace, change, words):
+    refused = workspace.run("snakemake", "-n", "--config", change)
+    assert refused.returncode != 0
+    for word in words:
+        assert word in refused.stdout + refused.stderr
+    assert not workspace.results.exists()
