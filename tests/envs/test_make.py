@@ -46,15 +46,21 @@ def test_what_cannot_be_used_is_refused_by_name(name):
         envs.make(name)
 
 
-def test_atari_without_its_extra_says_what_to_install():
+def test_atari_is_continuous_from_ram_or_says_what_to_install():
     try:
         import ale_py  # noqa: F401
     except ImportError:
         with pytest.raises(envs.UnusableEnvironment, match="atari"):
-            envs.make("ALE/Pong-v5", {"continuous": True})
-    else:
-        with pytest.raises(envs.UnusableEnvironment, match="continuous: true"):
             envs.make("ALE/Pong-v5")
+        return
+    environment = envs.make("ALE/Pong-v5")
+    assert envs.sizes(environment) == (128, 3)
+    observation, _ = environment.reset(seed=0)
+    assert 0 <= observation.min() <= observation.max() <= 1
+    assert environment.step(np.zeros(3, np.float32))[0].dtype == np.float32
+    environment.close()
+    with pytest.raises(envs.UnusableEnvironment, match="discrete"):
+        envs.make("ALE/Pong-v5", {"continuous": False})
 
 
 @pytest.mark.parametrize("name", ["Pendulum-v1", "LunarLanderContinuous-v3", "HalfCheetah-v5"])

@@ -11,6 +11,10 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import FlattenObservation, RescaleAction, TransformObservation
 
 
+# Networks here read vectors, so RAM is the default view of an Atari game.
+ATARI = {"continuous": True, "obs_type": "ram"}
+
+
 class UnusableEnvironment(ValueError):
     """An environment that cannot be used here; the message says which, why, and what would be right."""
 
@@ -18,19 +22,15 @@ class UnusableEnvironment(ValueError):
 def make(environment_id: str, kwargs: dict[str, Any] | None = None) -> gym.Env:
     """The environment with flat float32 observations and actions in [-1, 1].
 
-    8-bit observations (images, RAM) are divided by 255. Raises UnusableEnvironment for an unknown id, a missing
+    8-bit observations (images, RAM) are divided by 255. Atari games (ALE/…) are played with continuous actions from the
+    128 bytes of RAM unless `kwargs` say otherwise. Raises UnusableEnvironment for an unknown id, a missing
     dependency, and spaces that are not (finite, for actions) Boxes.
     """
     environment = _make(environment_id, kwargs or {})
     actions, observations = environment.action_space, environment.observation_space
     if not isinstance(actions, Box):
-        hint = (
-            " (Atari environments take kwargs: {continuous: true})"
-            if environment_id.startswith("ALE/")
-            else ""
-        )
         raise UnusableEnvironment(
-            f"{environment_id!r} has {_kind(actions)} actions; continuous (Box) actions are needed{hint}"
+            f"{environment_id!r} has {_kind(actions)} actions; continuous (Box) actions are needed"
         )
     if not np.isfinite([actions.low, actions.high]).all():
         raise UnusableEnvironment(f"{environment_id!r} has actions without bounds; a finite Box is needed")
@@ -63,6 +63,7 @@ def check(environment_id: str, kwargs: dict[str, Any] | None = None) -> None:
 def _make(environment_id: str, kwargs: dict[str, Any]) -> gym.Env:
     if environment_id.startswith("ALE/"):
         _register_atari(environment_id)
+        kwargs = ATARI | kwargs
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
