@@ -1,0 +1,273 @@
+"""Publishing: the tables and figures of a finished profile kept in the repository, and docs/results.md made from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from subcritic import config, provenance
+from subcritic.config import Profile
+from subcritic.tracking import Identity, record
+
+from . import agreement, documents, table, throughput
+from .estimates import Estimate
+from .records import MissingResult
+from .similarity import PHASES
+
+TABLES = (
+    "table.csv", "table.md", "aggregates.csv", "agreement.csv", "agreement.md", "empirical_value.json",
+    "steps_to_similar.csv", "steps_to_similar.md", "throughput.csv", "throughput.md", "throughput_ratios.csv",
+)  # fmt: skip
+FIGURES = ("agreement", "learning", "similarity", "values", "cosine", "table", "throughput")
+# The stages whose records the tables were made from; those of `table` and `throughput` are their results alone.
+TABLE_STAGES = ("experiment1", "gradients", "experiment2")
+STAGES = (*TABLE_STAGES, "table", "throughput")
+ORDER = ("quick", "standard", "paper")
+PAGE = "results.md"
+HEADER = """# Results
+
+Made by `subcritic publish` from the files in [results/published]({published}), and from nothing else; do not edit it.
+[reading.md](reading.md) says what the words mean, [paper-map.md](paper-map.md) which code made which number, and what of
+the paper is not built yet.
+"""
+NOT_MEASURED = """- Of the gradients: sub-critics learned from noise on every neuron, and a regression on the true gradient.
+- Of the local rules: any but the drafts' linear one, and anything between it and DDPG.
+- Scores against a planner, as in Lillicrap et al. 2016, whose environments were never released: ours are normalised by
+  the reference returns that the config names.
+- Speed on a GPU, or over several processes: ours are updates per second on one thread of one machine.
+"""
+
+
+def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]:
+    """Copy the tables and figures of profile `name` to published/<name>/, and make docs/results.md anew.
+
+    provenance.json beside them says which code, packages, config and machine they come from. Nothing is changed unless
+    everything is there. Returns the files written.
+
+    Raises:
+        MissingResult: a file is missing or older than what it was made from, or a run is not FINISHED.
+    """
+    root, folder = results / name, published / name
+    profile = _profile(root)
+    sources = _sources(root)
+    runs = _finished_runs(profile, results)
+    _require_current(profile, root, runs)
+    new = published / f".{name}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    for source in sources:
+        shutil.copyfile(source, new / source.name)
+    documents.write(new / "provenance.json", describe(profile, runs))
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
+    written = documents.write(docs / PAGE, page(published, docs))
+    return [*sorted(folder.iterdir()), written]
+
+
+def describe(profile: Profile, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the numbers depend on; `commit` is that of publishing, `run_commits` are those the runs were made with."""
+    starts, ends = [run["start_ms"] for run in runs], [run["end_ms"] for run in runs]
+    return {
+        "published": date.today().isoformat(),
+        **_commit(),
+        "run_commits": sorted({run["tags"]["commit"] for run in runs}),
+        "config_digest": config.digest(config.dump(profile)),
+        "versions": provenance.versions(),
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
+        "made_on_this_machine": {run["process"]["host"] for run in runs} == {socket.gethostname()},
+        "minutes_from_first_start_to_last_end": round((max(ends) - min(starts)) / 60_000, 1),
+    }
+
+
+def page(published: Path, docs: Path) -> str:
+    """The page of all published profiles, with links relative to `docs`."""
+    folders = sorted(
+        (path.parent for path in published.glob("*/provenance.json")),
+        key=lambda folder: (ORDER.index(folder.name) if folder.name in ORDER else len(ORDER), folder.name),
+    )
+    blocks = [HEADER.format(published=os.path.relpath(published, docs))]
+    for folder in folders:
+        blocks.append(_profile_section(folder, os.path.relpath(folder, docs)))
+    return "\n".join([*blocks, "## What was not measured\n", NOT_MEASURED])
+
+
+def _profile(root: Path) -> Profile:
+    path = root / "config.yaml"
+    if not path.is_file():
+        raise MissingResult(f"{path} is missing: run the profile first, `make reproduce PROFILE={root.name}`")
+    return config.load(path)
+
+
+def _sources(root: Path) -> list[Path]:
+    paths = [root / "config.yaml", *(root / "table" / name for name in TABLES)]
+    paths += [root / "figures" / f"{name}.png" for name in FIGURES]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise MissingResult(
+            f"{', '.join(missing)} missing: the profile {root.name!r} has not been run to its end"
+        )
+    return paths
+
+
+def _finished_runs(profile: Profile, results: Path) -> list[dict[str, Any]]:
+    """The content of every run record the profile must have."""
+    runs = []
+    for identity in _identities(profile):
+        path = identity.folder(results) / "run.json"
+        if not path.is_file():
+            raise MissingResult(f"{path} is missing: run the profile to its end before publishing it")
+        runs.append(record.read(path.parent))
+        if runs[-1]["status"] != "FINISHED":
+            raise MissingResult(
+                f"{path}: the run is {runs[-1]['status']}, only FINISHED runs are published; run the profile again"
+            )
+    return runs
+
+
+def _identities(profile: Profile) -> Iterator[Identity]:
+    names = [environment.name for environment in profile.environments]
+    trained = {
+        "experiment1": list(PHASES),
+        "gradients": ["agreement"],
+        "experiment2": [method.name for method in profile.methods],
+    }
+    for stage, methods in trained.items():
+        for environment in names:
+            for method in methods:
+                for seed in profile.seed_list():
+                    yield Identity(profile.profile, stage, environment, method, seed)
+    for stage in STAGES:
+        yield Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0)
+
+
+def _require_current(profile: Profile, root: Path, runs: list[dict[str, Any]]) -> None:
+    """Refuse tables of another config, and tables older than the runs they show."""
+    shown = pd.read_csv(root / "table" / "table.csv")
+    rows = set(shown[["environment", "method", "seeds"]].itertuples(index=False, name=None))
+    expected = {(e.name, m.name, profile.seeds) for e in profile.environments for m in profile.methods}
+    if rows != expected:
+        raise MissingResult(
+            f"{root / 'table' / 'table.csv'} does not show what {root / 'config.yaml'} names; run it again"
+        )
+    made = {"experiment1": "agreement.csv", "gradients": "agreement.csv", "experiment2": "table.csv"}
+    for run in runs:
+        identity = run["identity"]
+        path = root / "table" / made.get(identity["stage"], "")
+        if identity["method"] != record.RESULTS and path.stat().st_mtime * 1000 < run["end_ms"]:
+            raise MissingResult(
+                f"{path} is older than the run {identity['environment']}/{identity['method']}: run the profile again"
+            )
+
+
+def _commit() -> dict[str, Any]:
+    """Commit of the source, and whether tracked files differ from it, what publishing itself writes left aside."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(provenance.PACKAGE), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    outside = (":(top)", ":(top,exclude)results", f":(top,exclude)docs/{PAGE}")
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", *outside)
+    return {
+        "commit": git("rev-parse", "HEAD") or "unknown",
+        "dirty": None if changes is None else bool(changes),
+    }
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _profile_section(folder: Path, link: str) -> str:
+    profile = config.load(folder / "config.yaml")
+    made = json.loads((folder / "provenance.json").read_text())
+    value = json.loads((folder / "empirical_value.json").read_text())
+    results, aggregates = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "aggregates.csv")
+    speeds, ratios = pd.read_csv(folder / "throughput.csv"), pd.read_csv(folder / "throughput_ratios.csv")
+    return "\n".join([
+        f"## Profile {profile.profile}\n", _measured(profile, made, link),
+        "### Do local gradients agree with the true one?\n", value["sentence"] + "\n",
+        _figure("agreement", link), documents.markdown(_correlations(value)),
+        _correlation_note(value, link),
+        "### Do sub-critics learn the values of the whole agent's critic?\n",
+        _figure("similarity", link), _figure("values", link),
+        f"Steps until a critic's values correlate at 0.9: [steps_to_similar.md]({link}/steps_to_similar.md).\n",
+        "### Does the whole policy learn when every neuron learns by itself?\n",
+        documents.markdown(table.readable(results)), documents.markdown(table.readable_aggregates(aggregates)),
+        f"All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them: [table.md]({link}/table.md).\n",
+        _figure("learning", link), _figure("cosine", link), _figure("table", link),
+        "### How fast is an update?\n", throughput.headline(speeds, ratios) + "\n",
+        _figure("throughput", link), f"All sizes: [throughput.md]({link}/throughput.md).\n",
+    ])  # fmt: skip
+
+
+def _measured(profile: Profile, made: dict[str, Any], link: str) -> str:
+    """What was trained, on what, with which code."""
+    steps = ", ".join(f"{e.name} ({profile.steps_for(e):,} steps)" for e in profile.environments)
+    seeds, settings = profile.seed_list(), profile.experiment1
+    machine = made["machine"]
+    where = (
+        f"{machine['cores']} cores of {machine['processor']}"
+        if made["made_on_this_machine"]
+        else "another machine"
+    )
+    layers = " and ".join(map(str, settings.agent.hidden))
+    return "\n".join([
+        f"- Experiment 2: {', '.join(method.name for method in profile.methods)} on {steps}.",
+        f"- Experiment 1: {settings.steps:,} steps on the same environments, an actor with {layers} hidden neurons, critics "
+        f"for every layer and for {settings.neurons_per_layer} neurons of each.",
+        f"- Seeds {seeds[0]} to {seeds[-1]}; intervals are over these {len(seeds)} seeds." if len(seeds) > 1
+        else f"- One seed ({seeds[0]}): no intervals.",
+        f"- Code: {', '.join(commit[:12] + commit[40:] for commit in made['run_commits'])}. Machine: {where}, "
+        f"{made['minutes_from_first_start_to_last_end']} minutes from the first start to the last end.",
+        f"- Everything a number depends on: [config.yaml]({link}/config.yaml), [provenance.json]({link}/provenance.json).",
+        "",
+    ])  # fmt: skip
+
+
+def _correlations(value: dict[str, Any]) -> pd.DataFrame:
+    """Pearson correlations with Q^mu: values and gradients side by side, a column per part of the network."""
+    controls = value["controls"]
+    parts_of = {"values": value["q_value_similarity"], "drafts": value["parts"], **controls}
+    return pd.DataFrame([
+        {"correlation with the true": label}
+        | {f"{part} layers": _estimate(parts_of[name][part]) for part in ("all", "hidden", "output")}
+        for name, label in agreement.ROWS.items()
+    ])  # fmt: skip
+
+
+def _correlation_note(value: dict[str, Any], link: str) -> str:
+    return (
+        "Median over neurons (values: over layers), mean over seeds and environments, with intervals over seeds. Every "
+        f"measure, per environment, neuron, layer and whole actor: [agreement.md]({link}/agreement.md).\n"
+    )
+
+
+def _estimate(data: dict[str, float | None]) -> str:
+    return str(Estimate(*[float("nan") if data[key] is None else data[key] for key in Estimate._fields]))
+
+
+def _figure(name: str, link: str) -> str:
+    return f"![{name}]({link}/{name}.png)\n"

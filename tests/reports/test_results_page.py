@@ -1,0 +1,200 @@
+"""Only a whole, finished, current profile is published, and the page says nothing but what is published."""
+
+import json
+import os
+import re
+import shutil
+
+import pandas as pd
+import pytest
+import synthetic
+import yaml
+from matplotlib.figure import Figure
+
+from subcritic import config
+from subcritic.reports import (
+    agreement,
+    learning,
+    records,
+    results_page,
+    similarity,
+    summary,
+    table,
+    throughput,
+)
+from subcritic.tracking import Identity, record
+from subcritic.tracking.record import Run
+
+SEEDS = 2
+# Empty figures will do here, and are quick.
+DRAWN = (
+    *((module, "figure") for module in (learning, agreement, table, throughput)),
+    (learning, "cosine_figure"),
+    (similarity, "similarity_figure"),
+    (similarity, "values_figure"),
+)
+
+
+def finished_runs(profile, results):
+    for environment in profile.environments:
+        for stage, methods in (("experiment1", ("phase1", "phase2")), ("gradients", ("agreement",)),
+                               ("experiment2", ("ddpg", "linear"))):  # fmt: skip
+            for method in methods:
+                for seed in profile.seed_list():
+                    yield Identity(profile.profile, stage, environment.name, method, seed)
+    for stage in results_page.STAGES:
+        yield Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The results folder of a small finished profile."""
+    results = tmp_path_factory.mktemp("finished") / "results"
+    profile = synthetic.profile(environments=["Pendulum-v1", "LunarLanderContinuous-v3"], seeds=SEEDS)
+    root = synthetic.write(profile, results / "synthetic")
+    for identity in finished_runs(profile, results):
+        Run.open(results, identity, {}).finish()
+    with pytest.MonkeyPatch.context() as patch:
+        for module, function in DRAWN:
+            patch.setattr(module, function, lambda *_: Figure())
+        for report in (learning, similarity, agreement, table, throughput, summary):
+            report.make(profile, root)
+    (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
+    return results
+
+
+@pytest.fixture
+def results(finished, tmp_path):
+    """A copy to damage, with the times of the original."""
+    return shutil.copytree(finished, tmp_path / "results", copy_function=shutil.copy2)
+
+
+def publish(results, name="synthetic"):
+    return results_page.publish(name, results, results / "published", results.parent / "docs")
+
+
+def run_file(results, where="experiment2/Pendulum-v1/linear/s1"):
+    return results / "synthetic" / "runs" / where / "run.json"
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_every_table_and_figure_is_copied_as_it_is(results):
+    publish(results)
+    published = results / "published" / "synthetic"
+    expected = {*results_page.TABLES, *(f"{name}.png" for name in results_page.FIGURES), "config.yaml"}
+    assert {path.name for path in published.iterdir()} == expected | {"provenance.json"}
+    for kind in ("table", "figures"):
+        for path in (results / "synthetic" / kind).iterdir():
+            if path.name in expected:
+                assert (published / path.name).read_bytes() == path.read_bytes()
+
+
+def test_provenance_names_code_packages_machine_and_config(results):
+    publish(results)
+    made = json.loads((results / "published" / "synthetic" / "provenance.json").read_text())
+    resolved = yaml.safe_load((results / "published" / "synthetic" / "config.yaml").read_text())
+    assert made["config_digest"] == config.digest(resolved)
+    assert re.fullmatch(r"[0-9a-f]{40}|unknown", made["commit"])
+    assert made["versions"]["torch"] and made["machine"]["cores"] >= 1 and made["machine"]["processor"]
+    assert made["made_on_this_machine"] is True
+    assert made["minutes_from_first_start_to_last_end"] >= 0
+    assert made["run_commits"] == [json.loads(run_file(results).read_text())["tags"]["commit"]]
+
+
+def test_numbers_of_the_page_are_those_of_the_published_files(results):
+    publish(results)
+    published = results / "published" / "synthetic"
+    text = (results.parent / "docs" / "results.md").read_text()
+    value = json.loads((published / "empirical_value.json").read_text())
+    assert value["sentence"] in text
+    for row in table.readable(pd.read_csv(published / "table.csv")).itertuples():
+        assert re.search(rf"\| {row.environment} +\| {row.method} +\| {re.escape(row.average)} ", text)
+    assert f"{agreement.ROWS['oracle']} " in text and "linear / ddpg = " in text
+
+
+def test_the_page_follows_the_published_files_and_not_the_results(results):
+    publish(results)
+    published, docs = results / "published", results.parent / "docs"
+    shutil.rmtree(results / "synthetic")
+    assert results_page.page(published, docs) == (docs / "results.md").read_text()
+    value = json.loads((published / "synthetic" / "empirical_value.json").read_text())
+    change(published / "synthetic" / "empirical_value.json", sentence="Changed.", parts=value["parts"])
+    assert "Changed." in results_page.page(published, docs)
+
+
+def test_links_of_the_page_lead_to_files(results):
+    publish(results)
+    docs = results.parent / "docs"
+    links = re.findall(r"\]\(([^)]+)\)", (docs / "results.md").read_text())
+    outside = [link for link in links if link.startswith("..")]
+    assert len(outside) > 10 and all((docs / link).exists() for link in outside)
+
+
+def test_publishing_again_replaces_what_was_there(results):
+    publish(results)
+    stray = results / "published" / "synthetic" / "stray.csv"
+    stray.touch()
+    publish(results)
+    assert not stray.exists() and [path.name for path in (results / "published").iterdir()] == ["synthetic"]
+
+
+def test_profiles_stand_on_one_page_quick_first(results):
+    publish(results)
+    shutil.copytree(results / "published" / "synthetic", results / "published" / "quick")
+    change_name = results / "published" / "quick" / "config.yaml"
+    change_name.write_text(change_name.read_text().replace("profile: synthetic", "profile: quick"))
+    text = results_page.page(results / "published", results.parent / "docs")
+    assert text.index("## Profile quick") < text.index("## Profile synthetic")
+
+
+@pytest.mark.parametrize("name", ["table/agreement.csv", "figures/cosine.png", "table/empirical_value.json"])
+def test_a_missing_file_is_named_and_nothing_is_published(results, name):
+    (results / "synthetic" / name).unlink()
+    with pytest.raises(records.MissingResult, match=rf"{name} missing: .* has not been run to its end"):
+        publish(results)
+    assert not (results / "published").exists() and not (results.parent / "docs").exists()
+
+
+def test_a_profile_that_was_never_run_says_what_to_run(results):
+    with pytest.raises(records.MissingResult, match="make reproduce PROFILE=standard"):
+        publish(results, "standard")
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "KILLED", "FAILED"])
+def test_a_run_that_did_not_finish_is_refused(results, status):
+    change(run_file(results), status=status)
+    with pytest.raises(
+        records.MissingResult, match=rf"linear/s1/run.json: the run is {status}, only FINISHED"
+    ):
+        publish(results)
+
+
+def test_a_run_without_a_record_is_refused(results):
+    run_file(results, "experiment1/Pendulum-v1/phase2/s0").unlink()
+    with pytest.raises(records.MissingResult, match=r"phase2/s0/run.json is missing"):
+        publish(results)
+
+
+def test_a_table_older_than_its_runs_is_refused(results):
+    os.utime(results / "synthetic" / "table" / "table.csv", (0, 0))
+    with pytest.raises(records.MissingResult, match=r"table.csv is older than the run Pendulum-v1/ddpg"):
+        publish(results)
+
+
+def test_a_table_of_another_config_is_refused(results):
+    path = results / "synthetic" / "table" / "table.csv"
+    pd.read_csv(path).iloc[:-1].to_csv(path, index=False)
+    with pytest.raises(records.MissingResult, match="does not show what"):
+        publish(results)
+
+
+def test_what_was_published_survives_a_refusal(results):
+    publish(results)
+    before = sorted((results / "published" / "synthetic").iterdir())
+    change(run_file(results), status="KILLED")
+    with pytest.raises(records.MissingResult):
+        publish(results)
+    assert sorted((results / "published" / "synthetic").iterdir()) == before
