@@ -32,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _known_errors() -> tuple[type[Exception], ...]:
     from subcritic.envs import UnusableEnvironment
+    from subcritic.reports.records import MissingResult
     from subcritic.tracking import RecordError, StoreError
     from subcritic.training.checkpoint import CheckpointError
 
-    return ConfigError, UnusableEnvironment, CheckpointError, RecordError, StoreError
+    return ConfigError, UnusableEnvironment, MissingResult, CheckpointError, RecordError, StoreError
 
 
 def reproduce(options: argparse.Namespace) -> int:
@@ -96,6 +97,12 @@ def report(options: argparse.Namespace) -> None:
     from subcritic.reports import make as reports
 
     _say(reports.make(options.name, _profile(options), options.results))
+
+
+def publish(options: argparse.Namespace) -> None:
+    from subcritic.reports import results_page
+
+    _say(results_page.publish(options.profile, options.results, options.results / "published", Path("docs")))
 
 
 def tracking(options: argparse.Namespace) -> None:
@@ -174,6 +181,10 @@ def _parser() -> argparse.ArgumentParser:
     add("throughput", throughput, "updates per second of the local rule, DDPG and Stable-Baselines3", _stage)
     sub = add("report", report, "make the tables and figures of one report", _stage)
     sub.add_argument("name", choices=REPORTS)
+    sub = add(
+        "publish", publish, "keep a finished profile's tables and figures, and make docs/results.md anew"
+    )
+    sub.add_argument("--profile", default="quick", help="the profile's name (default: quick)")
     sub = add("tracking", tracking, "the MLflow store: init, rebuild from the files, sweep dead runs")
     sub.add_argument("action", choices=("init", "rebuild", "sweep"))
     sub = add("ui", ui, "look at the runs in MLflow, on this machine only")
