@@ -11,10 +11,11 @@ PIP := $(VENV)/bin/python -m pip --quiet --quiet --disable-pip-version-check --n
 RUN = PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint bench ui lock clean
+.PHONY: help reproduce publish test lint bench ui lock clean
 
 help:
 	@echo "make reproduce [PROFILE=quick] [ARGS=...]   run the whole chain; ARGS go to Snakemake, e.g. ARGS=-n"
+	@echo "make publish [PROFILE=quick]                keep a finished profile's tables and figures; make docs/results.md"
 	@echo "make test [ARGS=...]                        run the tests; ARGS go to pytest, e.g. ARGS='-k config'"
 	@echo "make lint                                   check style: ruff, snakefmt, snakemake --lint"
 	@echo "make bench                                  measure updates per second against the peers"
@@ -26,6 +27,9 @@ help:
 
 reproduce: $(READY)
 	@$(RUN) subcritic reproduce --profile $(PROFILE) $(ARGS)
+
+publish: $(READY)
+	@$(RUN) subcritic publish --profile $(PROFILE)
 
 # Two processes of one thread each are faster than threads that fight over the cores.
 test: $(READY)
