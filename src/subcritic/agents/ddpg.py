@@ -26,7 +26,7 @@ class DDPG:
         action_size: int,
         seeds: Sequence[int],
         dtype: torch.dtype = torch.float32,
-        purpose: str = "",
+        purpose: str = "training",
     ) -> None:
         self.settings = settings
         self.actor = actor_spec(settings, observation_size, action_size)

@@ -33,12 +33,12 @@ class LocalLearner:
     ) -> None:
         self.settings = settings
         self.actor = MLP((observation_size, *settings.hidden, action_size), settings.activation, "tanh")
-        self.online = self.actor.init(seeding.generators(seeds, " actor"), dtype)
+        self.online = self.actor.init(seeding.generators(seeds, "training actor"), dtype)
         self.target = self.actor.views(self.online.flat.clone())
         self.layers = [self._layer(number) for number in range(1, self.actor.depth + 1)]
         self.rule = LinearRule(settings.critic_rate, settings.actor_rate, settings.discount, settings.polyak)
         self.critics = [
-            self.rule.init(layer, seeding.generators(seeds, "local critic", number))
+            self.rule.init(layer, seeding.generators(seeds, "training local critic", number))
             for number, layer in enumerate(self.layers)
         ]
         self.columns = {

@@ -28,7 +28,7 @@ class EpisodeStream:
     `load_state_dict` plays them again and checks that it arrives at the same observation.
     """
 
-    def __init__(self, environment: gym.Env, seed: int, purpose: str = "") -> None:
+    def __init__(self, environment: gym.Env, seed: int, purpose: str = "training") -> None:
         self.environment = environment
         self.seed, self.purpose = seed, f"{purpose} episode"
         self.episode = -1

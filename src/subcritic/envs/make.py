@@ -10,7 +10,6 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import FlattenObservation, RescaleAction, TransformObservation
 
-
 # Networks here read vectors, so RAM is the default view of an Atari game.
 ATARI = {"continuous": True, "obs_type": "ram"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,8 @@ from subcritic.training import Evaluator, Trainer
 SATURATED = 0.99
 
 
-class Log:
-    """Where observers write: (step, index of the seed, metrics)."""
-
-    def __call__(self, step: int, seed_index: int, metrics: dict[str, float]) -> None: ...
+# Where observers write: (step, index of the seed, metrics).
+Log = Callable[[int, int, dict[str, float]], None]
 
 
 def log_each(log: Log, step: int, active: Sequence[int], metrics: dict[str, Tensor]) -> None:
@@ -44,14 +42,15 @@ class Evaluation:
 
     def __init__(self, log: Log, settings: Training, make_environment, seeds: Sequence[int]) -> None:
         self.every, self.log = settings.evaluate_every, log
-        self.few = Evaluator(make_environment, seeds, settings.evaluation_episodes)
-        self.many = Evaluator(make_environment, seeds, settings.final_episodes)
+        self.episodes, self.final_episodes = settings.evaluation_episodes, settings.final_episodes
+        self.evaluator = Evaluator(make_environment, seeds, max(self.episodes, self.final_episodes))
         self.scores = [float("nan")] * len(seeds)
 
     def __call__(self, trainer: Trainer) -> None:
-        final = trainer.step == trainer.steps
-        evaluator = self.many if final else self.few
-        returns = evaluator(lambda x: trainer.agent.act(x).output, trainer.step, trainer.watch.active)
+        episodes = self.final_episodes if trainer.step == trainer.steps else self.episodes
+        returns = self.evaluator(
+            lambda x: trainer.agent.act(x).output, trainer.step, episodes, trainer.watch.active
+        )
         for s in trainer.watch.active:
             self.scores[s] = float(returns[s].mean())
             self.log(trainer.step, s, {"return/evaluation": self.scores[s]})

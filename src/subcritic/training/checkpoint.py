@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
+
+
+# Bytes of free space below which a failed write is put down to the full disk.
+NEARLY_NOTHING = 2**20
 
 
 class CheckpointError(RuntimeError):
@@ -25,9 +30,12 @@ def save(path: Path, identity: str, state: dict[str, Any]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
+        # torch reports a full disk as an internal error of its archive writer.
+        full = shutil.disk_usage(path.parent).free < NEARLY_NOTHING
+        reason = "No space left on the disk" if full else error
         temporary.unlink(missing_ok=True)
         raise CheckpointError(
-            f"{path}: the checkpoint could not be written ({error}); the previous one is kept. "
+            f"{path}: the checkpoint could not be written ({reason}); the previous one is kept. "
             "Free some space and run the same command again"
         ) from error
 

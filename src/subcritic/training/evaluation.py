@@ -23,17 +23,22 @@ class Evaluator:
         self.environments = [[make_environment() for _ in range(episodes)] for _ in seeds]
 
     def __call__(
-        self, act: Callable[[Tensor], Tensor], step: int, active: Sequence[int] | None = None
+        self,
+        act: Callable[[Tensor], Tensor],
+        step: int,
+        episodes: int | None = None,
+        active: Sequence[int] | None = None,
     ) -> np.ndarray:
-        """Undiscounted returns (S, episodes); NaN for seeds that are not `active`.
+        """Undiscounted returns (S, episodes) of all or the first few episodes; NaN for seeds that are not `active`.
 
         act: observations (S, episodes, n_0) → actions (S, episodes, n_L) in [-1, 1].
         """
         active = range(len(self.seeds)) if active is None else active
+        episodes = self.episodes if episodes is None else episodes
         size = self.environments[0][0].observation_space.shape[0]
-        observation = torch.zeros(len(self.seeds), self.episodes, size)
-        returns = np.full((len(self.seeds), self.episodes), np.nan)
-        running = [(s, e) for s in active for e in range(self.episodes)]
+        observation = torch.zeros(len(self.seeds), episodes, size)
+        returns = np.full((len(self.seeds), episodes), np.nan)
+        running = [(s, e) for s in active for e in range(episodes)]
         for s, e in running:
             rng = seeding.generator(self.seeds[s], "evaluation", step, e)
             first, _ = self.environments[s][e].reset(seed=int(rng.integers(2**31)))

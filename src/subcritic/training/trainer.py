@@ -45,7 +45,7 @@ class Trainer:
         steps: int,
         divergence_factor: float,
         observers: Sequence[Observer] = (),
-        purpose: str = "",
+        purpose: str = "training",
     ) -> None:
         settings = agent.settings
         self.agent, self.seeds, self.steps, self.observers = agent, list(seeds), steps, list(observers)
