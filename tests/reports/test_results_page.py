@@ -42,7 +42,7 @@ def finished_runs(profile, results):
             for method in methods:
                 for seed in profile.seed_list():
                     yield Identity(profile.profile, stage, environment.name, method, seed)
-    for stage in results_page.STAGES:
+    for stage in config.STAGES:
         yield Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0)
 
 
@@ -53,7 +53,8 @@ def finished(tmp_path_factory):
     profile = synthetic.profile(environments=["Pendulum-v1", "LunarLanderContinuous-v3"], seeds=SEEDS)
     root = synthetic.write(profile, results / "synthetic")
     for identity in finished_runs(profile, results):
-        Run.open(results, identity, {}).finish()
+        trained = identity.method != record.RESULTS
+        Run.open(results, identity, results_page.config_of(profile, identity) if trained else {}).finish()
     with pytest.MonkeyPatch.context() as patch:
         for module, function in DRAWN:
             patch.setattr(module, function, lambda *_: Figure())
@@ -180,14 +181,29 @@ def test_a_run_without_a_record_is_refused(results):
 
 def test_a_table_older_than_its_runs_is_refused(results):
     os.utime(results / "synthetic" / "table" / "table.csv", (0, 0))
-    with pytest.raises(records.MissingResult, match=r"table.csv is older than the run Pendulum-v1/ddpg"):
+    with pytest.raises(
+        records.MissingResult,
+        match=r"table.csv is older than the run .*/Pendulum-v1/ddpg/s0",
+    ):
         publish(results)
 
 
-def test_a_table_of_another_config_is_refused(results):
-    path = results / "synthetic" / "table" / "table.csv"
-    pd.read_csv(path).iloc[:-1].to_csv(path, index=False)
-    with pytest.raises(records.MissingResult, match="does not show what"):
+@pytest.mark.parametrize(
+    ("where", "param", "value"),
+    [
+        ("experiment1/Pendulum-v1/phase1/s0", "experiment1.steps", "999"),
+        ("experiment2/LunarLanderContinuous-v3/ddpg/s1", "training.steps", "999"),
+        ("experiment2/Pendulum-v1/linear/s0", "agent.actor_rate", "0.5"),
+    ],
+)
+def test_a_run_of_another_config_is_refused(results, where, param, value):
+    path = run_file(results, where)
+    params = json.loads(path.read_text())["params"]
+    assert param in params
+    change(path, params=params | {param: value})
+    with pytest.raises(
+        records.MissingResult, match=rf"{where}: was made with another config than .*config.yaml"
+    ):
         publish(results)
 
 

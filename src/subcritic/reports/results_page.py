@@ -29,9 +29,6 @@ TABLES = (
     "steps_to_similar.csv", "steps_to_similar.md", "throughput.csv", "throughput.md", "throughput_ratios.csv",
 )  # fmt: skip
 FIGURES = ("agreement", "learning", "similarity", "values", "cosine", "table", "throughput")
-# The stages whose records the tables were made from; those of `table` and `throughput` are their results alone.
-TABLE_STAGES = ("experiment1", "gradients", "experiment2")
-STAGES = (*TABLE_STAGES, "table", "throughput")
 ORDER = ("quick", "standard", "paper")
 PAGE = "results.md"
 HEADER = """# Results
@@ -55,7 +52,7 @@ def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]
     everything is there. Returns the files written.
 
     Raises:
-        MissingResult: a file is missing or older than what it was made from, or a run is not FINISHED.
+        MissingResult: a file is missing or older than what it was made from, or a run is not FINISHED or not of this config.
     """
     root, folder = results / name, published / name
     profile = _profile(root)
@@ -151,27 +148,38 @@ def _identities(profile: Profile) -> Iterator[Identity]:
             for method in methods:
                 for seed in profile.seed_list():
                     yield Identity(profile.profile, stage, environment, method, seed)
-    for stage in STAGES:
+    for stage in config.STAGES:
         yield Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0)
 
 
 def _require_current(profile: Profile, root: Path, runs: list[dict[str, Any]]) -> None:
-    """Refuse tables of another config, and tables older than the runs they show."""
-    shown = pd.read_csv(root / "table" / "table.csv")
-    rows = set(shown[["environment", "method", "seeds"]].itertuples(index=False, name=None))
-    expected = {(e.name, m.name, profile.seeds) for e in profile.environments for m in profile.methods}
-    if rows != expected:
-        raise MissingResult(
-            f"{root / 'table' / 'table.csv'} does not show what {root / 'config.yaml'} names; run it again"
-        )
-    made = {"experiment1": "agreement.csv", "gradients": "agreement.csv", "experiment2": "table.csv"}
+    """Refuse runs of another config than config.yaml's, and tables older than the runs they show."""
+    table_of = {"experiment1": "agreement.csv", "gradients": "agreement.csv", "experiment2": "table.csv"}
     for run in runs:
-        identity = run["identity"]
-        path = root / "table" / made.get(identity["stage"], "")
-        if identity["method"] != record.RESULTS and path.stat().st_mtime * 1000 < run["end_ms"]:
+        identity = Identity(**run["identity"])
+        if identity.method == record.RESULTS:
+            continue
+        if not record.flatten(config_of(profile, identity)).items() <= run["params"].items():
             raise MissingResult(
-                f"{path} is older than the run {identity['environment']}/{identity['method']}: run the profile again"
+                f"{identity.key}: was made with another config than {root / 'config.yaml'}; run the profile again"
             )
+        path = root / "table" / table_of[identity.stage]
+        if path.stat().st_mtime * 1000 < run["end_ms"]:
+            raise MissingResult(f"{path} is older than the run {identity.key}; run the profile again")
+
+
+def config_of(profile: Profile, identity: Identity) -> dict[str, Any]:
+    """What the config of a run must hold for it to belong to `profile`."""
+    environment, training = profile.environment(identity.environment), config.dump(profile.training)
+    found = {"environment": config.dump(environment)}
+    if identity.stage in ("experiment1", "gradients"):
+        found["experiment1"] = config.dump(profile.experiment1)
+    if identity.stage == "experiment1":
+        found["training"] = training
+    if identity.stage == "experiment2":
+        found["agent"] = config.dump(profile.method(identity.method))
+        found["training"] = training | {"steps": profile.steps_for(environment)}
+    return found
 
 
 def _commit() -> dict[str, Any]:
