@@ -36,10 +36,16 @@ class Replay:
 
     def sample(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
         """A minibatch, drawn with replacement by each seed's own generator: every column (S, B, width)."""
-        drawn = np.stack([rng.integers(len(self), size=batch_size) for rng in rngs])
-        index = (torch.from_numpy(drawn) + self._offsets).view(-1)
+        return self._gather(self._draw(batch_size, rngs))
+
+    def _draw(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> np.ndarray:
+        """Slots (S, B) of stored rows."""
+        return np.stack([rng.integers(len(self), size=batch_size) for rng in rngs])
+
+    def _gather(self, slots: np.ndarray) -> dict[str, Tensor]:
+        index = (torch.from_numpy(slots) + self._offsets).view(-1)
         rows = self.rows.view(-1, self.rows.shape[-1]).index_select(0, index)
-        return self.unpack(rows.view(len(rngs), batch_size, -1))
+        return self.unpack(rows.view(*slots.shape, -1))
 
     def unpack(self, rows: Tensor) -> dict[str, Tensor]:
         """Views of packed rows (…, W) by column name."""
@@ -51,3 +57,36 @@ class Replay:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.added = state["added"]
         self.rows[:, : len(self)] = state["rows"]
+
+
+class SharedReplay(Replay):
+    """A replay that one thread writes while others sample, without a lock; no sampled row is half written.
+
+    `begun` is counted up before a row is written, `added` after. Who sampled looks at both again, and draws anew when a row
+    it read was being written meanwhile (a sequence lock: Lameter 2005, "Effective synchronization on Linux/NUMA systems").
+    """
+
+    def __init__(
+        self, seeds: int, capacity: int, columns: Mapping[str, int], dtype: torch.dtype = torch.float32
+    ) -> None:
+        super().__init__(seeds, capacity, columns, dtype)
+        self.begun = 0
+
+    def add(self, transition: Mapping[str, Tensor]) -> None:
+        """Store one transition per seed; only one thread may do so."""
+        self.begun = self.added + 1
+        super().add(transition)
+
+    def sample(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
+        """As `Replay.sample`; any number of threads, each with generators of its own."""
+        while True:
+            before = self.added
+            slots = self._draw(batch_size, rngs)
+            batch = self._gather(slots)
+            written_since = (slots - before) % self.capacity < self.begun - before
+            if not written_since.any():
+                return batch
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.begun = self.added

@@ -80,11 +80,9 @@ class Trainer:
         self._act_and_store()
         self.step += 1
         if self.learning:
-            self.batch = self.replay.sample(self.agent.settings.batch_size, self.minibatch_rngs)
-            self.agent.learn(self.batch)
+            self._learn()
             if self.step % WATCH_EVERY == 0:
-                for s in self.watch.check(self.agent, self.step):
-                    self.stopped_policies[s] = self.agent.policy().flat[s].clone()
+                self._stop_diverged()
 
     @property
     def learning(self) -> bool:
@@ -98,6 +96,14 @@ class Trainer:
         """Returns of the training episodes finished since the last call."""
         taken, self.finished_returns[seed_index] = self.finished_returns[seed_index], []
         return taken
+
+    def _learn(self) -> None:
+        self.batch = self.replay.sample(self.agent.settings.batch_size, self.minibatch_rngs)
+        self.agent.learn(self.batch)
+
+    def _stop_diverged(self) -> None:
+        for s in self.watch.check(self.agent, self.step):
+            self.stopped_policies[s] = self.agent.policy().flat[s].clone()
 
     def _observe(self) -> None:
         for observer in self.observers:

@@ -1,0 +1,192 @@
+"""The decentralised learner in threads: groups of neurons learn at the same time, without a lock between them.
+
+A neuron's rule writes nothing but that neuron's own weights and critic, so threads that hold different neurons never
+write to one place (drafts: "decentralized, local, and asynchronous"). What they share, they only read: the replay.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from subcritic.agents.local import LocalLearner
+from subcritic.config import LinearSettings
+from subcritic.rules import Layer, LocalTransition
+from subcritic.rules.linear import LinearCritics
+
+Split = Literal["neurons", "layers"]
+
+
+@dataclass
+class Part:
+    """Some neurons of one layer: views of the layer's tensors and of its critics, and their last update."""
+
+    number: int
+    neurons: slice
+    layer: Layer
+    critics: LinearCritics
+    seen: LocalTransition | None = None
+    residual: Tensor | None = None
+
+
+class AsynchronousLearner(LocalLearner):
+    """A LocalLearner whose neurons are dealt to `groups`, each of which can learn in a thread of its own.
+
+    split: 'neurons' gives every group an equal share of each layer, 'layers' whole layers, balanced by their connections.
+    Raises ValueError for a number of groups that leaves one without neurons.
+    """
+
+    def __init__(
+        self,
+        settings: LinearSettings,
+        observation_size: int,
+        action_size: int,
+        seeds: Sequence[int],
+        dtype: torch.dtype = torch.float32,
+        groups: int = 2,
+        split: Split = "neurons",
+    ) -> None:
+        super().__init__(settings, observation_size, action_size, seeds, dtype)
+        shares = _deal(self.actor.sizes, groups, split)
+        self.groups = [[self._part(number, neurons) for number, neurons in share] for share in shares]
+
+    def _part(self, number: int, neurons: slice) -> Part:
+        layer, critics = self.layers[number - 1], self.critics[number - 1]
+        views = {name: getattr(layer, name)[..., neurons] for name in ("weight", "bias")}
+        targets = {name: getattr(layer, name)[..., neurons] for name in ("target_weight", "target_bias")}
+        own_critics = LinearCritics(
+            *(getattr(critics, field.name)[..., neurons] for field in fields(critics))
+        )
+        return Part(number, neurons, Layer(**views, **targets, activation=layer.activation), own_critics)
+
+    def learn(self, batch: dict[str, Tensor]) -> None:
+        """One update of every group, one after the other, from the same minibatch."""
+        for group in range(len(self.groups)):
+            self.learn_group(group, batch)
+
+    def learn_group(self, group: int, batch: dict[str, Tensor]) -> None:
+        """One update of one group's neurons; safe beside the same of other groups."""
+        transitions = self.local_transitions(batch)
+        for part in self.groups[group]:
+            part.seen = _of_neurons(transitions[part.number - 1], part.neurons)
+            part.residual = self.rule.update(part.critics, part.layer, part.seen)
+
+    def value_magnitude(self) -> Tensor:
+        largest = [
+            self.rule.values(part.critics, part.seen.voltage, part.seen.alpha).abs().amax(dim=(1, 2))
+            for part in self._parts()
+        ]
+        return torch.stack(largest).amax(dim=0)
+
+    def metrics(self) -> dict[str, Tensor]:
+        """As LocalLearner's; call it while no thread learns."""
+        self.residuals = [
+            torch.cat([part.residual for part in self._parts() if part.number == number], dim=-1)
+            for number in range(1, self.actor.depth + 1)
+        ]
+        return super().metrics()
+
+    def _parts(self) -> list[Part]:
+        return [part for group in self.groups for part in group]
+
+
+class Workers:
+    """One thread per piece of work; `grant` lets every thread do its piece once more, `settle` waits until all have.
+
+    work: callables, one per thread, run under no_grad with one torch thread each. lag: how many grants a thread may fall
+    behind before `grant` waits for it. An exception in a thread ends its work and is raised by the next call here.
+    """
+
+    def __init__(self, work: Sequence[Callable[[], None]], lag: int) -> None:
+        if lag < 1:
+            raise ValueError(f"lag = {lag}: must be at least 1")
+        self._grants = [queue.Queue(maxsize=lag) for _ in work]
+        self._errors: list[BaseException] = []
+        self._threads = [
+            threading.Thread(target=self._run, args=pair, daemon=True)
+            for pair in zip(work, self._grants, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def grant(self, times: int = 1) -> None:
+        """Let every thread work `times` more times; raises what a thread has raised."""
+        self._raise()
+        for grants in self._grants:
+            grants.put(times)
+
+    def settle(self) -> None:
+        """Wait until everything granted is done; raises what a thread has raised."""
+        for grants in self._grants:
+            grants.join()
+        self._raise()
+
+    def behind(self) -> int:
+        """How many grants the slowest thread has not begun."""
+        return max(grants.qsize() for grants in self._grants)
+
+    def close(self) -> None:
+        """End the threads; what was granted is done first."""
+        for grants in self._grants:
+            grants.put(0)
+        for thread in self._threads:
+            thread.join()
+
+    def _raise(self) -> None:
+        if self._errors:
+            raise self._errors[0]
+
+    def _run(self, work: Callable[[], None], grants: queue.Queue) -> None:
+        # All three belong to a thread, not to the process.
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        torch.set_grad_enabled(False)
+        failed = False
+        while times := grants.get():
+            try:
+                for _ in range(0 if failed else times):
+                    work()
+            except BaseException as error:
+                failed = True
+                self._errors.append(error)
+            finally:
+                grants.task_done()
+        grants.task_done()
+
+
+def _deal(sizes: Sequence[int], groups: int, split: Split) -> list[list[tuple[int, slice]]]:
+    """(layer, neurons) of every group."""
+    limit = len(sizes) - 1 if split == "layers" else max(sizes[1:])
+    if not 1 <= groups <= limit:
+        raise ValueError(f"groups = {groups}: must be from 1 to {limit}, the number of {split} to deal")
+    shares: list[list[tuple[int, slice]]] = [[] for _ in range(groups)]
+    if split == "neurons":
+        for number, width in enumerate(sizes[1:], start=1):
+            bounds = [width * group // groups for group in range(groups + 1)]
+            for share, start, stop in zip(shares, bounds, bounds[1:], strict=False):
+                if stop > start:
+                    share.append((number, slice(start, stop)))
+        return shares
+    connections = {number: sizes[number - 1] * sizes[number] for number in range(1, len(sizes))}
+    load = [0] * groups
+    for number in sorted(connections, key=connections.get, reverse=True):
+        least = load.index(min(load))
+        shares[least].append((number, slice(None)))
+        load[least] += connections[number]
+    return shares
+
+
+def _of_neurons(transition: LocalTransition, neurons: slice) -> LocalTransition:
+    return LocalTransition(
+        transition.voltage,
+        transition.alpha[..., neurons],
+        transition.reward,
+        transition.terminated,
+        transition.next_voltage,
+    )
