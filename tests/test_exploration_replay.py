@@ -1,0 +1,173 @@
+"""Replay, exploration noise and the random generators behind them: exact identities and known distributions."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from subcritic import seeding
+from subcritic.exploration import MEAN_REVERSION, Exploration
+from subcritic.replay import Replay
+
+COLUMNS = {"observation": 3, "reward": 1}
+SIZES = (3, 5, 4, 2)
+
+
+def rngs(seeds, purpose="test"):
+    return seeding.generators(range(seeds), purpose)
+
+
+def filled(added, capacity, seeds=2):
+    """Row t of seed s holds s·1000 + t in every column."""
+    replay = Replay(seeds, capacity, COLUMNS)
+    for t in range(added):
+        number = torch.arange(seeds).view(-1, 1) * 1000.0 + t
+        replay.add({"observation": number.expand(-1, 3), "reward": number})
+    return replay
+
+
+@given(added=st.integers(1, 30), capacity=st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_a_replay_keeps_the_newest_transitions_and_draws_only_those_of_its_own_seed(added, capacity):
+    replay = filled(added, capacity)
+    kept = set(range(max(0, added - capacity), added))
+    assert len(replay) == len(kept)
+    batch = replay.sample(64, rngs(2))
+    for s in range(2):
+        drawn = set(batch["reward"][s].flatten().tolist())
+        assert drawn <= {s * 1000.0 + t for t in kept}
+    assert torch.equal(batch["observation"], batch["reward"].expand(-1, -1, 3)), "a row must stay whole"
+
+
+@pytest.mark.parametrize("added", [7, 10, 25])
+def test_every_stored_transition_is_drawn_equally_often(added):
+    replay, draws = filled(added, capacity=10), 20_000
+    drawn = replay.sample(draws, rngs(2))["reward"][..., 0].numpy()
+    for row in drawn:
+        seen, counts = np.unique(row, return_counts=True)
+        assert len(seen) == len(replay)
+        assert stats.chisquare(counts).pvalue > 1e-4
+    offsets = drawn - np.array([[0], [1000]])
+    assert abs(np.corrcoef(offsets)[0, 1]) < 5 / math.sqrt(draws), "seeds must draw independently"
+
+
+def test_a_seed_draws_the_same_minibatch_alone_or_beside_others():
+    together, alone = filled(20, 10, seeds=3), filled(20, 10, seeds=1)
+    first = together.sample(16, rngs(3))["reward"][:1]
+    assert torch.equal(first, alone.sample(16, rngs(1))["reward"])
+
+
+def test_a_sampled_minibatch_is_a_copy():
+    replay = filled(5, 10)
+    before = replay.rows.clone()
+    replay.sample(8, rngs(2))["reward"].zero_()
+    assert torch.equal(replay.rows, before)
+
+
+@pytest.mark.parametrize("added", [4, 10, 23])
+def test_a_restored_replay_goes_on_as_the_saved_one(added):
+    saved, restored = filled(added, 10), Replay(2, 10, COLUMNS)
+    state = copy.deepcopy(saved.state_dict())
+    restored.load_state_dict(state)
+    more = {"observation": torch.ones(2, 3), "reward": torch.ones(2, 1)}
+    saved.add(more)
+    restored.add(more)
+    assert torch.equal(saved.rows, restored.rows)
+    assert torch.equal(saved.sample(32, rngs(2))["reward"], restored.sample(32, rngs(2))["reward"])
+    assert state["rows"].shape[1] == min(added, 10), "only what was stored is saved"
+
+
+def exploration(where="neuron", kind="gaussian", scale=0.2, seeds=2):
+    return Exploration(SIZES, scale, where, kind, rngs(seeds, "noise"))
+
+
+def trajectory(noise, steps):
+    """(steps, S, units): the concatenated noise of all noisy layers."""
+    draws = ([part for part in noise.draw() if part is not None] for _ in range(steps))
+    return torch.stack([torch.cat(parts, dim=-1)[:, 0] for parts in draws]).double().numpy()
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "ornstein_uhlenbeck"])
+def test_noise_has_one_value_per_neuron_and_hidden_layers_are_spared_unless_asked(kind):
+    everywhere = exploration("neuron", kind).draw()
+    assert [tuple(part.shape) for part in everywhere] == [(2, 1, n) for n in SIZES[1:]]
+    *hidden, action = exploration("action", kind).draw()
+    assert hidden == [None, None]
+    assert action.shape == (2, 1, 2)
+
+
+def test_gaussian_noise_is_normal_of_the_given_scale_and_without_memory():
+    drawn = trajectory(exploration(scale=0.2), 3_000)
+    assert stats.kstest(drawn.ravel(), stats.norm(0, 0.2).cdf).pvalue > 1e-4
+    lagged = np.corrcoef(drawn[:-1].ravel(), drawn[1:].ravel())[0, 1]
+    assert abs(lagged) < 5 / math.sqrt(drawn.size)
+    assert np.abs(np.corrcoef(drawn.reshape(3_000, -1).T) - np.eye(22)).max() < 5 / math.sqrt(3_000)
+
+
+def test_ornstein_uhlenbeck_noise_has_its_stationary_variance_and_correlation():
+    scale, keep = 0.2, 1 - MEAN_REVERSION
+    noise = exploration(kind="ornstein_uhlenbeck", scale=scale, seeds=20)
+    drawn = trajectory(noise, 2_100)[100:]
+    assert MEAN_REVERSION == 0.15
+    # Var = scale² + keep² Var. Neighbouring samples are correlated: (1 + keep²)/(1 − keep²) of them are worth one.
+    worth = drawn.size * (1 - keep**2) / (1 + keep**2)
+    assert drawn.var() == pytest.approx(scale**2 / (1 - keep**2), rel=5 * math.sqrt(2 / worth))
+    lagged = np.corrcoef(drawn[:-1].ravel(), drawn[1:].ravel())[0, 1]
+    assert lagged == pytest.approx(keep, abs=0.01)
+
+
+def test_a_new_episode_forgets_the_correlated_noise_of_its_seed_only():
+    noise, undisturbed = (exploration(kind="ornstein_uhlenbeck") for _ in range(2))
+    trajectory(noise, 50)
+    trajectory(undisturbed, 50)
+    fresh = copy.deepcopy(noise.rngs[0]).normal(0.0, 0.2, sum(SIZES[1:]))
+    noise.reset(0)
+    after, expected = trajectory(noise, 1)[0], trajectory(undisturbed, 1)[0]
+    np.testing.assert_allclose(after[0], fresh, rtol=1e-6)
+    assert not np.allclose(after[0], expected[0])
+    np.testing.assert_array_equal(after[1], expected[1])
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "ornstein_uhlenbeck"])
+def test_restored_noise_goes_on_as_the_saved_one(kind):
+    saved, restored = exploration(kind=kind), exploration(kind=kind)
+    trajectory(saved, 10)
+    restored.load_state_dict(copy.deepcopy(saved.state_dict()))
+    np.testing.assert_array_equal(trajectory(saved, 5), trajectory(restored, 5))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "ornstein_uhlenbeck"])
+def test_a_seed_explores_the_same_alone_or_beside_others(kind):
+    together, alone = exploration(kind=kind, seeds=3), exploration(kind=kind, seeds=1)
+    np.testing.assert_array_equal(trajectory(together, 20)[:, 0], trajectory(alone, 20)[:, 0])
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["replay", "exploration", " actor"]), st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_a_generator_depends_on_seed_purpose_and_keys_and_on_nothing_else(seed, purpose, key):
+    def first(*arguments):
+        return seeding.generator(*arguments).integers(2**62)
+
+    assert first(seed, purpose, key) == first(seed, purpose, key)
+    others = [(seed + 1, purpose, key), (seed, f"{purpose}s", key), (seed, purpose, key + 1)]
+    assert len({first(seed, purpose, key), *(first(*other) for other in others)}) == 4
+
+
+def test_generators_of_different_seeds_and_purposes_are_uncorrelated():
+    drawn = [rng.normal(size=4_000) for purpose in ("a", "b") for rng in rngs(4, purpose)]
+    assert np.abs(np.corrcoef(drawn) - np.eye(8)).max() < 5 / math.sqrt(4_000)
+
+
+def test_restored_generators_draw_again_what_followed_the_save():
+    generators = rngs(3)
+    saved = copy.deepcopy(seeding.states(generators))
+    first = [rng.random(4) for rng in generators]
+    seeding.restore(generators, saved)
+    np.testing.assert_array_equal([rng.random(4) for rng in generators], first)
+    with pytest.raises(ValueError, match="shorter"):
+        seeding.restore(generators, saved[:2])
