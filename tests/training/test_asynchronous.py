@@ -120,21 +120,21 @@ def test_no_row_is_torn_while_one_thread_writes_and_others_sample():
 def test_a_row_written_while_it_was_sampled_is_drawn_again(monkeypatch):
     """The writer of another thread, made to come exactly between the draw and the look back."""
     replay = SharedReplay(1, 4, {"x": 1})
-    for number in range(4):
+    for number in range(7):
         replay.add({"x": torch.full((1, 1), float(number))})
     gather, calls = replay._gather, []
 
     def interrupted(slots):
         batch = gather(slots)
         if not calls:
-            replay.begun += 1  # slot 0 is being overwritten
+            replay.begun += 1  # slot 3 is being overwritten
         calls.append(slots.copy())
         return batch
 
     monkeypatch.setattr(replay, "_gather", interrupted)
     rngs = seeding.generators([0], "minibatch")
     replay.sample(8, rngs)
-    assert len(calls) > 1 and (calls[0] == 0).any() and not (calls[-1] == 0).any()
+    assert len(calls) > 1 and (calls[0] == 3).any() and not (calls[-1] == 3).any()
 
 
 def test_an_exception_in_a_thread_surfaces_and_does_not_hang():
