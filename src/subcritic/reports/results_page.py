@@ -245,7 +245,7 @@ def _measured(profile: Profile, made: dict[str, Any], link: str) -> str:
     return "\n".join([
         f"- Experiment 2: {', '.join(method.name for method in profile.methods)} on {steps}.",
         f"- Experiment 1: {settings.steps:,} steps on the same environments, an actor with {layers} hidden neurons, critics "
-        f"for every layer and for {settings.neurons_per_layer} neurons of each.",
+        f"for every layer and for up to {settings.neurons_per_layer} neurons of each.",
         f"- Seeds {seeds[0]} to {seeds[-1]}; intervals are over these {len(seeds)} seeds." if len(seeds) > 1
         else f"- One seed ({seeds[0]}): no intervals.",
         f"- Code: {', '.join(commit[:12] + commit[40:] for commit in made['run_commits'])}. Machine: {where}, "
@@ -259,9 +259,10 @@ def _correlations(value: dict[str, Any]) -> pd.DataFrame:
     """Pearson correlations with Q^mu: values and gradients side by side, a column per part of the network."""
     controls = value["controls"]
     parts_of = {"values": value["q_value_similarity"], "drafts": value["parts"], **controls}
+    columns = {"all": "all layers", "hidden": "hidden layers", "output": "output layer"}
     return pd.DataFrame([
         {"correlation with the true": label}
-        | {f"{part} layers": _estimate(parts_of[name][part]) for part in ("all", "hidden", "output")}
+        | {title: _estimate(parts_of[name][part]) for part, title in columns.items()}
         for name, label in agreement.ROWS.items()
     ])  # fmt: skip
 

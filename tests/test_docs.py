@@ -1,0 +1,128 @@
+"""What the documents name exists: links, code, tests, result files, commands, rooms."""
+
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from subcritic import cli
+from subcritic.reports import results_page
+
+PROJECT = Path(__file__).parent.parent
+DOCS = PROJECT / "docs"
+PAGE = DOCS / "results.md"
+PUBLISHED = PROJECT / "results" / "published"
+PAGES = [PROJECT / "README.md", *sorted(DOCS.glob("*.md")), PROJECT / "benchmarks" / "README.md"]
+MAP = (DOCS / "paper-map.md").read_text()
+README = (PROJECT / "README.md").read_text()
+
+
+def links(page):
+    """(link as written, file, heading) of every relative link of a page."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" not in link:
+            path, _, heading = link.partition("#")
+            yield link, (page.parent / path).resolve() if path else page, heading
+
+
+def published(path):
+    """Whether `subcritic publish` makes the file."""
+    return path == PAGE or PUBLISHED in path.parents
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_to_files_and_headings(page):
+    for link, path, heading in links(page):
+        if not published(path):
+            assert path.exists(), f"{page.name}: {link}"
+            anchors = [re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+                       for line in (path.read_text().splitlines() if heading else []) if line.startswith("#")]  # fmt: skip
+            assert not heading or heading in anchors, f"{page.name}: {link}"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="nothing is published yet")
+def test_links_to_published_results_lead_to_files():
+    found = [(page.name, link, path) for page in PAGES for link, path, _ in links(page) if published(path)]
+    missing = [f"{name}: {link}" for name, link, path in found if not path.exists()]
+    assert found and not missing
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="nothing is published yet")
+def test_the_results_page_is_the_one_the_published_files_make():
+    assert PAGE.read_text() == results_page.page(PUBLISHED, DOCS)
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="nothing is published yet")
+def test_the_finding_of_the_readme_is_what_the_published_numbers_show():
+    quick = PUBLISHED / "quick"
+    value = json.loads((quick / "empirical_value.json").read_text())
+    assert value["case"] == "at the null" and value["controls"]["oracle"]["all"]["value"] > 0.999
+    assert value["q_value_similarity"]["all"]["low"] > 0.5
+    scores = (
+        pd.read_csv(quick / "aggregates.csv").query("statistic == 'interquartile_mean'").set_index("method")
+    )
+    assert scores.loc["linear", "high"] < 0.1 < 0.5 < scores.loc["ddpg", "low"]
+    ratios = pd.read_csv(quick / "throughput_ratios.csv").query("ratio == 'linear / ddpg'")
+    assert (ratios["operations"] < 1).all()
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(subcritic\.[\w.]+:[\w.]+)`", MAP))))
+def test_code_named_in_the_paper_map_exists(name):
+    module, _, path = name.partition(":")
+    found = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    assert getattr(found, "__module__", module) == module, f"{name} is only passed on there"
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(tests/[\w/.]+\.py(?::\w+)?)`", MAP))))
+def test_tests_named_in_the_paper_map_exist(name):
+    path, _, function = name.partition(":")
+    text = (PROJECT / path).read_text()
+    assert not function or f"def {function}(" in text
+
+
+def test_result_files_named_in_the_paper_map_are_files_of_a_run():
+    files = (DOCS / "architecture.md").read_text().split("## Files of a run")[1]
+    folders = "experiment1|gradients|experiment2|throughput|table|figures|runs"
+    named = set(re.findall(rf"`((?:{folders})/[^`]+)`", MAP))
+    assert len(named) > 10
+    assert not [name for name in named if name not in files]
+
+
+def test_every_name_in_a_cell_of_the_map_was_checked():
+    checked = r"subcritic\.[\w.]+:[\w.]+|tests/[\w/.]+\.py(:\w+)?|[\w<>]+/[\w<>/.]+"
+    words = {"module:name", "file:function", "lillicrap2016"}
+    assert not [
+        name for name in set(re.findall(r"`([^`]+)`", MAP)) - words if not re.fullmatch(checked, name)
+    ]
+
+
+def test_commands_of_the_documents_exist():
+    text = "\n".join(page.read_text() for page in PAGES)
+    commands = next(action for action in cli._parser()._actions if action.dest != "help").choices
+    for name in re.findall(r"(?:^ {4}|`|then `|&& )subcritic (\w+)", text, re.MULTILINE):
+        assert name in commands, f"subcritic {name}"
+    makefile = (PROJECT / "Makefile").read_text()
+    for target in re.findall(r"(?:^ {4}|^|`)make (\w+)(?![\w ]*,)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+
+
+def test_the_rule_graph_is_that_of_the_snakefile():
+    shown = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL).group(1)
+    rules = [*PROJECT.glob("workflow/rules/*.smk"), PROJECT / "Snakefile"]
+    names = {name for path in rules for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
+    assert set(re.findall(r"\w+", shown)) - {"flowchart", "LR"} == names
+
+
+def test_every_room_stands_in_the_architecture():
+    rooms = (DOCS / "architecture.md").read_text().split("src/subcritic/\n")[1].split("```")[0]
+    package = PROJECT / "src" / "subcritic"
+    for path in package.iterdir():
+        if path.name not in ("__init__.py", "__pycache__") and (path.is_dir() or path.suffix == ".py"):
+            assert re.search(rf"(^| ){re.escape(path.name)}(/| )", rooms, re.MULTILINE), path.name
+    for name in re.findall(r"^ {2}(\w+)/ ", rooms, re.MULTILINE):
+        assert (package / name).is_dir(), name
