@@ -171,7 +171,8 @@ def _require_current(profile: Profile, root: Path, runs: list[dict[str, Any]]) -
 def config_of(profile: Profile, identity: Identity) -> dict[str, Any]:
     """What the config of a run must hold for it to belong to `profile`."""
     environment, training = profile.environment(identity.environment), config.dump(profile.training)
-    found = {"environment": config.dump(environment)}
+    # The reference return is not among what a training depends on.
+    found = {"environment": {"id": environment.id, "kwargs": environment.kwargs}}
     if identity.stage in ("experiment1", "gradients"):
         found["experiment1"] = config.dump(profile.experiment1)
     if identity.stage == "experiment1":
