@@ -56,6 +56,10 @@ class Environment(Section):
             data = {"name": data["id"].replace("/", "-"), **data}
         return data
 
+    def task(self) -> dict[str, Any]:
+        """What training on it depends on; a reference return, for one, does not matter."""
+        return {"id": self.id, "name": self.name, "kwargs": self.kwargs}
+
 
 class AgentSettings(Section):
     """What every learner of the training loop shares."""

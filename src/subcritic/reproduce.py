@@ -28,11 +28,7 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     code = subprocess.call([*_snakemake(), "--configfile", str(path), *arguments])
     only_looking = {"-n", "--dry-run", "--dryrun"} & set(arguments)
     if code == 0 and not only_looking:
-        report = Path("results") / profile.profile / "report.html"
-        _write_report(path, report)
-        print(
-            f"\nDone in {(time.monotonic() - start) / 60:.1f} minutes. Report: {report}. MLflow: `make ui`."
-        )
+        _close(path, Path("results") / profile.profile, start)
     elif code:
         print("\nStopped. What is done is kept: the same command goes on from there.", file=sys.stderr)
     return code
@@ -56,6 +52,16 @@ def _announce(path: Path, profile: config.Profile) -> None:
 
 def _snakemake() -> list[str]:
     return [sys.executable, "-m", "snakemake"]
+
+
+def _close(path: Path, root: Path, start: float) -> None:
+    """The report, the summary unless this run has just printed it, and where to look."""
+    _write_report(path, root / "report.html")
+    summary = root / "summary.md"
+    if summary.exists() and summary.stat().st_mtime < start:
+        print(summary.read_text())
+    minutes = (time.time() - start) / 60
+    print(f"\nDone in {minutes:.1f} minutes. Report: {root / 'report.html'}. MLflow: `make ui`.")
 
 
 def _write_report(path: Path, report: Path) -> None:

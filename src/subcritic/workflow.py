@@ -47,11 +47,14 @@ def stage_inputs(
     """What the results of a job depend on besides its input files: a change makes Snakemake run it again."""
     data: dict[str, Any] = {"seeds": profile.seed_list(), "code": provenance.stage_digest(stage)}
     if environment:
-        data["environment"] = schema.dump(profile.environment(environment))
+        entry = profile.environment(environment)
+        data["environment"] = schema.dump(entry) if stage == "anchors" else entry.task()
     if method:
         data["method"] = schema.dump(profile.method(method))
     if stage in ("experiment1", "gradients"):
         data["experiment1"] = schema.dump(profile.experiment1)
+    if stage == "experiment2":
+        data["steps"] = profile.steps_for(profile.environment(environment))
     if stage in ("experiment1", "experiment2"):
         data["training"] = schema.dump(profile.training)
     if stage in ("anchors", "throughput"):

@@ -76,7 +76,7 @@ class _Phase:
         self.seeds = profile.seed_list()
         self.make_environment = partial(envs.make, environment.id, environment.kwargs)
         config = {
-            "environment": dump(environment),
+            "environment": environment.task(),
             "experiment1": dump(self.settings),
             "training": dump(profile.training),
             "phase": name,

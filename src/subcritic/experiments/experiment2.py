@@ -25,7 +25,7 @@ def run(profile: Profile, environment_name: str, method_name: str, results: Path
     environment, method = profile.environment(environment_name), profile.method(method_name)
     seeds, steps = profile.seed_list(), profile.steps_for(environment)
     config = {
-        "environment": dump(environment),
+        "environment": environment.task(),
         "agent": dump(method),
         "training": dump(profile.training) | {"steps": steps},
     }

@@ -222,7 +222,7 @@ def _record(profile: Profile, environment: str, table: pd.DataFrame, results: Pa
     )
     shown["name"] += "/" + shown.measure
     medians = shown.groupby(["seed", "step", "name"]).value.median()
-    config = {"experiment1": dump(profile.experiment1), "environment": dump(profile.environment(environment))}
+    config = {"experiment1": dump(profile.experiment1), "environment": profile.environment(environment).task()}
     with RunGroup(results, identities, config) as group:
         for (seed, step), metrics in medians.groupby(level=[0, 1]):
             group.log(step, seeds.index(seed), metrics.droplevel([0, 1]).to_dict())

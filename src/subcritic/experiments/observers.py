@@ -48,9 +48,7 @@ class Evaluation:
 
     def __call__(self, trainer: Trainer) -> None:
         episodes = self.final_episodes if trainer.step == trainer.steps else self.episodes
-        returns = self.evaluator(
-            lambda x: trainer.agent.act(x).output, trainer.step, episodes, trainer.watch.active
-        )
+        returns = self.evaluator(trainer.policy(), trainer.step, episodes, trainer.watch.active)
         for s in trainer.watch.active:
             self.scores[s] = float(returns[s].mean())
             self.log(trainer.step, s, {"return/evaluation": self.scores[s]})
@@ -86,7 +84,7 @@ def _saturation(trainer: Trainer) -> dict[str, Tensor]:
     if observation is None:
         observation = batch["voltages"][..., : agent.actor.sizes[0]]
     found = {}
-    for number, h in enumerate(agent.act(observation).h[1:], start=1):
+    for number, h in enumerate(agent.actor.forward(agent.policy(), observation).h[1:], start=1):
         stuck = h == 0 if agent.actor.activation(number) == "relu" else h.abs() > SATURATED
         found[f"diagnostic/saturated_{number}"] = stuck.to(h.dtype).mean(dim=(1, 2))
     return found

@@ -59,7 +59,7 @@ def measure(
                 for learner, count in operations(hidden, batch).items()
             ]
             with one_quiet_thread():
-                rows += [row | cell for row in _rounds(learners(hidden, batch), settings)]
+                rows += [row | cell for row in take_turns(learners(hidden, batch), settings)]
     columns = ["learner", "hidden", "batch", "round", "updates_per_second"]
     measured = pd.DataFrame(rows)[columns]
     measured.to_csv(folder / "throughput.csv", index=False)
@@ -101,9 +101,7 @@ def ours(settings: DDPGSettings | LinearSettings) -> Updates:
     """Updates of one of our agents, one seed, from a full replay of random transitions."""
     agent = make_agent(settings, OBSERVATION, ACTION, seeds=[0])
     replay = Replay(1, REPLAY_ROWS, agent.columns)
-    replay.rows.uniform_(-1, 1)
-    replay.unpack(replay.rows)["terminated"].zero_()
-    replay.added = REPLAY_ROWS
+    fill(replay)
     rngs = seeding.generators([0], "minibatch")
 
     @torch.no_grad()
@@ -112,6 +110,13 @@ def ours(settings: DDPGSettings | LinearSettings) -> Updates:
             agent.learn(replay.sample(settings.batch_size, rngs))
 
     return updates
+
+
+def fill(replay: Replay) -> None:
+    """Random transitions, none of them terminal, in every row."""
+    replay.rows.uniform_(-1, 1)
+    replay.unpack(replay.rows)["terminated"].zero_()
+    replay.added = replay.capacity
 
 
 def stable_baselines3(model: PeerDDPG) -> Updates:
@@ -173,8 +178,8 @@ def one_quiet_thread() -> Iterator[None]:
             gc.enable()
 
 
-def _rounds(contenders: dict[str, Updates], settings: Throughput) -> list[dict]:
-    """Every learner once per round, in an order drawn anew each round."""
+def take_turns(contenders: dict[str, Updates], settings: Throughput) -> list[dict]:
+    """Every learner once per round, in an order drawn anew each round: rows learner, round, updates_per_second."""
     sizes = {name: _updates_within(settings.seconds, updates) for name, updates in contenders.items()}
     rng, rows = np.random.default_rng(0), []
     for round_number in range(1, settings.rounds + 1):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pandas as pd
 
 from subcritic.config import Profile, dump
 from subcritic.reports import agreement, learning, similarity, summary, table, throughput
@@ -25,5 +28,29 @@ def make(name: str, profile: Profile, results: Path) -> list[Path]:
     files = module.make(profile, results / profile.profile)
     if stage:
         pages = [path.read_text() for path in files if path.suffix == ".md"]
-        log_results(results, profile.profile, stage, dump(profile), files=files, note="\n\n".join(pages))
+        metrics = HEADLINES[name](results / profile.profile / "table") if name in HEADLINES else {}
+        log_results(results, profile.profile, stage, dump(profile), files, metrics, "\n\n".join(pages))
     return files
+
+
+def _scores(tables: Path) -> dict[str, float]:
+    """Normalised average per method and environment, where there is one."""
+    rows = pd.read_csv(tables / "table.csv").dropna(subset="normalised_average")
+    return {f"score/{row.method}/{row.environment}": row.normalised_average for row in rows.itertuples()}
+
+
+def _agreement(tables: Path) -> dict[str, float]:
+    """EMPIRICALVALUE with its interval, and the controls."""
+    found = json.loads((tables / "empirical_value.json").read_text())
+    metrics = {f"empirical_value/{name}": found[name] for name in ("value", "low", "high")}
+    metrics |= {f"empirical_value/{name}": parts["all"]["value"] for name, parts in found["controls"].items()}
+    return {name: value for name, value in metrics.items() if value is not None}
+
+
+def _ratios(tables: Path) -> dict[str, float]:
+    """Median ratio of updates per second at every setting."""
+    rows = pd.read_csv(tables / "throughput_ratios.csv")
+    return {f"{row.ratio.replace(' ', '')}/{row.hidden}/{row.batch}": row.median for row in rows.itertuples()}
+
+
+HEADLINES = {"table": _scores, "agreement": _agreement, "throughput": _ratios}

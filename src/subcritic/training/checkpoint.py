@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-
 # Bytes of free space below which a failed write is put down to the full disk.
 NEARLY_NOTHING = 2**20
 

@@ -88,6 +88,10 @@ class Trainer:
     def learning(self) -> bool:
         return self.step >= self.agent.settings.learning_starts
 
+    def policy(self) -> Callable[[Tensor], Tensor]:
+        """The policy without noise, for one evaluation: observations (S, B, n_0) → actions (S, B, n_L)."""
+        return lambda observation: self.agent.act(observation).output
+
     def policy_of(self, seed_index: int) -> Tensor:
         """The flat parameters (P,) of a seed's actor; of a diverged seed, those it had when it was stopped."""
         return self.stopped_policies.get(seed_index, self.agent.policy().flat[seed_index])
