@@ -192,6 +192,50 @@ class Throughput(Section):
     seconds: Rate = 0.1
 
 
+class Asynchronous(Section):
+    """Learning in threads: trained both ways on `environments`; `speed` says at which sizes updates are counted."""
+
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = (
+        Environment(id="Pendulum-v1"),
+        Environment(id="subcritic/Cart-v0"),
+    )
+    agent: LinearSettings = LinearSettings(
+        algorithm="linear",
+        critic_rate=1e-2,
+        actor_rate=1e-2,
+        noise="ornstein_uhlenbeck",
+        noise_scale=0.3,
+    )
+    threads: Count = 2
+    lag: Count = 64
+    training: Training = Training(steps=6_000)
+    speed: Throughput = Throughput()
+
+
+class Recurrent(Section):
+    """Learning without unrolling: recurrent networks, a feed-forward one of the same size, DDPG as the control."""
+
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = (
+        Environment(id="Pendulum-v1"),
+        Environment(id="subcritic/HiddenVelocityPendulum-v0"),
+        Environment(id="subcritic/Cart-v0"),
+    )
+    agent: LinearSettings = LinearSettings(
+        algorithm="linear",
+        hidden=(32, 32),
+        critic_rate=1e-2,
+        actor_rate=1e-2,
+        exploration="neuron",
+        noise="ornstein_uhlenbeck",
+        noise_scale=0.3,
+    )
+    control: DDPGSettings = DDPGSettings(
+        algorithm="ddpg", hidden=(32, 32), batch_size=128, noise="ornstein_uhlenbeck", noise_scale=0.3
+    )
+    leak: Fraction = 0.2
+    training: Training = Training(steps=10_000)
+
+
 class Profile(Section):
     profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seeds: Count = 3
@@ -203,6 +247,8 @@ class Profile(Section):
     anchors: Anchors = Anchors()
     statistics: Statistics = Statistics()
     throughput: Throughput = Throughput()
+    asynchronous: Asynchronous = Asynchronous()
+    recurrent: Recurrent = Recurrent()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Profile:

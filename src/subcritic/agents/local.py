@@ -32,7 +32,7 @@ class LocalLearner:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.settings = settings
-        self.actor = MLP((observation_size, *settings.hidden, action_size), settings.activation, "tanh")
+        self.actor = self._network(observation_size, action_size)
         self.online = self.actor.init(seeding.generators(seeds, "training actor"), dtype)
         self.target = self.actor.views(self.online.flat.clone())
         self.layers = [self._layer(number) for number in range(1, self.actor.depth + 1)]
@@ -49,6 +49,10 @@ class LocalLearner:
         }
         self.residuals: list[Tensor] = []
         self._last: list[LocalTransition] = []
+
+    def _network(self, observation_size: int, action_size: int) -> MLP:
+        sizes = (observation_size, *self.settings.hidden, action_size)
+        return MLP(sizes, self.settings.activation, "tanh")
 
     def _layer(self, number: int) -> Layer:
         k = number - 1

@@ -13,11 +13,11 @@ from subcritic.config import Profile
 from subcritic.envs import EpisodeStream
 
 
-def random_returns(make_environment, episodes: int) -> np.ndarray:
+def random_returns(make_environment, episodes: int, seed: int = 0) -> np.ndarray:
     """Undiscounted returns of `episodes` episodes with actions uniform in [-1, 1], (episodes,)."""
     environment = make_environment()
-    stream = EpisodeStream(environment, 0, purpose="anchor")
-    rng = seeding.generator(0, "anchor actions")
+    stream = EpisodeStream(environment, seed, purpose="anchor")
+    rng = seeding.generator(seed, "anchor actions")
     returns: list[float] = []
     while len(returns) < episodes:
         stream.step(rng.uniform(-1, 1, environment.action_space.shape).astype(np.float32))
