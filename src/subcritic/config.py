@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-STAGES = ("experiment1", "gradients", "experiment2", "table", "throughput")
+STAGES = ("experiment1", "gradients", "experiment2", "table", "throughput", "theorem")
 
 Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -192,6 +192,14 @@ class Throughput(Section):
     seconds: Rate = 0.1
 
 
+class Theorem(Section):
+    """Theorem 2.2.4 on trained agents: steps on the trajectory, states that share one v, draws of them."""
+
+    trajectory_steps: Annotated[int, Field(ge=16)] = 512
+    aliases: Annotated[int, Field(ge=2)] = 32
+    draws: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 4, 16, 64, 256, 1024)
+
+
 class Asynchronous(Section):
     """Learning in threads: trained both ways on `environments`; `speed` says at which sizes updates are counted."""
 
@@ -247,6 +255,7 @@ class Profile(Section):
     anchors: Anchors = Anchors()
     statistics: Statistics = Statistics()
     throughput: Throughput = Throughput()
+    theorem: Theorem = Theorem()
     asynchronous: Asynchronous = Asynchronous()
     recurrent: Recurrent = Recurrent()
 

@@ -16,6 +16,7 @@ AGREEMENT = (
 )  # fmt: skip
 SCORES = ("environment", "method", "seed", "score", "steps", "diverged_at")
 THROUGHPUT = ("learner", "hidden", "batch", "round", "updates_per_second")
+THEOREM = ("environment", "seed", "reading", "layer", "measure", "value")
 OPERATIONS = ("learner", "hidden", "batch", "multiply_adds")
 ANCHORS = (
     "environment", "random_mean", "random_standard_error", "random_episodes", "reference_return", "reference_source",
@@ -49,6 +50,11 @@ def experiment2_curves(profile: Profile, root: Path) -> pd.DataFrame:
 def scores(profile: Profile, root: Path) -> pd.DataFrame:
     """Final score of every seed of Experiment 2; `diverged_at` is NaN for a seed that did not diverge."""
     return _over_methods(profile, root, "{}.scores.csv", SCORES)
+
+
+def theorem(profile: Profile, root: Path) -> pd.DataFrame:
+    """All environments' differences between the two sides of Theorem 2.2.4."""
+    return _over_environments(profile, root, "theorem", "theorem.csv", THEOREM)
 
 
 def throughput(root: Path) -> pd.DataFrame:

@@ -119,6 +119,19 @@ and batch sizes.
         {},
         grouped=False,
     ),
+    Stage(
+        "theorem",
+        "6-theorem",
+        """Theorem 2.2.4: is a neuron's own gradient its share of the policy gradient, and what must Q^n mean for it?
+
+On the trained agents of Experiment 1, the relative difference between both gradients under four readings of Q^n.
+
+*Look at* `theorem/…/relative_difference`: 0 is equality, 1 is a local gradient of zero, 2 is the opposite one. `do`
+(setting a voltage and letting the rest follow) must be rounding; `one_step` is 1 for hidden neurons; `right_slope` and
+`opposite_slope` are two critics that the data of the trajectory cannot tell apart; `aliased` holds in the mean only.
+The run `results` holds the table and the figure (tab *Artifacts*); `docs/theory.md` has the proofs.""",
+        {},
+    ),
 )
 
 
