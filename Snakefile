@@ -31,6 +31,7 @@ include: "workflow/rules/gradients.smk"
 include: "workflow/rules/experiment2.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/throughput.smk"
+include: "workflow/rules/theorem.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -41,7 +42,7 @@ rule all:
         collect(
             "{root}/figures/{name}.png",
             root=ROOT,
-            name=["similarity", "values", "learning"],
+            name=["similarity", "values", "learning", "theorem"],
         ),
 
 

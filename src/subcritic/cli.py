@@ -13,7 +13,7 @@ import yaml
 from subcritic import config
 from subcritic.config import ConfigError, Profile
 
-REPORTS = ("similarity", "agreement", "learning", "table", "throughput", "summary")
+REPORTS = ("similarity", "agreement", "learning", "table", "throughput", "theorem", "summary")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,6 +82,12 @@ def experiment2(options: argparse.Namespace) -> None:
     from subcritic.experiments import experiment2 as stage
 
     _say(stage.run(_profile(options), _environment(options), options.method, options.results))
+
+
+def theorem(options: argparse.Namespace) -> None:
+    from subcritic.experiments import theorem as stage
+
+    _say(stage.run(_profile(options), _environment(options), options.results))
 
 
 def throughput(options: argparse.Namespace) -> None:
@@ -179,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("experiment2", experiment2, "train one method on one environment", _stage, _where)
     sub.add_argument("--method", required=True, help="a method's name, such as ddpg or linear")
     add("throughput", throughput, "updates per second of the local rule, DDPG and Stable-Baselines3", _stage)
+    add("theorem", theorem, "Theorem 2.2.4 on Experiment 1's trained agents", _stage, _where)
     sub = add("report", report, "make the tables and figures of one report", _stage)
     sub.add_argument("name", choices=REPORTS)
     sub = add(

@@ -22,6 +22,8 @@ LEARNING = (
     "exploration.py",
     "seeding.py",
 )
+# Modules of experiments/ that a stage's own module computes with.
+SHARED = {"theorem": ("experiments/gradients.py", "experiments/interventions.py", "bellman.py")}
 PACKAGES = ("torch", "gymnasium", "numpy", "mujoco", "box2d", "mlflow", "snakemake")
 
 
@@ -38,7 +40,7 @@ def code_digest(*parts: str) -> str:
 
 def stage_digest(stage: str) -> str:
     """The digest of all code that the results of a stage depend on."""
-    return code_digest(*LEARNING, f"experiments/{stage}.py", "experiments/session.py")
+    return code_digest(*LEARNING, f"experiments/{stage}.py", "experiments/session.py", *SHARED.get(stage, ()))
 
 
 def versions() -> dict[str, str]:

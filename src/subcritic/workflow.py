@@ -51,13 +51,13 @@ def stage_inputs(
         data["environment"] = schema.dump(entry) if stage == "anchors" else entry.task()
     if method:
         data["method"] = schema.dump(profile.method(method))
-    if stage in ("experiment1", "gradients"):
+    if stage in ("experiment1", "gradients", "theorem"):
         data["experiment1"] = schema.dump(profile.experiment1)
     if stage == "experiment2":
         data["steps"] = profile.steps_for(profile.environment(environment))
     if stage in ("experiment1", "experiment2"):
         data["training"] = schema.dump(profile.training)
-    if stage in ("anchors", "throughput"):
+    if stage in ("anchors", "throughput", "theorem"):
         data[stage] = schema.dump(getattr(profile, stage))
     return data
 

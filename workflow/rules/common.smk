@@ -11,6 +11,10 @@ def gradients_inputs(wildcards):
     return subcritic_workflow.stage_inputs(profile, "gradients", wildcards.environment)
 
 
+def theorem_inputs(wildcards):
+    return subcritic_workflow.stage_inputs(profile, "theorem", wildcards.environment)
+
+
 def experiment2_inputs(wildcards):
     return subcritic_workflow.stage_inputs(
         profile, "experiment2", wildcards.environment, wildcards.method

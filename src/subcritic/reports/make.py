@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from subcritic.config import Profile, dump
-from subcritic.reports import agreement, learning, similarity, summary, table, throughput
+from subcritic.reports import agreement, learning, similarity, summary, table, theorem, throughput
 from subcritic.tracking import log_results
 
 # Report → (module, the stage whose results it shows).
@@ -18,6 +18,7 @@ REPORTS = {
     "learning": (learning, "experiment2"),
     "table": (table, "table"),
     "throughput": (throughput, "throughput"),
+    "theorem": (theorem, "theorem"),
     "summary": (summary, None),
 }
 

@@ -101,7 +101,7 @@ def differences(table: pd.DataFrame) -> pd.DataFrame:
 def figure(profile: Profile, table: pd.DataFrame) -> Figure:
     """Left: relative difference in every reading. Right: how the mean over states that share v approaches Q^n's gradient."""
     names = [environment.name for environment in profile.environments]
-    fig, panels = style.grid(2 * len(names), columns=2, width=5.2, height=3.4)
+    fig, panels = style.grid(2 * len(names), columns=2, width=5.2, height=3.8)
     colours = style.layer_colours(int(table["layer"].max()))
     for row, name in enumerate(names):
         here = table[table["environment"] == name]
@@ -121,7 +121,7 @@ def _draw_differences(axes: Axes, rows: pd.DataFrame, colours: list[str]) -> Non
     for place, reading in enumerate(READINGS):
         for layer, colour in enumerate(colours, 1):
             one = rows[(rows["reading"] == reading) & (rows["layer"] == layer)]
-            y = place + 0.22 * (layer - (len(colours) + 1) / 2)
+            y = place + 0.25 * (layer - (len(colours) + 1) / 2)
             for values in one[["value", "low", "high"]].to_numpy():
                 style.draw_estimate(axes, tuple(np.maximum(values, ZERO)), y, colour)
     axes.axvspan(ZERO / 3, 1e-13, color="#f2f2f2", zorder=0)
@@ -142,36 +142,17 @@ def _draw_differences(axes: Axes, rows: pd.DataFrame, colours: list[str]) -> Non
 def _draw_means(axes: Axes, here: pd.DataFrame, colours: list[str]) -> None:
     rows = here[here["measure"].str.startswith(MEAN)]
     rows = rows.assign(draws=rows["measure"].str.removeprefix(MEAN).astype(int))
-    labels = []
     for layer, colour in enumerate(colours, 1):
         one = rows[rows["layer"] == layer].sort_values("draws")
-        axes.plot(one["draws"], one["value"], "o-", color=colour, markersize=4)
+        axes.plot(one["draws"], one["value"], "o-", color=colour, markersize=4, label=f"layer {layer}")
         axes.fill_between(one["draws"], one["low"], one["high"], color=colour, alpha=0.2, linewidth=0)
-        labels.append((float(np.log10(one["value"].iloc[-1])), f"layer {layer}", colour))
     draws = np.sort(rows["draws"].unique())
     first = rows[rows["draws"] == draws[0]]["value"].mean()
-    axes.plot(draws, first * np.sqrt(draws[0] / draws), "--", color=style.INK, linewidth=1)
-    axes.text(
-        draws[-1],
-        first * np.sqrt(draws[0] / draws[-1]) * 0.45,
-        r"$\propto 1/\sqrt{m}$",
-        ha="right",
-        va="top",
-        fontsize=8,
-    )
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="states drawn at the same v, m",
-        title="(d) mean over states that share v",
-    )
-    axes.set_ylabel("relative difference at one v")
-    axes.legend(
-        [axes.lines[index] for index in range(len(colours))],
-        [text for _, text, _ in labels],
-        frameon=False,
-        fontsize=8,
-    )
+    fall = first * np.sqrt(draws[0] / draws)
+    axes.plot(draws, fall, "--", color=style.INK, linewidth=1, label=r"$\propto 1/\sqrt{m}$")
+    axes.set(xscale="log", yscale="log", title="(d) mean over states that share v")
+    axes.set(xlabel="states drawn at the same v, m", ylabel="relative difference at one v")
+    axes.legend(frameon=False, fontsize=8)
 
 
 def _of(table: pd.DataFrame, readings: list[str], measures: list[str]) -> pd.DataFrame:
