@@ -8,16 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from subcritic.config import STAGES
+from subcritic.tracking import stages
+
 ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chain")]
 
 
 def test_one_command_makes_every_table_and_figure(finished):
     root = finished.results / "tiny"
-    for name in ("similarity", "values", "agreement", "learning", "cosine", "table", "throughput"):
+    for name in ("similarity", "values", "agreement", "learning", "cosine", "table", "throughput", "theorem"):
         for suffix in ("png", "svg"):
             assert (root / "figures" / f"{name}.{suffix}").stat().st_size > 1000
-    for name in ("table.csv", "table.md", "table.tex", "aggregates.csv", "agreement.csv", "throughput.csv"):
+    for name in ("table.csv", "table.md", "table.tex", "aggregates.csv", "agreement.csv", "throughput.csv", "theorem.csv"):
         assert (root / "table" / name).stat().st_size > 0
     assert (root / "report.html").stat().st_size > 100_000
 
@@ -74,10 +77,11 @@ def test_a_second_run_repeats_nothing(finished):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("seeds=3", {"experiment1": 2, "gradients": 2, "experiment2": 4}),
-        ("training={log_every: 60}", {"experiment1": 2, "gradients": 2, "experiment2": 4}),
-        ("statistics={resamples: 300}", {"agreement": 1, "table": 1}),
+        ("seeds=3", {"experiment1": 2, "gradients": 2, "theorem": 2, "experiment2": 4}),
+        ("training={log_every: 60}", {"experiment1": 2, "gradients": 2, "theorem": 2, "experiment2": 4}),
+        ("statistics={resamples: 300}", {"agreement": 1, "table": 1, "theorem_report": 1}),
         ("throughput={rounds: 4}", {"throughput": 1}),
+        ("theorem={aliases: 9}", {"theorem": 2}),
     ],
 )
 def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expected):
@@ -85,7 +89,7 @@ def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expect
     jobs = {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", plan, re.MULTILINE)}
     for rule, count in expected.items():
         assert jobs.get(rule) == count, plan
-    untouched = {"experiment1", "gradients", "experiment2", "throughput", "anchors"} - set(expected)
+    untouched = {"experiment1", "gradients", "theorem", "experiment2", "throughput", "anchors"} - set(expected)
     assert not untouched & set(jobs), plan
 
 
@@ -95,7 +99,7 @@ def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatc
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     client = MlflowClient(f"sqlite:///{finished.results / 'mlflow.db'}")
     experiments = {e.name: e for e in client.search_experiments() if e.name != "Default"}
-    assert len(experiments) == 5
+    assert set(experiments) == {stages.experiment_name(name) for name in STAGES}
     found = {}
     for name, experiment in experiments.items():
         assert experiment.tags["mlflow.note.content"]
