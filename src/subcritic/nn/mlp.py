@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subcritic.nn.activations import Activation, activate
+from subcritic.nn.activations import Activation, neurons
 
 
 @dataclass
@@ -119,8 +119,7 @@ class MLP:
             v = h[-1]
             if self.side is not None and self.side[0] == layer:
                 v = torch.cat((v, side), dim=-1)
-            z = torch.baddbmm(params.biases[layer - 1], v, params.weights[layer - 1])
-            out = activate(z, self.activation(layer))
+            out = neurons(v, params.weights[layer - 1], params.biases[layer - 1], self.activation(layer))
             inputs.append(v)
             activations.append(out)
             noise = perturbation[layer - 1] if perturbation is not None else None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subcritic.nn.activations import activate, times_slope
+from subcritic.nn.activations import neurons, times_slope
 from subcritic.rules.protocol import Layer, LocalTransition
 
 
@@ -51,12 +51,13 @@ class LinearRule:
     def residual(self, state: LinearCritics, layer: Layer, transition: LocalTransition) -> Tensor:
         """D, (S, B, n)."""
         next_voltage = transition.next_voltage
-        z = torch.baddbmm(layer.target_bias, next_voltage, layer.target_weight)
-        next_alpha = activate(z, layer.activation)
+        next_alpha = neurons(next_voltage, layer.target_weight, layer.target_bias, layer.activation)
         next_value = torch.bmm(next_voltage, state.target_voltage).addcmul_(next_alpha, state.target_alpha)
         bootstrap = self.discount * (1 - transition.terminated)
-        target = next_value.mul_(bootstrap).add_(transition.reward)
-        return target.sub_(self.values(state, transition.voltage, transition.alpha))
+        target = torch.addcmul(transition.reward, bootstrap, next_value)
+        # Minus Q^n(v, α), accumulated in place.
+        target.addcmul_(transition.alpha, state.alpha, value=-1)
+        return target.baddbmm_(transition.voltage, state.voltage, alpha=-1)
 
     def direction(
         self, state: LinearCritics, layer: Layer, transition: LocalTransition
@@ -83,5 +84,5 @@ class LinearRule:
 
     def _push(self, state: LinearCritics, layer: Layer, voltage: Tensor) -> Tensor:
         """∂Q^n/∂α · σ'(z) = θ_a σ'(z), (S, B, n): the critic's push on z, the same θ_a in every state."""
-        h = activate(torch.baddbmm(layer.bias, voltage, layer.weight), layer.activation)
+        h = neurons(voltage, layer.weight, layer.bias, layer.activation)
         return times_slope(state.alpha.expand_as(h), h, layer.activation)
