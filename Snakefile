@@ -32,6 +32,8 @@ include: "workflow/rules/experiment2.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/throughput.smk"
 include: "workflow/rules/theorem.smk"
+include: "workflow/rules/asynchronous.smk"
+include: "workflow/rules/recurrent.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -42,7 +44,14 @@ rule all:
         collect(
             "{root}/figures/{name}.png",
             root=ROOT,
-            name=["similarity", "values", "learning", "theorem"],
+            name=[
+                "similarity",
+                "values",
+                "learning",
+                "theorem",
+                "asynchronous",
+                "recurrent",
+            ],
         ),
 
 

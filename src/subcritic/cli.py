@@ -13,7 +13,17 @@ import yaml
 from subcritic import config
 from subcritic.config import ConfigError, Profile
 
-REPORTS = ("similarity", "agreement", "learning", "table", "throughput", "theorem", "summary")
+REPORTS = (
+    "similarity",
+    "agreement",
+    "learning",
+    "table",
+    "throughput",
+    "theorem",
+    "asynchronous",
+    "recurrent",
+    "summary",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,6 +100,18 @@ def theorem(options: argparse.Namespace) -> None:
     _say(stage.run(_profile(options), _environment(options), options.results))
 
 
+def asynchronous(options: argparse.Namespace) -> None:
+    from subcritic.experiments import asynchronous as stage
+
+    _say(stage.run(_profile(options), options.results, lambda line: print(line, file=sys.stderr, flush=True)))
+
+
+def recurrent(options: argparse.Namespace) -> None:
+    from subcritic.experiments import recurrent as stage
+
+    _say(stage.run(_profile(options), options.results))
+
+
 def throughput(options: argparse.Namespace) -> None:
     from subcritic.experiments import throughput as stage
 
@@ -143,6 +165,8 @@ def _profile(options: argparse.Namespace) -> Profile:
     if options.steps is not None:
         for section in ("training", "experiment1"):
             data.setdefault(section, {})["steps"] = options.steps
+        for section in ("asynchronous", "recurrent"):
+            data.setdefault(section, {}).setdefault("training", {})["steps"] = options.steps
         data["environments"] = [
             {"id": entry} if isinstance(entry, str) else entry | {"steps": None}
             for entry in data["environments"]
@@ -186,6 +210,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--method", required=True, help="a method's name, such as ddpg or linear")
     add("throughput", throughput, "updates per second of the local rule, DDPG and Stable-Baselines3", _stage)
     add("theorem", theorem, "Theorem 2.2.4 on Experiment 1's trained agents", _stage, _where)
+    add("asynchronous", asynchronous, "neurons that learn in threads, without a lock between them", _stage)
+    add("recurrent", recurrent, "recurrent networks that learn by the local rule, without unrolling", _stage)
     sub = add("report", report, "make the tables and figures of one report", _stage)
     sub.add_argument("name", choices=REPORTS)
     sub = add(

@@ -14,7 +14,16 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-STAGES = ("experiment1", "gradients", "experiment2", "table", "throughput", "theorem")
+STAGES = (
+    "experiment1",
+    "gradients",
+    "experiment2",
+    "table",
+    "throughput",
+    "theorem",
+    "asynchronous",
+    "recurrent",
+)
 
 Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]

@@ -23,7 +23,11 @@ LEARNING = (
     "seeding.py",
 )
 # Modules of experiments/ that a stage's own module computes with.
-SHARED = {"theorem": ("experiments/gradients.py", "experiments/interventions.py", "bellman.py")}
+SHARED = {
+    "theorem": ("experiments/gradients.py", "experiments/interventions.py", "bellman.py"),
+    "asynchronous": ("experiments/comparison.py", "experiments/throughput.py"),
+    "recurrent": ("experiments/comparison.py", "experiments/anchors.py"),
+}
 PACKAGES = ("torch", "gymnasium", "numpy", "mujoco", "box2d", "mlflow", "snakemake")
 
 

@@ -57,7 +57,7 @@ def stage_inputs(
         data["steps"] = profile.steps_for(profile.environment(environment))
     if stage in ("experiment1", "experiment2"):
         data["training"] = schema.dump(profile.training)
-    if stage in ("anchors", "throughput", "theorem"):
+    if stage in ("anchors", "throughput", "theorem", "asynchronous", "recurrent"):
         data[stage] = schema.dump(getattr(profile, stage))
     return data
 

@@ -27,14 +27,14 @@ from subcritic.training.asynchronous import AsynchronousTrainer
 STAGE = "asynchronous"
 
 
-def run(profile: Profile, results: Path) -> list[Path]:
+def run(profile: Profile, results: Path, progress: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Measure the speed, then train both ways.
 
     Writes throughput.csv (columns as of the stage throughput), curves.csv and scores.csv (as of `compare`), and lag.csv:
     environment, updates, mean, largest: how many updates the slowest thread was behind when acting went on.
     """
     settings, folder = profile.asynchronous, results / profile.profile / STAGE
-    speeds = write_csv(folder / "throughput.csv", measure(settings))
+    speeds = write_csv(folder / "throughput.csv", measure(settings, progress))
     contenders = {
         "synchronous": partial(_synchronous, settings.agent),
         "asynchronous": partial(_asynchronous, settings),

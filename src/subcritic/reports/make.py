@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from subcritic.config import Profile, dump
-from subcritic.reports import agreement, learning, similarity, summary, table, theorem, throughput
+from subcritic.reports import (
+    agreement,
+    asynchronous,
+    learning,
+    recurrent,
+    similarity,
+    summary,
+    table,
+    theorem,
+    throughput,
+)
 from subcritic.tracking import log_results
 
 # Report → (module, the stage whose results it shows).
@@ -19,6 +30,8 @@ REPORTS = {
     "table": (table, "table"),
     "throughput": (throughput, "throughput"),
     "theorem": (theorem, "theorem"),
+    "asynchronous": (asynchronous, "asynchronous"),
+    "recurrent": (recurrent, "recurrent"),
     "summary": (summary, None),
 }
 
@@ -54,4 +67,15 @@ def _ratios(tables: Path) -> dict[str, float]:
     return {f"{row.ratio.replace(' ', '')}/{row.hidden}/{row.batch}": row.median for row in rows.itertuples()}
 
 
+def _means(stage: str) -> Callable[[Path], dict[str, float]]:
+    """Mean return per method and environment of a comparison."""
+
+    def found(tables: Path) -> dict[str, float]:
+        rows = pd.read_csv(tables / f"{stage}.csv").itertuples()
+        return {f"return/{row.method}/{row.environment}": row.score for row in rows}
+
+    return found
+
+
 HEADLINES = {"table": _scores, "agreement": _agreement, "throughput": _ratios}
+HEADLINES |= {stage: _means(stage) for stage in ("asynchronous", "recurrent")}

@@ -67,6 +67,34 @@ def operations(root: Path) -> pd.DataFrame:
     return _read(root / "throughput" / "operations.csv", "throughput", OPERATIONS)
 
 
+def compared_curves(root: Path, stage: str) -> pd.DataFrame:
+    """Learning curves of the stage `asynchronous` or `recurrent`."""
+    return _read(root / stage / "curves.csv", stage, CURVES)
+
+
+def compared_scores(root: Path, stage: str) -> pd.DataFrame:
+    """Final score of every seed of the stage `asynchronous` or `recurrent`."""
+    return _read(root / stage / "scores.csv", stage, SCORES)
+
+
+def random_scores(root: Path) -> pd.DataFrame:
+    """Mean return of the uniform random policy on the tasks of the stage `recurrent`, one row per seed."""
+    played = _read(root / "recurrent" / "random.csv", "recurrent", ("environment", "seed", "score"))
+    return played.assign(diverged_at=float("nan"))
+
+
+def asynchronous_speed(root: Path) -> pd.DataFrame:
+    """Updates per second in threads and without, every setting and round."""
+    return _read(root / "asynchronous" / "throughput.csv", "asynchronous", THROUGHPUT)
+
+
+def lags(root: Path) -> pd.DataFrame:
+    """How far learning in threads was behind acting."""
+    return _read(
+        root / "asynchronous" / "lag.csv", "asynchronous", ("environment", "updates", "mean", "largest")
+    )
+
+
 def anchors(profile: Profile, root: Path) -> pd.DataFrame:
     """Random-policy return and reference return per environment (the index); NaN where there is no reference."""
     return pd.DataFrame([_anchor(root, e.name) for e in profile.environments]).set_index("environment")

@@ -132,6 +132,33 @@ On the trained agents of Experiment 1, the relative difference between both grad
 The run `results` holds the table and the figure (tab *Artifacts*); `docs/theory.md` has the proofs.""",
         {},
     ),
+    Stage(
+        "asynchronous",
+        "7-asynchronous",
+        """Asynchronous: do neurons that learn in threads, without waiting for each other, learn as well?
+
+`synchronous` is Experiment 2's local learner; in `asynchronous` the same neurons are dealt to threads that learn while
+the agent acts, from a replay they share without a lock.
+
+*Look at* `return/evaluation`: the two should lie within each other's band. The run `results` holds the table and the
+figure, with updates per second for one and two threads (tab *Artifacts*).""",
+        {"Does it learn as well?": {"Return of the greedy policy": "return/evaluation"}},
+        ("return/evaluation",),
+    ),
+    Stage(
+        "recurrent",
+        "8-recurrent",
+        """Learning without unrolling: do recurrent networks learn by the local rule, step by step?
+
+`recurrent` and `leaky` feed their voltages back into themselves; `feedforward` has as many neurons and no memory. All
+three learn by the drafts' local rule, without backpropagation, through layers or through time. `ddpg` is feed-forward,
+with backpropagation: it shows what the task allows without memory.
+
+*Look at* `return/evaluation`, one environment at a time. Memory is needed where velocities are hidden. The run `results`
+holds the table, with the random policy, and the figure (tab *Artifacts*).""",
+        {"How well does it act?": {"Return of the greedy policy": "return/evaluation"}},
+        ("return/evaluation",),
+    ),
 )
 
 
