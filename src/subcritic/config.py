@@ -214,7 +214,7 @@ class Asynchronous(Section):
 
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = (
         Environment(id="Pendulum-v1"),
-        Environment(id="subcritic/Cart-v0"),
+        Environment(id="subcritic/Cart-v0", name="Cart-v0"),
     )
     agent: LinearSettings = LinearSettings(
         algorithm="linear",
@@ -234,8 +234,8 @@ class Recurrent(Section):
 
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = (
         Environment(id="Pendulum-v1"),
-        Environment(id="subcritic/HiddenVelocityPendulum-v0"),
-        Environment(id="subcritic/Cart-v0"),
+        Environment(id="subcritic/HiddenVelocityPendulum-v0", name="HiddenVelocityPendulum-v0"),
+        Environment(id="subcritic/Cart-v0", name="Cart-v0"),
     )
     agent: LinearSettings = LinearSettings(
         algorithm="linear",
