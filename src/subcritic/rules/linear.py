@@ -54,7 +54,7 @@ class LinearRule:
         next_alpha = neurons(next_voltage, layer.target_weight, layer.target_bias, layer.activation)
         next_value = torch.bmm(next_voltage, state.target_voltage).addcmul_(next_alpha, state.target_alpha)
         bootstrap = self.discount * (1 - transition.terminated)
-        target = torch.addcmul(transition.reward, bootstrap, next_value)
+        target = next_value.mul_(bootstrap).add_(transition.reward)
         # Minus Q^n(v, α), accumulated in place.
         target.addcmul_(transition.alpha, state.alpha, value=-1)
         return target.baddbmm_(transition.voltage, state.voltage, alpha=-1)
