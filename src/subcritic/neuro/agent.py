@@ -95,14 +95,17 @@ class NeurocomputationalAgent:
         return len(self.K)
 
     def encode(self, observation: np.ndarray) -> np.ndarray:
-        """ε(s): observation (…, obs) → (…, N), zero but on the input neurons and, 1, on the constant ones."""
+        """ε(s): observation (…, obs) → (…, N), zero but on the input neurons and, 1, on the constant ones.
+
+        Raises ValueError for a wrong size, NonFiniteVoltage for an observation that is not finite.
+        """
         sensed = np.asarray(self.sense(np.asarray(observation, np.float64)))
         if sensed.shape[-1:] != (len(self.inputs),):
             raise ValueError(f"an observation of shape {sensed.shape} for {len(self.inputs)} input neurons")
         encoded = np.zeros((*sensed.shape[:-1], self.neurons))
         encoded[..., self.inputs] = sensed
         encoded[..., self.constants] = 1.0
-        return encoded
+        return self._finite(encoded)
 
     def decode(self, voltages: np.ndarray) -> np.ndarray:
         """δ(v): voltages (…, N) → action (…, act), from the output neurons alone."""
@@ -124,13 +127,9 @@ class NeurocomputationalAgent:
 
     def dynamics(self, voltages: np.ndarray, v_in: np.ndarray | float = 0.0) -> np.ndarray:
         """D(v, v_in) = σ(Θ K[v]) + v_in (2.2.1), (…, N). Raises NonFiniteVoltage, naming the neuron."""
-        moved = self.activate(self.inhibition(voltages @ self.K)) + v_in
-        if not np.isfinite(moved).all():
-            neuron = int(np.argwhere(~np.isfinite(moved))[0, -1])
-            raise NonFiniteVoltage(
-                f"the voltage of neuron {neuron} is not finite ({self.activation[neuron]})"
-            )
-        return moved
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = self.activate(self.inhibition(voltages @ self.K)) + v_in
+        return self._finite(moved)
 
     def local(self, neuron: int, voltages: np.ndarray) -> np.ndarray:
         """μ^n(v) = <D(v), e_n>, the neuromorphically local agent of Definition 2.2.2; (…, N) → (…)."""
@@ -175,6 +174,13 @@ class NeurocomputationalAgent:
                 f"neuron {neuron} of an agent with {self.neurons} neurons; allowed: 0 … {self.neurons - 1}"
             )
         return int(neuron)
+
+    def _finite(self, voltages: np.ndarray) -> np.ndarray:
+        if not np.isfinite(voltages).all():
+            neuron = int(np.argwhere(~np.isfinite(voltages))[0, -1])
+            given = voltages[..., neuron][~np.isfinite(voltages[..., neuron])][0]
+            raise NonFiniteVoltage(f"the voltage of neuron {neuron} became {given}; voltages must be finite")
+        return voltages
 
     def _names(self, count: int) -> tuple[str, ...]:
         names = (self.activation,) * count if isinstance(self.activation, str) else tuple(self.activation)
