@@ -33,7 +33,7 @@ publish: $(READY)
 
 # Two processes of one thread each are faster than threads that fight over the cores.
 test: $(READY)
-	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -n 2 $(ARGS)
+	@$(RUN) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(READY)
 	$(RUN) ruff check .
