@@ -39,6 +39,7 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
         _csv(root / "experiment1" / name / "curves.csv", _similarity(profile, name, rng))
         _csv(root / "experiment1" / name / "steps_to_similar.csv", _steps(profile, name, rng))
         _csv(root / "gradients" / name / "agreement.csv", _agreement(profile, name, gradient, rng))
+        _csv(root / "theorem" / name / "theorem.csv", _theorem(profile, name, rng))
         for method in profile.methods:
             curves, scores = _learning(profile, environment, method.name, rng)
             _csv(root / "experiment2" / name / f"{method.name}.csv", curves)
@@ -158,6 +159,28 @@ def _agreement(profile: Profile, name: str, gradient: float, rng) -> list[dict]:
                 add(critic, "layer", layer, None, _measures(reading, centre + shift, rng))
         for critic in ("oracle",) if reading == "oracle" else ("neuron", "layer"):
             add(critic, "actor", None, None, _measures(reading, centre + shift, rng))
+    return rows
+
+
+def _theorem(profile: Profile, name: str, rng) -> list[dict]:
+    rows = []
+    for seed, layer in itertools.product(profile.seed_list(), LAYERS):
+
+        def add(reading, measures, seed=seed, layer=layer):
+            for measure, value in measures.items():
+                rows.append({"environment": name, "seed": seed, "reading": reading, "layer": layer,
+                             "measure": measure, "value": value})  # fmt: skip
+
+        rounding = 1e-16 * rng.uniform(1, 9)
+        whole = {"do_float32": 1e-7, "do": rounding, "one_step": float(layer < 3) or rounding, "delayed": rounding,
+                 "right_slope": rounding, "opposite_slope": 2.0, "aliased": rounding}  # fmt: skip
+        for reading, value in whole.items():
+            add(reading, {"relative_difference": value})
+        for reading, sign in (("right_slope", 1), ("opposite_slope", -1)):
+            add(reading, {"bellman_loss": 1e-29, "cosine": sign})
+        add("aliased", {"relative_difference_per_state": rng.uniform(0.8, 1.0)})
+        scale = rng.uniform(0.9, 1.1)
+        add("aliased", {f"relative_difference_of_mean/{m}": scale / np.sqrt(m) for m in profile.theorem.draws})
     return rows
 
 

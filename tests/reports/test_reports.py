@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import synthetic
 
-from subcritic.reports import agreement, learning, records, similarity, summary, table, throughput
+from subcritic.reports import agreement, learning, records, similarity, summary, table, theorem, throughput
 
-REPORTS = (learning, similarity, agreement, table, throughput, summary)
-FIGURES = ("learning", "cosine", "similarity", "values", "agreement", "table", "throughput")
+REPORTS = (learning, similarity, agreement, table, throughput, theorem, summary)
+FIGURES = ("learning", "cosine", "similarity", "values", "agreement", "table", "throughput", "theorem")
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,7 @@ def test_every_report_writes_what_it_says(made, recorded):
         "table/agreement.csv", "table/agreement.md", "table/empirical_value.json", "table/table.csv", "table/table.md",
         "table/table.tex", "table/aggregates.csv", "table/steps_to_similar.csv", "table/steps_to_similar.md",
         "table/throughput.csv", "table/throughput.md", "table/throughput_ratios.csv", "summary.md",
+        "table/theorem.csv", "table/theorem.md",
     } == {str(path.relative_to(root)) for path in paths}  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def test_one_seed_one_environment_and_one_method_are_enough(tmp_path):
 def test_a_missing_file_is_named_with_the_stage_that_makes_it(tmp_path):
     profile = synthetic.profile(environments=["Pendulum-v1"], seeds=1)
     for report, stage in ((learning, "experiment2"), (similarity, "experiment1"), (agreement, "gradients"),
-                          (throughput, "throughput"), (summary, "table")):  # fmt: skip
+                          (throughput, "throughput"), (theorem, "theorem"), (summary, "table")):  # fmt: skip
         with pytest.raises(
             records.MissingResult, match=rf"\.csv is missing: the (stage|report) '{stage}' makes it"
         ):

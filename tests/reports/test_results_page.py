@@ -20,6 +20,7 @@ from subcritic.reports import (
     similarity,
     summary,
     table,
+    theorem,
     throughput,
 )
 from subcritic.tracking import Identity, record
@@ -28,7 +29,7 @@ from subcritic.tracking.record import Run
 SEEDS = 2
 # Empty figures will do here, and are quick.
 DRAWN = (
-    *((module, "figure") for module in (learning, agreement, table, throughput)),
+    *((module, "figure") for module in (learning, agreement, table, throughput, theorem)),
     (learning, "cosine_figure"),
     (similarity, "similarity_figure"),
     (similarity, "values_figure"),
@@ -38,7 +39,7 @@ DRAWN = (
 def finished_runs(profile, results):
     for environment in profile.environments:
         for stage, methods in (("experiment1", ("phase1", "phase2")), ("gradients", ("agreement",)),
-                               ("experiment2", ("ddpg", "linear"))):  # fmt: skip
+                               ("theorem", ("theorem",)), ("experiment2", ("ddpg", "linear"))):  # fmt: skip
             for method in methods:
                 for seed in profile.seed_list():
                     yield Identity(profile.profile, stage, environment.name, method, seed)
@@ -58,7 +59,7 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for module, function in DRAWN:
             patch.setattr(module, function, lambda *_: Figure())
-        for report in (learning, similarity, agreement, table, throughput, summary):
+        for report in (learning, similarity, agreement, table, throughput, theorem, summary):
             report.make(profile, root)
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
     return results

@@ -27,8 +27,9 @@ from .similarity import PHASES
 TABLES = (
     "table.csv", "table.md", "aggregates.csv", "agreement.csv", "agreement.md", "empirical_value.json",
     "steps_to_similar.csv", "steps_to_similar.md", "throughput.csv", "throughput.md", "throughput_ratios.csv",
+    "theorem.csv", "theorem.md",
 )  # fmt: skip
-FIGURES = ("agreement", "learning", "similarity", "values", "cosine", "table", "throughput")
+FIGURES = ("agreement", "learning", "similarity", "values", "cosine", "table", "throughput", "theorem")
 ORDER = ("quick", "standard", "paper")
 PAGE = "results.md"
 HEADER = """# Results
@@ -141,6 +142,7 @@ def _identities(profile: Profile) -> Iterator[Identity]:
     trained = {
         "experiment1": list(PHASES),
         "gradients": ["agreement"],
+        "theorem": ["theorem"],
         "experiment2": [method.name for method in profile.methods],
     }
     for stage, methods in trained.items():
@@ -154,7 +156,12 @@ def _identities(profile: Profile) -> Iterator[Identity]:
 
 def _require_current(profile: Profile, root: Path, runs: list[dict[str, Any]]) -> None:
     """Refuse runs of another config than config.yaml's, and tables older than the runs they show."""
-    table_of = {"experiment1": "agreement.csv", "gradients": "agreement.csv", "experiment2": "table.csv"}
+    table_of = {
+        "experiment1": "agreement.csv",
+        "gradients": "agreement.csv",
+        "experiment2": "table.csv",
+        "theorem": "theorem.csv",
+    }
     for run in runs:
         identity = Identity(**run["identity"])
         if identity.method == record.RESULTS:
@@ -173,8 +180,10 @@ def config_of(profile: Profile, identity: Identity) -> dict[str, Any]:
     environment, training = profile.environment(identity.environment), config.dump(profile.training)
     # The reference return is not among what a training depends on.
     found = {"environment": {"id": environment.id, "kwargs": environment.kwargs}}
-    if identity.stage in ("experiment1", "gradients"):
+    if identity.stage in ("experiment1", "gradients", "theorem"):
         found["experiment1"] = config.dump(profile.experiment1)
+    if identity.stage == "theorem":
+        found["theorem"] = config.dump(profile.theorem)
     if identity.stage == "experiment1":
         found["training"] = training
     if identity.stage == "experiment2":
