@@ -154,8 +154,8 @@ def test_a_generator_depends_on_seed_purpose_and_keys_and_on_nothing_else(seed, 
         return seeding.generator(*arguments).integers(2**62)
 
     assert first(seed, purpose, key) == first(seed, purpose, key)
-    others = [(seed + 1, purpose, key), (seed, f"{purpose}s", key), (seed, purpose, key + 1)]
-    assert len({first(seed, purpose, key), *(first(*other) for other in others)}) == 4
+    others = [(seed + 1, purpose, key), (seed, f"{purpose}s", key), (seed, purpose, key + 1), (seed, purpose)]
+    assert len({first(seed, purpose, key), *(first(*other) for other in others)}) == 5
 
 
 def test_generators_of_different_seeds_and_purposes_are_uncorrelated():

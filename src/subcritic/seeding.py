@@ -13,7 +13,7 @@ def generator(seed: int, purpose: str, *keys: int) -> np.random.Generator:
 
     It depends on nothing else, so that a seed draws the same numbers alone or beside others.
     """
-    return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), *keys]))
+    return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(purpose.encode())], spawn_key=keys))
 
 
 def generators(seeds: Sequence[int], purpose: str, *keys: int) -> list[np.random.Generator]:

@@ -25,25 +25,25 @@ METHODS = {
 }
 GOLDEN = {
     "ddpg": {
-        "mean reward": -7.7641501,
-        "policy norm": 5.2949772,
-        "loss": 49.077477,
-        "float64 policy movement": 0.95659968,
-        "float64 loss": 46.88258,
+        "mean reward": -4.9493992,
+        "policy norm": 5.2685048,
+        "loss": 22.332214,
+        "float64 policy movement": 0.81887095,
+        "float64 loss": 20.303083,
     },
     "ddpg-lillicrap2016": {
-        "mean reward": -7.7489233,
-        "policy norm": 5.1660551,
-        "loss": 45.449512,
-        "float64 policy movement": 0.15218358,
-        "float64 loss": 48.537395,
+        "mean reward": -4.9709097,
+        "policy norm": 5.1675444,
+        "loss": 23.597881,
+        "float64 policy movement": 0.15351432,
+        "float64 loss": 24.426612,
     },
     "linear": {
-        "mean reward": -7.9748183,
-        "policy norm": 5.1798144,
-        "loss": 84.434986,
-        "float64 policy movement": 0.011034717,
-        "float64 loss": 84.152995,
+        "mean reward": -5.1679336,
+        "policy norm": 5.1803121,
+        "loss": 71.465279,
+        "float64 policy movement": 0.0073851409,
+        "float64 loss": 68.702564,
     },
 }
 
