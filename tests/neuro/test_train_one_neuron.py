@@ -1,0 +1,32 @@
+"""One neuron trained by a stranger: the example, with one seed."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def example(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return importlib.import_module("train_one_neuron")
+
+
+@pytest.mark.slow
+def test_a_neuron_trained_by_stable_baselines3_improves_the_whole_agent(example):
+    outcomes = example.run(0, ("output", "hidden"), "DDPG", steps=5_000, episodes=10)
+    assert [outcome.kind for outcome in outcomes] == ["output", "hidden"]
+    for outcome in outcomes:
+        # Returns of Pendulum lie in about [-1700, -120].
+        assert outcome.trained > outcome.random + 300, outcome
+
+
+def test_the_summary_gives_means_over_seeds_and_their_intervals(example):
+    rows = [example.Outcome(seed, "output", 20, -1000.0, -200.0 - 10 * seed, -150.0) for seed in range(2)]
+    assert example.summary(rows) == (
+        "output neuron, 2 seeds: random -1000 [-1000, -1000], trained -205 [-210, -200], "
+        "original -150 [-150, -150], improvement 795 [790, 800]"
+    )
+    assert "trained -200," in example.summary(rows[:1])
