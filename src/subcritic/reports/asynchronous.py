@@ -127,7 +127,7 @@ def _draw_speeds(axes: Axes, speeds: pd.DataFrame) -> None:
         )
         labels.append((middle.iloc[-1], learner, colours[learner]))
     axes.axhline(1, color=style.INK, linewidth=0.6)
-    axes.set(ylabel="updates/s over the synchronous rule's", title="Speed", ylim=(0, None))
+    axes.set(ylabel="updates/s, ratio to linear", title="Speed", ylim=(0, None))
     axes.set_xticks(
         range(len(measured)), [f"{hidden}\nbatch {batch}" for hidden, batch in measured], fontsize=6
     )

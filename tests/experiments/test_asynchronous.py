@@ -1,0 +1,104 @@
+"""What the stages asynchronous and recurrent run and record; how fast a machine is, no test can claim."""
+
+import threading
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from subcritic import config, envs
+from subcritic.experiments import asynchronous, recurrent
+
+SMALL = {"hidden": [8], "batch_size": 8, "learning_starts": 60}
+TRAINING = {
+    "steps": 200,
+    "evaluate_every": 100,
+    "evaluation_episodes": 1,
+    "final_episodes": 2,
+    "log_every": 50,
+}
+CART = [{"id": "subcritic/Cart-v0", "name": "Cart-v0"}]
+
+
+@pytest.fixture
+def profile():
+    return config.parse({
+        "profile": "tiny", "seeds": 2, "environments": ["Pendulum-v1"], "methods": [{"algorithm": "linear"}],
+        "asynchronous": {
+            "environments": CART, "agent": {"algorithm": "linear", **SMALL}, "training": TRAINING, "lag": 4,
+            "speed": {"hidden": [[8, 6]], "batches": [4], "rounds": 3, "seconds": 0.002},
+        },
+        "recurrent": {
+            "environments": CART, "agent": {"algorithm": "linear", **SMALL}, "training": TRAINING,
+            "control": {"algorithm": "ddpg", **SMALL},
+        },
+    })  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_mirror(monkeypatch):
+    """MLflow has tests of its own."""
+    from subcritic.tracking import group
+
+    monkeypatch.setattr(group, "Mirror", lambda results: None)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
+
+
+def test_both_ways_of_learning_are_recorded_for_every_seed(profile, tmp_path):
+    files = {path.name: pd.read_csv(path) for path in asynchronous.run(profile, tmp_path)}
+    scores = files["scores.csv"]
+    assert list(scores.method) == ["synchronous"] * 2 + ["asynchronous"] * 2
+    assert list(scores.seed) == [0, 1, 0, 1] and np.isfinite(scores.score).all()
+    curves = files["curves.csv"]
+    last = curves[(curves.metric == "return/evaluation") & (curves.step == 200)]
+    np.testing.assert_allclose(last.value, scores.score)
+    lag = files["lag.csv"].iloc[0]
+    assert (
+        lag.environment == "Cart-v0" and lag.updates == 200 - 60 + 1 and 0 <= lag["mean"] <= lag.largest <= 4
+    )
+
+
+def test_every_learner_is_measured_in_every_round_and_its_threads_end(profile):
+    before = threading.active_count()
+    measured = asynchronous.measure(profile.asynchronous)
+    assert threading.active_count() == before
+    learners = {"ddpg", "linear", "threads-1", "threads-2", "layers-2", "copies-2"}
+    assert all(set(rows.learner) == learners for _, rows in measured.groupby("round"))
+    assert (measured.updates_per_second > 0).all() and len(measured) == 3 * len(learners)
+
+
+def test_n_updates_are_n_of_every_group_and_n_in_all_of_the_copies(monkeypatch):
+    done = {"groups": [], "whole": 0}
+    learn_group, learn = asynchronous.AsynchronousLearner.learn_group, asynchronous.LocalLearner.learn
+
+    def counting_groups(self, group, batch):
+        learn_group(self, group, batch)
+        done["groups"].append(group)
+
+    def counting_whole(self, batch):
+        learn(self, batch)
+        done["whole"] += 1
+
+    monkeypatch.setattr(asynchronous.AsynchronousLearner, "learn_group", counting_groups)
+    monkeypatch.setattr(asynchronous.LocalLearner, "learn", counting_whole)
+    with asynchronous.contenders((8,), 4, 2) as learners:
+        learners["threads-2"](5)
+        assert sorted(done["groups"]) == [0] * 5 + [1] * 5
+        learners["copies-2"](6)
+        assert done["whole"] == 6
+
+
+def test_the_recurrent_stage_compares_networks_of_one_size_with_each_other_and_with_chance(profile, tmp_path):
+    files = {path.name: pd.read_csv(path) for path in recurrent.run(profile, tmp_path)}
+    assert set(files["scores.csv"].method) == {"recurrent", "leaky", "feedforward", "ddpg"}
+    assert list(files["random.csv"].seed) == [0, 1]
+    assert files["random.csv"].score.nunique() == 2, "every seed plays episodes of its own"
+    makers = recurrent.contenders(profile.recurrent)
+
+    def neurons(name):
+        trainer = makers[name](partial(envs.make, "subcritic/Cart-v0"), 2, 1, [0], 100, 10.0)
+        return sum(bias.shape[-1] for bias in trainer.agent.policy().biases)
+
+    assert {neurons(name) for name in makers} == {8 + 1}

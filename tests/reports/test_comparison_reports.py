@@ -1,0 +1,142 @@
+"""Reports of learning in threads and without unrolling, from recorded data whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+from scipy import stats
+
+from subcritic.reports import asynchronous, comparison, records, recurrent
+
+ENVIRONMENTS = ("Pendulum-v1", "Cart-v0")
+SEEDS = range(6)
+
+
+@pytest.fixture
+def profile():
+    tasks = [{"id": "Pendulum-v1"}, {"id": "subcritic/Cart-v0", "name": "Cart-v0"}]
+    return synthetic.profile(
+        environments=["Pendulum-v1"],
+        seeds=len(SEEDS),
+        asynchronous={"environments": tasks, "training": {"steps": 2000}},
+        recurrent={"environments": tasks, "training": {"steps": 2000}},
+    )
+
+
+def scores(levels):
+    """Seeds differ by up to 50, methods by `levels`, the same in every seed but for ±1."""
+    return pd.DataFrame([
+        {"environment": environment, "method": method, "seed": seed, "steps": 2000, "diverged_at": None,
+         "score": level + 10 * seed + (-1) ** seed}
+        for environment in ENVIRONMENTS for method, level in levels.items() for seed in SEEDS
+    ])  # fmt: skip
+
+
+def curves(scores):
+    steps = [scores.assign(step=step, metric="return/evaluation", value=scores["score"] * step / 2000)
+             for step in (0, 1000, 2000)]  # fmt: skip
+    return pd.concat(steps)[list(records.CURVES)]
+
+
+def write(root, stage, table):
+    folder = root / stage
+    folder.mkdir(parents=True)
+    table.to_csv(folder / "scores.csv", index=False)
+    curves(table).to_csv(folder / "curves.csv", index=False)
+
+
+@pytest.fixture
+def root(tmp_path):
+    local = {"recurrent": 20.0, "leaky": -5.0, "feedforward": 0.0, "ddpg": 100.0}
+    write(tmp_path, "recurrent", scores(local))
+    played = scores({"random": 10.0})[["environment", "seed", "score"]]
+    played.to_csv(tmp_path / "recurrent" / "random.csv", index=False)
+    write(tmp_path, "asynchronous", scores({"synchronous": 0.0, "asynchronous": 2.0}))
+    lags = pd.DataFrame({"environment": ENVIRONMENTS, "updates": 1000, "mean": 3.5, "largest": 64})
+    lags.to_csv(tmp_path / "asynchronous" / "lag.csv", index=False)
+    # Every second round ran on a machine ten times slower.
+    speeds = {"ddpg": 100.0, "linear": 200.0, "threads-2": 300.0}
+    pd.DataFrame([
+        {"learner": learner, "hidden": "64-64", "batch": 64, "round": number,
+         "updates_per_second": speed / (10 if number % 2 else 1)}
+        for number in range(5) for learner, speed in speeds.items()
+    ]).to_csv(tmp_path / "asynchronous" / "throughput.csv", index=False)  # fmt: skip
+    return tmp_path
+
+
+def test_differences_are_paired_by_seed_and_the_interval_is_scipys(profile):
+    rng = np.random.default_rng(0)
+    table = scores({"a": 0.0, "b": 3.0})
+    table["score"] += rng.normal(size=len(table))
+    row = (
+        comparison.score_table(table, ["a"], profile)
+        .set_index(["environment", "method"])
+        .loc[("Cart-v0", "b")]
+    )
+    wide = table[table.environment == "Cart-v0"].pivot(index="seed", columns="method", values="score")
+    assert row["minus_a"] == pytest.approx((wide.b - wide.a).mean())
+    found = stats.bootstrap(
+        ((wide.b - wide.a).to_numpy(),), np.mean, method="percentile", rng=0
+    ).confidence_interval
+    assert row["minus_a_low"] == pytest.approx(found.low, abs=0.25)
+    assert row["minus_a_high"] == pytest.approx(found.high, abs=0.25)
+    assert row["minus_a_high"] - row["minus_a_low"] < (row["high"] - row["low"]) / 5, (
+        "seeds differ more than methods"
+    )
+
+
+def test_a_baseline_is_not_compared_with_itself(profile):
+    table = comparison.score_table(scores({"a": 0.0, "b": 3.0}), ["a"], profile).set_index("method")
+    assert table.loc["a", ["minus_a", "minus_a_low", "minus_a_high"]].isna().all(axis=None)
+
+
+def test_the_recurrent_report_says_what_is_better_and_what_is_not(profile, root):
+    files = {path.name: path for path in recurrent.make(profile, root)}
+    assert set(files) == {"recurrent.csv", "recurrent.md", "recurrent.png", "recurrent.svg", "recurrent.pdf"}
+    text = files["recurrent.md"].read_text()
+    assert "Cart-v0: `recurrent` is better than random (10.0" in text
+    assert "and better than feedforward (20.0" in text
+    assert "`leaky` is worse than random (-15.0" in text
+
+
+def test_what_cannot_be_told_apart_is_called_so(profile):
+    table = scores({"recurrent": 0.0, "leaky": 0.0, "feedforward": 0.0, "random": 0.0})
+    rng = np.random.default_rng(0)
+    table["score"] += rng.normal(0, 20, len(table))
+    said = recurrent.sentences(comparison.score_table(table, recurrent.BASELINES, profile))
+    assert sum(sentence.count("not told apart from") for sentence in said) >= 5
+
+
+def test_the_asynchronous_report_judges_by_the_synchronous_learners_interval(profile, root):
+    files = {path.name: path for path in asynchronous.make(profile, root)}
+    text = files["asynchronous.md"].read_text()
+    assert "return, 27.0, lies within the synchronous learner's interval" in text
+    assert "Pendulum-v1 3.50 on average, 64 at most" in text
+    far = comparison.score_table(scores({"synchronous": 0.0, "asynchronous": 90.0}), ["synchronous"], profile)
+    assert all("lies outside" in sentence for sentence in asynchronous.sentences(far))
+
+
+def test_speeds_are_compared_within_a_round(root):
+    table = asynchronous.speed_table(records.asynchronous_speed(root)).set_index("learner")
+    row = table.loc["threads-2"]
+    assert (row["over_linear"], row["over_linear_quartile_1"], row["over_linear_quartile_3"]) == (
+        1.5,
+        1.5,
+        1.5,
+    )
+    assert row["over_ddpg"] == 3 and row["updates_per_second"] == 300 and row["rounds"] == 5
+
+
+@pytest.mark.parametrize("report", [asynchronous, recurrent])
+def test_a_missing_file_is_named_with_the_stage_that_makes_it(report, profile, tmp_path):
+    stage = report.__name__.split(".")[-1]
+    with pytest.raises(records.MissingResult, match=rf"is missing: the stage '{stage}' makes it"):
+        report.make(profile, tmp_path)
+
+
+def test_one_seed_has_no_interval_and_no_verdict(profile, root):
+    one = synthetic.profile(environments=["Pendulum-v1"], seeds=1)
+    table = comparison.score_table(
+        scores({"synchronous": 0.0, "asynchronous": 2.0}).query("seed == 0"), ["synchronous"], one
+    )
+    assert all("from one seed" in sentence for sentence in asynchronous.sentences(table))
