@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from subcritic import config
 from subcritic.reports import (
     agreement,
+    comparison,
+    finished,
     learning,
     records,
     results_page,
@@ -36,39 +38,43 @@ DRAWN = (
 )
 
 
-def finished_runs(profile, results):
-    for environment in profile.environments:
-        for stage, methods in (("experiment1", ("phase1", "phase2")), ("gradients", ("agreement",)),
-                               ("theorem", ("theorem",)), ("experiment2", ("ddpg", "linear"))):  # fmt: skip
-            for method in methods:
-                for seed in profile.seed_list():
-                    yield Identity(profile.profile, stage, environment.name, method, seed)
-    for stage in config.STAGES:
-        yield Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0)
+def compared(root, name, methods, baselines, profile):
+    """The table of a stage that compares learners, as its report makes it, and stand-ins for the rest."""
+    scores = pd.DataFrame([
+        {"environment": "Pendulum-v1", "method": method, "seed": seed, "score": -seed - 1.0, "diverged_at": float("nan")}
+        for method in methods for seed in profile.seed_list()
+    ])  # fmt: skip
+    comparison.score_table(scores, baselines, profile).to_csv(root / "table" / f"{name}.csv", index=False)
+    (root / "table" / f"{name}.md").write_text("# Stand-in\n")
+    Figure().savefig(root / "figures" / f"{name}.png")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished_profile(tmp_path_factory):
     """The results folder of a small finished profile."""
     results = tmp_path_factory.mktemp("finished") / "results"
     profile = synthetic.profile(environments=["Pendulum-v1", "LunarLanderContinuous-v3"], seeds=SEEDS)
     root = synthetic.write(profile, results / "synthetic")
-    for identity in finished_runs(profile, results):
-        trained = identity.method != record.RESULTS
-        Run.open(results, identity, results_page.config_of(profile, identity) if trained else {}).finish()
+    for training in finished.trainings(profile):
+        Run.open(results, training.identity, training.config).finish()
+    for stage in config.STAGES:
+        Run.open(results, Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0), {}).finish()
     with pytest.MonkeyPatch.context() as patch:
         for module, function in DRAWN:
             patch.setattr(module, function, lambda *_: Figure())
         for report in (learning, similarity, agreement, table, throughput, theorem, summary):
             report.make(profile, root)
+    compared(root, "asynchronous", finished.ASYNCHRONOUS, ("synchronous",), profile)
+    compared(root, "recurrent", ("random", *finished.RECURRENT), ("random", "feedforward"), profile)
+    (root / "table" / "asynchronous_speed.csv").write_text("hidden,batch,learner\n")
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
     return results
 
 
 @pytest.fixture
-def results(finished, tmp_path):
+def results(finished_profile, tmp_path):
     """A copy to damage, with the times of the original."""
-    return shutil.copytree(finished, tmp_path / "results", copy_function=shutil.copy2)
+    return shutil.copytree(finished_profile, tmp_path / "results", copy_function=shutil.copy2)
 
 
 def publish(results, name="synthetic"):
@@ -86,7 +92,7 @@ def change(path, **values):
 def test_every_table_and_figure_is_copied_as_it_is(results):
     publish(results)
     published = results / "published" / "synthetic"
-    expected = {*results_page.TABLES, *(f"{name}.png" for name in results_page.FIGURES), "config.yaml"}
+    expected = {*finished.TABLES, *(f"{name}.png" for name in finished.FIGURES), "config.yaml"}
     assert {path.name for path in published.iterdir()} == expected | {"provenance.json"}
     for kind in ("table", "figures"):
         for path in (results / "synthetic" / kind).iterdir():
@@ -195,6 +201,7 @@ def test_a_table_older_than_its_runs_is_refused(results):
         ("experiment1/Pendulum-v1/phase1/s0", "experiment1.steps", "999"),
         ("experiment2/LunarLanderContinuous-v3/ddpg/s1", "training.steps", "999"),
         ("experiment2/Pendulum-v1/linear/s0", "agent.actor_rate", "0.5"),
+        ("recurrent/Cart-v0/leaky/s1", "training.steps", "999"),
     ],
 )
 def test_a_run_of_another_config_is_refused(results, where, param, value):

@@ -8,7 +8,6 @@ import platform
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,10 @@ import pandas as pd
 
 from subcritic import config, provenance
 from subcritic.config import Profile
-from subcritic.tracking import Identity, record
 
-from . import agreement, documents, table, throughput
+from . import agreement, asynchronous, documents, finished, recurrent, table, throughput
 from .estimates import Estimate
-from .records import MissingResult
-from .similarity import PHASES
 
-TABLES = (
-    "table.csv", "table.md", "aggregates.csv", "agreement.csv", "agreement.md", "empirical_value.json",
-    "steps_to_similar.csv", "steps_to_similar.md", "throughput.csv", "throughput.md", "throughput_ratios.csv",
-    "theorem.csv", "theorem.md",
-)  # fmt: skip
-FIGURES = ("agreement", "learning", "similarity", "values", "cosine", "table", "throughput", "theorem")
 ORDER = ("quick", "standard", "paper")
 PAGE = "results.md"
 HEADER = """# Results
@@ -42,7 +32,7 @@ NOT_MEASURED = """- Of the gradients: sub-critics learned from noise on every ne
 - Of the local rules: any but the drafts' linear one, and anything between it and DDPG.
 - Scores against a planner, as in Lillicrap et al. 2016, whose environments were never released: ours are normalised by
   the reference returns that the config names.
-- Speed on a GPU, or over several processes: ours are updates per second on one thread of one machine.
+- Speed on a GPU, or over several processes: ours are updates per second of one process.
 """
 
 
@@ -55,11 +45,8 @@ def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]
     Raises:
         MissingResult: a file is missing or older than what it was made from, or a run is not FINISHED or not of this config.
     """
-    root, folder = results / name, published / name
-    profile = _profile(root)
-    sources = _sources(root)
-    runs = _finished_runs(profile, results)
-    _require_current(profile, root, runs)
+    folder = published / name
+    profile, sources, runs = finished.check(results / name)
     new = published / f".{name}.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -104,94 +91,6 @@ def page(published: Path, docs: Path) -> str:
     return "\n".join([*blocks, "## What was not measured\n", NOT_MEASURED])
 
 
-def _profile(root: Path) -> Profile:
-    path = root / "config.yaml"
-    if not path.is_file():
-        raise MissingResult(f"{path} is missing: run the profile first, `make reproduce PROFILE={root.name}`")
-    return config.load(path)
-
-
-def _sources(root: Path) -> list[Path]:
-    paths = [root / "config.yaml", *(root / "table" / name for name in TABLES)]
-    paths += [root / "figures" / f"{name}.png" for name in FIGURES]
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing:
-        raise MissingResult(
-            f"{', '.join(missing)} missing: the profile {root.name!r} has not been run to its end"
-        )
-    return paths
-
-
-def _finished_runs(profile: Profile, results: Path) -> list[dict[str, Any]]:
-    """The content of every run record the profile must have."""
-    runs = []
-    for identity in _identities(profile):
-        path = identity.folder(results) / "run.json"
-        if not path.is_file():
-            raise MissingResult(f"{path} is missing: run the profile to its end before publishing it")
-        runs.append(record.read(path.parent))
-        if runs[-1]["status"] != "FINISHED":
-            raise MissingResult(
-                f"{path}: the run is {runs[-1]['status']}, only FINISHED runs are published; run the profile again"
-            )
-    return runs
-
-
-def _identities(profile: Profile) -> Iterator[Identity]:
-    names = [environment.name for environment in profile.environments]
-    trained = {
-        "experiment1": list(PHASES),
-        "gradients": ["agreement"],
-        "theorem": ["theorem"],
-        "experiment2": [method.name for method in profile.methods],
-    }
-    for stage, methods in trained.items():
-        for environment in names:
-            for method in methods:
-                for seed in profile.seed_list():
-                    yield Identity(profile.profile, stage, environment, method, seed)
-    for stage in config.STAGES:
-        yield Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0)
-
-
-def _require_current(profile: Profile, root: Path, runs: list[dict[str, Any]]) -> None:
-    """Refuse runs of another config than config.yaml's, and tables older than the runs they show."""
-    table_of = {
-        "experiment1": "agreement.csv",
-        "gradients": "agreement.csv",
-        "experiment2": "table.csv",
-        "theorem": "theorem.csv",
-    }
-    for run in runs:
-        identity = Identity(**run["identity"])
-        if identity.method == record.RESULTS:
-            continue
-        if not record.flatten(config_of(profile, identity)).items() <= run["params"].items():
-            raise MissingResult(
-                f"{identity.key}: was made with another config than {root / 'config.yaml'}; run the profile again"
-            )
-        path = root / "table" / table_of[identity.stage]
-        if path.stat().st_mtime * 1000 < run["end_ms"]:
-            raise MissingResult(f"{path} is older than the run {identity.key}; run the profile again")
-
-
-def config_of(profile: Profile, identity: Identity) -> dict[str, Any]:
-    """What the config of a run must hold for it to belong to `profile`."""
-    environment, training = profile.environment(identity.environment), config.dump(profile.training)
-    # The reference return is not among what a training depends on.
-    found = {"environment": {"id": environment.id, "kwargs": environment.kwargs}}
-    if identity.stage in ("experiment1", "gradients", "theorem"):
-        found["experiment1"] = config.dump(profile.experiment1)
-    if identity.stage == "theorem":
-        found["theorem"] = config.dump(profile.theorem)
-    if identity.stage == "experiment1":
-        found["training"] = training
-    if identity.stage == "experiment2":
-        found["agent"] = config.dump(profile.method(identity.method))
-        found["training"] = training | {"steps": profile.steps_for(environment)}
-    return found
-
-
 def _commit() -> dict[str, Any]:
     """Commit of the source, and whether tracked files differ from it, what publishing itself writes left aside."""
 
@@ -232,12 +131,18 @@ def _profile_section(folder: Path, link: str) -> str:
         "### Do sub-critics learn the values of the whole agent's critic?\n",
         _figure("similarity", link), _figure("values", link),
         f"Steps until a critic's values correlate at 0.9: [steps_to_similar.md]({link}/steps_to_similar.md).\n",
+        "### When does the theorem hold?\n", _figure("theorem", link),
+        f"Both sides of Theorem 2.2.4 on trained agents, by reading: [theorem.md]({link}/theorem.md).\n",
         "### Does the whole policy learn when every neuron learns by itself?\n",
         documents.markdown(table.readable(results)), documents.markdown(table.readable_aggregates(aggregates)),
         f"All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them: [table.md]({link}/table.md).\n",
         _figure("learning", link), _figure("cosine", link), _figure("table", link),
         "### How fast is an update?\n", throughput.headline(speeds, ratios) + "\n",
         _figure("throughput", link), f"All sizes: [throughput.md]({link}/throughput.md).\n",
+        "### Do neurons learn in threads without a lock, and in recurrent networks without unrolling?\n",
+        _bullets(asynchronous.sentences(pd.read_csv(folder / "asynchronous.csv"))), _figure("asynchronous", link),
+        _bullets(recurrent.sentences(pd.read_csv(folder / "recurrent.csv"))), _figure("recurrent", link),
+        f"Tables: [asynchronous.md]({link}/asynchronous.md), [recurrent.md]({link}/recurrent.md).\n",
     ])  # fmt: skip
 
 
@@ -286,6 +191,10 @@ def _correlation_note(value: dict[str, Any], link: str) -> str:
 
 def _estimate(data: dict[str, float | None]) -> str:
     return str(Estimate(*[float("nan") if data[key] is None else data[key] for key in Estimate._fields]))
+
+
+def _bullets(sentences: list[str]) -> str:
+    return "".join(f"- {sentence}\n" for sentence in sentences)
 
 
 def _figure(name: str, link: str) -> str:
