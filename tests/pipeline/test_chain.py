@@ -17,10 +17,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chain")]
 
 def test_one_command_makes_every_table_and_figure(finished):
     root = finished.results / "tiny"
-    for name in ("similarity", "values", "agreement", "learning", "cosine", "table", "throughput", "theorem"):
+    for name in ("similarity", "values", "agreement", "learning", "cosine", "table", "throughput", "theorem",
+                 "asynchronous", "recurrent"):  # fmt: skip
         for suffix in ("png", "svg"):
             assert (root / "figures" / f"{name}.{suffix}").stat().st_size > 1000
-    for name in ("table.csv", "table.md", "table.tex", "aggregates.csv", "agreement.csv", "throughput.csv", "theorem.csv"):
+    for name in ("table.csv", "table.md", "table.tex", "aggregates.csv", "agreement.csv", "throughput.csv", "theorem.csv",
+                 "asynchronous.csv", "asynchronous_speed.csv", "recurrent.csv"):  # fmt: skip
         assert (root / "table" / name).stat().st_size > 0
     assert (root / "report.html").stat().st_size > 100_000
 
@@ -77,11 +79,23 @@ def test_a_second_run_repeats_nothing(finished):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("seeds=3", {"experiment1": 2, "gradients": 2, "theorem": 2, "experiment2": 4}),
+        (
+            "seeds=3",
+            {
+                "experiment1": 2,
+                "gradients": 2,
+                "theorem": 2,
+                "experiment2": 4,
+                "asynchronous": 1,
+                "recurrent": 1,
+            },
+        ),
         ("training={log_every: 60}", {"experiment1": 2, "gradients": 2, "theorem": 2, "experiment2": 4}),
         ("statistics={resamples: 300}", {"agreement": 1, "table": 1, "theorem_report": 1}),
         ("throughput={rounds: 4}", {"throughput": 1}),
         ("theorem={aliases: 9}", {"theorem": 2}),
+        ("asynchronous={lag: 8}", {"asynchronous": 1}),
+        ("recurrent={leak: 0.5}", {"recurrent": 1}),
     ],
 )
 def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expected):
@@ -89,7 +103,17 @@ def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expect
     jobs = {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", plan, re.MULTILINE)}
     for rule, count in expected.items():
         assert jobs.get(rule) == count, plan
-    untouched = {"experiment1", "gradients", "theorem", "experiment2", "throughput", "anchors"} - set(expected)
+    computing = {
+        "experiment1",
+        "gradients",
+        "theorem",
+        "experiment2",
+        "throughput",
+        "anchors",
+        "asynchronous",
+        "recurrent",
+    }
+    untouched = computing - set(expected)
     assert not untouched & set(jobs), plan
 
 
@@ -106,10 +130,10 @@ def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatc
         for run in client.search_runs([experiment.experiment_id]):
             assert run.info.status == "FINISHED"
             found.setdefault(name.split("/")[-1], []).append(run)
-    trained = [
-        run for runs in found.values() for run in runs if run.data.tags.get("method") in ("ddpg", "linear")
-    ]
+    trained = [run for run in found["3-experiment2"] if run.data.tags.get("method") in ("ddpg", "linear")]
     assert len(trained) == 2 * 2 * 2
+    for stage, methods in (("7-asynchronous", 2), ("8-recurrent", 4)):
+        assert len(found[stage]) == methods * 2 + 1, "every method and seed, and the results"
     run = next(
         r for r in trained if r.data.tags["method"] == "ddpg" and r.data.tags["environment"] == "Pendulum-v1"
     )
