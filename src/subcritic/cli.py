@@ -140,8 +140,10 @@ def tracking(options: argparse.Namespace) -> None:
         options.action
     ]
     done = action(options.results)
-    if done is not None:
-        print(done)
+    if options.action == "rebuild":
+        print(f"{done} runs written")
+    for folder in done if options.action == "sweep" else ():
+        print(f"{folder}: its process is gone, marked KILLED")
 
 
 def ui(options: argparse.Namespace) -> None:
@@ -190,9 +192,6 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, command: Callable, text: str, *groups: Callable) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=command)
-        sub.add_argument(
-            "--results", type=Path, default=Path("results"), help="folder of all results (default: results)"
-        )
         for group in groups:
             group(sub)
         return sub
@@ -215,17 +214,29 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("report", report, "make the tables and figures of one report", _stage)
     sub.add_argument("name", choices=REPORTS)
     sub = add(
-        "publish", publish, "keep a finished profile's tables and figures, and make docs/results.md anew"
+        "publish",
+        publish,
+        "keep a finished profile's tables and figures, and make docs/results.md anew",
+        _results,
     )
     sub.add_argument("--profile", default="quick", help="the profile's name (default: quick)")
-    sub = add("tracking", tracking, "the MLflow store: init, rebuild from the files, sweep dead runs")
+    sub = add(
+        "tracking", tracking, "the MLflow store: init, rebuild from the files, sweep dead runs", _results
+    )
     sub.add_argument("action", choices=("init", "rebuild", "sweep"))
-    sub = add("ui", ui, "look at the runs in MLflow, on this machine only")
+    sub = add("ui", ui, "look at the runs in MLflow, on this machine only", _results)
     sub.add_argument("--port", type=int, default=5000)
     return parser
 
 
+def _results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of all results (default: results)"
+    )
+
+
 def _stage(parser: argparse.ArgumentParser) -> None:
+    _results(parser)
     parser.add_argument("--config", type=Path, help="a profile; without it, defaults under results/local")
     parser.add_argument("--seeds", type=int, help="number of seeds")
     parser.add_argument("--steps", type=int, help="environment steps of each training")

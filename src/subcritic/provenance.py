@@ -24,7 +24,12 @@ LEARNING = (
 )
 # Modules of experiments/ that a stage's own module computes with.
 SHARED = {
-    "theorem": ("experiments/gradients.py", "experiments/interventions.py", "bellman.py"),
+    "theorem": (
+        "experiments/gradients.py",
+        "experiments/interventions.py",
+        "experiments/trajectory.py",
+        "bellman.py",
+    ),
     "asynchronous": ("experiments/comparison.py", "experiments/throughput.py"),
     "recurrent": ("experiments/comparison.py", "experiments/anchors.py"),
 }

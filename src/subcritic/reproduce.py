@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from subcritic import config, workflow
 
 SNAKEFILE = Path("Snakefile")
@@ -20,15 +22,16 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     """
     if not SNAKEFILE.exists():
         raise config.ConfigError("no Snakefile here: run this in the project's folder")
-    path = _config_file(name)
-    profile = config.load(path)
-    workflow.check_environments(profile, str(path))
+    path, overrides = _config_file(name), _overrides(arguments)
+    given = dict(word.split("=", 1) for word in overrides)
+    over = {key: yaml.safe_load(value) for key, value in given.items()}
+    profile = workflow.resolve(workflow.merged(config.dump(config.load(path)), over), str(path))
     _announce(path, profile)
     start = time.time()
-    code = subprocess.call([*_snakemake(), "--configfile", str(path), *arguments])
+    code = _call([*_snakemake(path), *arguments])
     only_looking = {"-n", "--dry-run", "--dryrun"} & set(arguments)
     if code == 0 and not only_looking:
-        _close(path, Path("results") / profile.profile, start)
+        _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
     elif code:
         print("\nStopped. What is done is kept: the same command goes on from there.", file=sys.stderr)
     return code
@@ -50,13 +53,33 @@ def _announce(path: Path, profile: config.Profile) -> None:
     print(f"subcritic: {path}: {profile.seeds} seeds of {methods} on {environments}.", flush=True)
 
 
-def _snakemake() -> list[str]:
-    return [sys.executable, "-m", "snakemake"]
+def _overrides(arguments: Sequence[str]) -> list[str]:
+    """The KEY=VALUE words behind Snakemake's --config."""
+    words, inside = [], False
+    for word in arguments:
+        inside = word in ("--config", "-C") or (inside and not word.startswith("-"))
+        if inside and "=" in word:
+            words.append(word)
+    return words
 
 
-def _close(path: Path, root: Path, start: float) -> None:
+def _snakemake(path: Path) -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--configfile", str(path)]
+
+
+def _call(command: Sequence[str]) -> int:
+    """Run a command to its end; on Ctrl-C, which reaches it too, wait until it has put things in order."""
+    with subprocess.Popen(command) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return process.wait() or 130
+
+
+def _close(snakemake: Sequence[str], profile: config.Profile, start: float) -> None:
     """The report, the summary unless this run has just printed it, and where to look."""
-    _write_report(path, root / "report.html")
+    root = Path("results") / profile.profile
+    _write_report([*snakemake, "--report", str(root / "report.html")])
     summary = root / "summary.md"
     if summary.exists() and summary.stat().st_mtime < start:
         print(summary.read_text())
@@ -64,9 +87,8 @@ def _close(path: Path, root: Path, start: float) -> None:
     print(f"\nDone in {minutes:.1f} minutes. Report: {root / 'report.html'}. MLflow: `make ui`.")
 
 
-def _write_report(path: Path, report: Path) -> None:
+def _write_report(command: Sequence[str]) -> None:
     """Snakemake's report; a report that fails is no reason to call the results failed."""
-    command = [*_snakemake(), "--configfile", str(path), "--report", str(report)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         print(f"The report could not be made:\n{done.stderr[-2000:]}", file=sys.stderr)

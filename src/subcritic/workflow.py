@@ -12,7 +12,7 @@ from subcritic import envs, provenance
 from subcritic.config import ConfigError, Profile
 from subcritic.provenance import code_digest
 
-__all__ = ["check_environments", "code_digest", "resolve", "stage_inputs"]
+__all__ = ["check_environments", "code_digest", "merged", "resolve", "stage_inputs"]
 
 DEFAULT = Path("configs/quick.yaml")
 
@@ -23,7 +23,7 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
     Raises ConfigError for anything that cannot be run, environments included.
     """
     if "profile" not in given:
-        given = _merged(yaml.safe_load(DEFAULT.read_text()), given)
+        given = merged(yaml.safe_load(DEFAULT.read_text()), given)
     profile = schema.parse(given, source)
     check_environments(profile, source)
     return profile
@@ -64,9 +64,10 @@ def stage_inputs(
     return data
 
 
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, section by section."""
+    result = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merged(base[key], value) if both else value
-    return merged
+        result[key] = merged(base[key], value) if both else value
+    return result

@@ -23,7 +23,7 @@ rule asynchronous:
     message:
         "Learning in threads, alone on all cores"
     shell:
-        "OMP_NUM_THREADS=1 subcritic asynchronous --config {params.config} 2>&1 | tee {log}"
+        "OMP_NUM_THREADS=1 subcritic asynchronous --config {params.config} 2>&1 | tee -i {log}"
 
 
 rule asynchronous_report:

@@ -24,7 +24,7 @@ rule experiment1:
     message:
         "Experiment 1 on {wildcards.environment}"
     shell:
-        "subcritic experiment1 --config {params.config} --environment {wildcards.environment} 2>&1 | tee {log}"
+        "subcritic experiment1 --config {params.config} --environment {wildcards.environment} 2>&1 | tee -i {log}"
 
 
 rule similarity:

@@ -22,7 +22,7 @@ rule experiment2:
         "Experiment 2: {wildcards.method} on {wildcards.environment}"
     shell:
         "subcritic experiment2 --config {params.config} --environment {wildcards.environment}"
-        " --method {wildcards.method} 2>&1 | tee {log}"
+        " --method {wildcards.method} 2>&1 | tee -i {log}"
 
 
 rule learning:

@@ -22,7 +22,7 @@ rule recurrent:
     message:
         "Learning without unrolling"
     shell:
-        "OMP_NUM_THREADS=1 subcritic recurrent --config {params.config} 2>&1 | tee {log}"
+        "OMP_NUM_THREADS=1 subcritic recurrent --config {params.config} 2>&1 | tee -i {log}"
 
 
 rule recurrent_report:

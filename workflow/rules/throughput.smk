@@ -21,7 +21,7 @@ rule throughput:
     message:
         "Throughput, alone on all cores"
     shell:
-        "OMP_NUM_THREADS=1 subcritic throughput --config {params.config} 2>&1 | tee {log}"
+        "OMP_NUM_THREADS=1 subcritic throughput --config {params.config} 2>&1 | tee -i {log}"
 
 
 rule throughput_report:

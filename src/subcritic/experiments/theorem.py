@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,27 +18,17 @@ from torch import Tensor
 
 from subcritic import envs, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.bellman import bellman_target
 from subcritic.config import Profile, dump
-from subcritic.envs import EpisodeStream
 from subcritic.experiments.gradients import Judged, judge, weight_gradient
 from subcritic.experiments.interventions import FUNCTIONS, oracle_gradient, value_from
 from subcritic.experiments.tables import write_csv
+from subcritic.experiments.trajectory import Trajectory, bellman_loss, play, values_of_data
 from subcritic.nn import backprop
 from subcritic.nn.activations import slope
 from subcritic.tracking import Identity, RunGroup
 
 READINGS = ("do_float32", "do", "one_step", "delayed", "right_slope", "opposite_slope", "aliased")
 Rows = Iterator[tuple[str, int, str, np.ndarray]]  # reading, layer, measure, values (S,)
-
-
-class Trajectory(NamedTuple):
-    """Noise-free steps of S policies, in order: observation, next_observation (S, T, n_0); reward, terminated (S, T)."""
-
-    observation: Tensor
-    reward: Tensor
-    terminated: Tensor
-    next_observation: Tensor
 
 
 def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
@@ -209,32 +199,6 @@ def on_trajectory(agent: Judged, trajectory: Trajectory, discount: float) -> Row
             yield reading, layer, "cosine", _cosine(gradient, true)
 
 
-def values_of_data(
-    v: Tensor, v_next: Tensor, trajectory: Trajectory, discount: float
-) -> tuple[Tensor, Tensor]:
-    """V(v) and V(v′), (S, T) each, of the Markov reward process that the data are: V = mean of r + γ (1 − terminated) V(v′).
-
-    Equal voltages share a value. A v′ that the data never leave has the value of standing still at no reward, 0.
-    """
-    found = np.zeros((2, *trajectory.reward.shape))
-    for s in range(len(v)):
-        visited, index = np.unique(torch.cat((v[s], v_next[s])).numpy(), axis=0, return_inverse=True)
-        start, end = np.split(index.reshape(-1), 2)
-        system, right = np.eye(len(visited)), np.zeros(len(visited))
-        share = 1 / np.bincount(start, minlength=len(visited))[start]
-        np.add.at(system, (start, end), -discount * share * (1 - trajectory.terminated[s].numpy()))
-        np.add.at(right, start, share * trajectory.reward[s].numpy())
-        found[:, s] = np.linalg.solve(system, right)[[start, end]]
-    return torch.from_numpy(found[0]), torch.from_numpy(found[1])
-
-
-def bellman_loss(q: Tensor, q_next: Tensor, trajectory: Trajectory, discount: float) -> np.ndarray:
-    """Mean D² of D = r + γ (1 − terminated) q(v′, α′) − q(v, α) over the mean r², (S,); q, q_next (S, T, n_l)."""
-    reward = trajectory.reward[..., None]
-    residual = bellman_target(reward, discount, trajectory.terminated[..., None], q_next) - q
-    return (residual.square().mean(dim=(1, 2)) / reward.square().mean(dim=(1, 2))).numpy()
-
-
 def aliasing(agent: Judged, seeds: list[int], aliases: int, draws: tuple[int, ...]) -> Rows:
     """v does not determine s, Proposition 4: the same in expectation over s given v, not in single states.
 
@@ -278,29 +242,6 @@ def expected_gradient(agent: Judged, layer: int, state: Tensor) -> Tensor:
         value = value_from(layer, shared.flatten(1, 2), state.flatten(1, 2), *agent.networks)
         value.unflatten(1, state.shape[1:3]).mean(dim=2).sum().backward()
     return alpha.grad
-
-
-def play(agent: Judged, make_environment: Callable[[], gym.Env], seeds: list[int], steps: int) -> Trajectory:
-    """`steps` steps of every seed's policy without noise, episode after episode; in the agent's dtype."""
-    streams = [EpisodeStream(make_environment(), seed, purpose="theorem") for seed in seeds]
-    kept: list[list[Tensor]] = [[], [], [], []]
-    for _ in range(steps):
-        observation = _together([stream.observation for stream in streams])
-        action = agent.actor.forward(agent.actor_params, observation.to(agent.observation)[:, None]).output[
-            :, 0
-        ]
-        met = [stream.step(a) for stream, a in zip(streams, action.float().numpy(), strict=True)]
-        reward, terminated = _together([m.reward for m in met]), _together([float(m.terminated) for m in met])
-        step = (observation, reward, terminated, _together([m.observation for m in met]))
-        for column, value in zip(kept, step, strict=True):
-            column.append(value)
-    for stream in streams:
-        stream.environment.close()
-    return Trajectory(*(torch.stack(column, dim=1).to(agent.observation) for column in kept))
-
-
-def _together(values: list) -> Tensor:
-    return torch.from_numpy(np.array(values))
 
 
 def _neurons(agent: Judged, layer: int, v: Tensor) -> Tensor:
