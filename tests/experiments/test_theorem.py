@@ -12,6 +12,7 @@ from subcritic.agents.ddpg import critic_spec
 from subcritic.experiments import theorem
 from subcritic.experiments.gradients import judge
 from subcritic.experiments.interventions import value_from
+from subcritic.experiments.trajectory import Trajectory, bellman_loss, play, values_of_data
 from subcritic.nn import MLP
 
 SEEDS = [3, 4]
@@ -133,9 +134,7 @@ def random_walk(agent, number):
     ends = (torch.rand(seeds, steps, generator=generator) < 0.2).double()
     reward = torch.randn(seeds, steps, generator=generator, dtype=torch.float64)
     states = torch.randn(seeds, 1, size, generator=generator, dtype=torch.float64)
-    return theorem.Trajectory(
-        agent.observation, reward, ends, torch.cat((agent.observation[:, 1:], states), dim=1)
-    )
+    return Trajectory(agent.observation, reward, ends, torch.cat((agent.observation[:, 1:], states), dim=1))
 
 
 @property_test
@@ -156,12 +155,11 @@ def test_two_functions_fit_the_trajectory_without_error_and_have_opposite_gradie
 def test_a_step_off_the_trajectory_whose_effect_is_seen_tells_the_two_functions_apart():
     agent = random_agent((3, 5, 4, 2), "tanh", 0)
     trajectory, step = random_walk(agent, 0), 0.1
-    value, after = theorem.values_of_data(agent.h[1], agent.h[1] + 1, trajectory, 0.99)
+    value, after = values_of_data(agent.h[1], agent.h[1] + 1, trajectory, 0.99)
     push = agent.pushes[1][..., :1]
     seen = trajectory._replace(reward=trajectory.reward + step * push[..., 0])
     right, opposite = (
-        theorem.bellman_loss(value[..., None] + sign * step * push, after[..., None], seen, 0.99)
-        for sign in (1, -1)
+        bellman_loss(value[..., None] + sign * step * push, after[..., None], seen, 0.99) for sign in (1, -1)
     )
     assert (right < 1e-20).all() and (opposite > 1e-8).all()
 
@@ -170,8 +168,8 @@ def test_the_values_of_the_data_are_the_discounted_returns():
     observation = torch.arange(6.0, dtype=torch.float64).view(1, 6, 1)
     reward = torch.tensor([[1.0, 2.0, 4.0, 3.0, 5.0, 7.0]], dtype=torch.float64)
     ends = torch.tensor([[0, 0, 1, 0, 0, 0]], dtype=torch.float64)
-    trajectory = theorem.Trajectory(observation, reward, ends, observation + 1)
-    value, after = theorem.values_of_data(observation, observation + 1, trajectory, 0.5)
+    trajectory = Trajectory(observation, reward, ends, observation + 1)
+    value, after = values_of_data(observation, observation + 1, trajectory, 0.5)
     np.testing.assert_allclose(value[0], [1 + 1 + 1, 2 + 2, 4, 3 + 2.5 + 1.75, 5 + 3.5, 7])
     np.testing.assert_allclose(after[0], [*value[0, 1:], 0])
 
@@ -179,8 +177,8 @@ def test_the_values_of_the_data_are_the_discounted_returns():
 def test_voltages_met_twice_share_a_value_which_is_that_of_the_mean_reward():
     v = torch.zeros(1, 4, 2, dtype=torch.float64)
     reward = torch.tensor([[1.0, 3.0, 2.0, 2.0]], dtype=torch.float64)
-    trajectory = theorem.Trajectory(v, reward, torch.zeros(1, 4, dtype=torch.float64), v)
-    value, _ = theorem.values_of_data(v, v, trajectory, 0.75)
+    trajectory = Trajectory(v, reward, torch.zeros(1, 4, dtype=torch.float64), v)
+    value, _ = values_of_data(v, v, trajectory, 0.75)
     np.testing.assert_allclose(value, 2 / (1 - 0.75))
 
 
@@ -238,13 +236,13 @@ def test_the_trajectory_is_that_of_the_noise_free_policy(snapshot):
     chosen = profile()
     agent = theorem.judged(chosen, (3, 8, 6, 1), snapshot, torch.float64)
     make = theorem.environment_of(chosen, "Pendulum-v1")
-    played = theorem.play(agent, make, SEEDS, 230)
+    played = play(agent, make, SEEDS, 230)
     assert played.observation.shape == (2, 230, 3) and played.reward.shape == (2, 230)
     follows = (played.observation[:, 1:] == played.next_observation[:, :-1]).all(dim=-1)
     # Pendulum's episodes are cut after 200 steps, and never terminate.
     assert follows.sum(dim=1).tolist() == [228, 228] and not follows[:, 199].any()
     assert not played.terminated.any()
-    alone = theorem.play(_of_seed(agent, 1), make, SEEDS[1:], 30)
+    alone = play(_of_seed(agent, 1), make, SEEDS[1:], 30)
     torch.testing.assert_close(alone.reward[0], played.reward[1, :30], rtol=1e-6, atol=1e-6)
 
 
