@@ -304,7 +304,9 @@ def parse(data: Any, source: str = "config") -> Profile:
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
-        lines = [_explain(source, item) for item in error.errors()]
+        # A list whose entries are all wrong counts as empty besides; once is enough.
+        items = [item for item in error.errors() if not (item["type"] == "too_short" and item["input"])]
+        lines = [_explain(source, item) for item in items]
         raise ConfigError("\n".join(lines)) from None
 
 

