@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-# What a trained number depends on; reports and tracking may change without touching it.
-LEARNING = (
-    "nn",
-    "agents",
-    "rules",
-    "subcritics",
-    "envs",
-    "training",
-    "stats/similarity.py",
-    "stats/agreement.py",
-    "replay.py",
-    "exploration.py",
-    "seeding.py",
-)
-# Modules of experiments/ that a stage's own module computes with.
-SHARED = {
-    "theorem": (
-        "experiments/gradients.py",
-        "experiments/interventions.py",
-        "experiments/trajectory.py",
-        "bellman.py",
-    ),
-    "asynchronous": ("experiments/comparison.py", "experiments/throughput.py"),
-    "recurrent": ("experiments/comparison.py", "experiments/anchors.py"),
-}
+# Imported by the stages, but no part of their numbers: what of the config matters is among a job's params.
+NO_PART_OF_NUMBERS = ("config.py", "provenance.py", "tracking")
 PACKAGES = ("torch", "gymnasium", "numpy", "mujoco", "box2d", "mlflow", "snakemake")
 
 
@@ -47,9 +25,38 @@ def code_digest(*parts: str) -> str:
     return hashed.hexdigest()[:12]
 
 
+@functools.cache
 def stage_digest(stage: str) -> str:
-    """The digest of all code that the results of a stage depend on."""
-    return code_digest(*LEARNING, f"experiments/{stage}.py", "experiments/session.py", *SHARED.get(stage, ()))
+    """The digest of all code that the results of a stage depend on: its module and whatever that imports of ours."""
+    return code_digest(*(file.relative_to(PACKAGE).as_posix() for file in sources(f"experiments/{stage}.py")))
+
+
+def sources(part: str) -> list[Path]:
+    """The files that a module of the package and its imports consist of, NO_PART_OF_NUMBERS left out."""
+    found, waiting = set(), [PACKAGE / part]
+    while waiting:
+        file = waiting.pop()
+        if file in found or file.relative_to(PACKAGE).as_posix().startswith(NO_PART_OF_NUMBERS):
+            continue
+        found.add(file)
+        waiting += _imported(file)
+    return sorted(found)
+
+
+def _imported(file: Path) -> list[Path]:
+    """Files of the package that `file` names in its import statements, with the `__init__` of their folders."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join(("subcritic", *file.relative_to(PACKAGE).parts)[: -node.level]) if node.level else ""
+            module = ".".join(part for part in (package, node.module) if part)
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    parts = [name.split(".")[1:] for name in names if name.split(".")[0] == "subcritic"]
+    files = [PACKAGE.joinpath(*steps).with_suffix(".py") for steps in parts if steps]
+    folders = [PACKAGE.joinpath(*steps[:n]) / "__init__.py" for steps in parts for n in range(1, len(steps) + 1)]
+    return [path for path in (*files, *folders) if path.is_file()]
 
 
 def versions() -> dict[str, str]:

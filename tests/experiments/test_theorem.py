@@ -72,7 +72,7 @@ def test_the_policy_gradient_is_the_difference_quotient_of_the_mean_value(sizes,
             moved = agent.actor.views(agent.actor_params.flat.clone())
             moved.weights[layer - 1][:, i, n] += sign * step
             networks = (agent.actor, moved, agent.critic, agent.critic_params)
-            values.append(value_from(0, agent.observation, agent.observation, *networks).mean(dim=1))
+            values.append(value_from(0, agent.observation, agent.observation, networks).mean(dim=1))
         quotient = ((values[0] - values[1]) / (2 * step)).numpy()
         np.testing.assert_allclose(gradient[:, n, i], quotient, rtol=1e-5, atol=1e-8)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from subcritic import seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import Profile, dump
-from subcritic.experiments.interventions import finite_difference, oracle_gradient
+from subcritic.experiments.interventions import Networks, finite_difference, oracle_gradient
 from subcritic.experiments.tables import write_csv
 from subcritic.nn import MLP, Parameters, backprop
 from subcritic.nn.activations import slope
@@ -44,7 +44,7 @@ class Judged:
     pushes: list[Tensor]
 
     @property
-    def networks(self) -> tuple[MLP, Parameters, MLP, Parameters]:
+    def networks(self) -> Networks:
         return self.actor, self.actor_params, self.critic, self.critic_params
 
 
@@ -100,7 +100,7 @@ def measure(profile: Profile, sizes: tuple[int, ...], snapshot: dict[str, Any]) 
         blank = [_local_push(judged, layer, member) for layer, member in enumerate(fresh, 1)]
         rows.add("untrained", name, blank, members, chosen)
     oracle = [
-        oracle_gradient(layer, judged.h[layer], judged.observation, *judged.networks)
+        oracle_gradient(layer, judged.h[layer], judged.observation, judged.networks)
         for layer in _layers(judged)
     ]
     picked = [push[..., critics.neurons] for push, critics in zip(oracle, trained.neurons, strict=True)]
@@ -153,7 +153,7 @@ class Rows:
         exact = judge(observation, judged.actor, flats[0], judged.critic, flats[1])
         errors = []
         for n in neurons:
-            by_steps = finite_difference(layer, n, exact.h[layer], observation, *exact.networks)
+            by_steps = finite_difference(layer, n, exact.h[layer], observation, exact.networks)
             true = exact.pushes[layer - 1][..., n]
             scale = true.norm(dim=1).clamp_min(1e-30)
             errors.append(((by_steps - true).norm(dim=1) / scale).numpy())
@@ -222,7 +222,10 @@ def _record(profile: Profile, environment: str, table: pd.DataFrame, results: Pa
     )
     shown["name"] += "/" + shown.measure
     medians = shown.groupby(["seed", "step", "name"]).value.median()
-    config = {"experiment1": dump(profile.experiment1), "environment": profile.environment(environment).task()}
+    config = {
+        "experiment1": dump(profile.experiment1),
+        "environment": profile.environment(environment).task(),
+    }
     with RunGroup(results, identities, config) as group:
         for (seed, step), metrics in medians.groupby(level=[0, 1]):
             group.log(step, seeds.index(seed), metrics.droplevel([0, 1]).to_dict())

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from subcritic.nn import MLP, Parameters
 
+# Actor and critic, each with its parameters.
+Networks = tuple[MLP, Parameters, MLP, Parameters]
+
 FUNCTIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "identity": lambda z: z}
 
 
@@ -17,12 +20,10 @@ def value_from(
     layer: int,
     h: Tensor,
     observation: Tensor,
-    actor: MLP,
-    actor_params: Parameters,
-    critic: MLP,
-    critic_params: Parameters,
+    networks: Networks,
 ) -> Tensor:
     """Q^μ(s, a) when the voltages of `layer` are h (S, B, n_l) and everything above follows; (S, B)."""
+    actor, actor_params, critic, critic_params = networks
     for number in range(layer + 1, actor.depth + 1):
         h = _layer(actor, actor_params, number, h)
     q = observation
@@ -37,15 +38,12 @@ def oracle_gradient(
     layer: int,
     h: Tensor,
     observation: Tensor,
-    actor: MLP,
-    actor_params: Parameters,
-    critic: MLP,
-    critic_params: Parameters,
+    networks: Networks,
 ) -> Tensor:
     """∂q_n/∂α at α = h_l[n], for every neuron n of the layer: (S, B, n_l)."""
     with torch.enable_grad():
         leaf = h.detach().clone().requires_grad_()
-        value_from(layer, leaf, observation, actor, actor_params, critic, critic_params).sum().backward()
+        value_from(layer, leaf, observation, networks).sum().backward()
     return leaf.grad
 
 
@@ -54,10 +52,7 @@ def finite_difference(
     neuron: int,
     h: Tensor,
     observation: Tensor,
-    actor: MLP,
-    actor_params: Parameters,
-    critic: MLP,
-    critic_params: Parameters,
+    networks: Networks,
     step: float = 1e-6,
 ) -> Tensor:
     """∂q_n/∂α by central differences, (S, B); in float64, or rounding drowns it."""
@@ -65,7 +60,7 @@ def finite_difference(
     for sign in (1, -1):
         moved = h.clone()
         moved[..., neuron] += sign * step
-        values.append(value_from(layer, moved, observation, actor, actor_params, critic, critic_params))
+        values.append(value_from(layer, moved, observation, networks))
     return (values[0] - values[1]) / (2 * step)
 
 

@@ -97,7 +97,7 @@ def policy_gradient(agent: Judged) -> list[np.ndarray]:
     with torch.enable_grad():
         leaf = agent.actor_params.flat.clone().requires_grad_()
         networks = (agent.actor, agent.actor.views(leaf), agent.critic, agent.critic_params)
-        value_from(0, agent.observation, agent.observation, *networks).mean(dim=1).sum().backward()
+        value_from(0, agent.observation, agent.observation, networks).mean(dim=1).sum().backward()
     return [weight.mT.numpy() for weight in agent.actor.views(leaf.grad).weights]
 
 
@@ -129,7 +129,7 @@ def relative_per_state(agent: Judged, layer: int, push: Tensor, true_push: Tenso
 def interventional(agent: Judged, reading: str) -> Rows:
     """Q^n(v, α) = Q^μ(s, μ(s; do(h_l[n] := α))), Proposition 1: no difference but rounding."""
     for layer, true in enumerate(policy_gradient(agent), 1):
-        push = oracle_gradient(layer, agent.h[layer], agent.observation, *agent.networks)
+        push = oracle_gradient(layer, agent.h[layer], agent.observation, agent.networks)
         yield reading, layer, "relative_difference", relative(local_gradient(agent, layer, push), true)
         per_state = relative_per_state(agent, layer, push, agent.pushes[layer - 1])
         yield reading, layer, "relative_difference_per_state", per_state
@@ -159,7 +159,7 @@ def delayed_gradient(agent: Judged, layer: int, waiting: int) -> Tensor:
         for _ in range(waiting):
             voltages = dynamics(agent, voltages)
         depth = agent.actor.depth
-        value = value_from(depth, voltages[depth], agent.observation, *agent.networks).sum()
+        value = value_from(depth, voltages[depth], agent.observation, agent.networks).sum()
         if not value.requires_grad:
             return torch.zeros_like(alpha)
         value.backward()
@@ -239,7 +239,7 @@ def expected_gradient(agent: Judged, layer: int, state: Tensor) -> Tensor:
     with torch.enable_grad():
         alpha = agent.h[layer].detach().clone().requires_grad_()
         shared = alpha[:, :, None].expand(-1, -1, state.shape[2], -1)
-        value = value_from(layer, shared.flatten(1, 2), state.flatten(1, 2), *agent.networks)
+        value = value_from(layer, shared.flatten(1, 2), state.flatten(1, 2), agent.networks)
         value.unflatten(1, state.shape[1:3]).mean(dim=2).sum().backward()
     return alpha.grad
 
