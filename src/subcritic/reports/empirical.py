@@ -140,8 +140,8 @@ def sentence(result: EmpiricalValue, profile: Profile) -> str:
         "nothing can be concluded about the conjecture",
         "below the null": "the local gradients agree even less with the true ones than those of permuted neurons "
         "({null}; oracle {oracle}), which contradicts the conjectured correlation",
-        "at the null": "the agreement of the local gradients with the true ones cannot be told from that of permuted neurons "
-        "({null}; oracle {oracle}), so the conjectured correlation is not supported in the drafts' reading",
+        "at the null": "the agreement of the local gradients with the true ones cannot be told from that of permuted "
+        "neurons ({null}; oracle {oracle}), so the conjectured correlation is not supported in the drafts' reading",
         "above the null": "the local gradients agree with the true ones more than those of permuted neurons ({null}) "
         "but fall short of the oracle ({oracle}), so they carry {share} of the true gradient",
         "near the oracle": "the local gradients agree with the true ones nearly as the oracle ({oracle}) does, and far "
