@@ -50,12 +50,16 @@ def _imported(file: Path) -> list[Path]:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            package = ".".join(("subcritic", *file.relative_to(PACKAGE).parts)[: -node.level]) if node.level else ""
+            package = (
+                ".".join(("subcritic", *file.relative_to(PACKAGE).parts)[: -node.level]) if node.level else ""
+            )
             module = ".".join(part for part in (package, node.module) if part)
             names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
     parts = [name.split(".")[1:] for name in names if name.split(".")[0] == "subcritic"]
     files = [PACKAGE.joinpath(*steps).with_suffix(".py") for steps in parts if steps]
-    folders = [PACKAGE.joinpath(*steps[:n]) / "__init__.py" for steps in parts for n in range(1, len(steps) + 1)]
+    folders = [
+        PACKAGE.joinpath(*steps[:n]) / "__init__.py" for steps in parts for n in range(1, len(steps) + 1)
+    ]
     return [path for path in (*files, *folders) if path.is_file()]
 
 

@@ -180,7 +180,9 @@ def _theorem(profile: Profile, name: str, rng) -> list[dict]:
             add(reading, {"bellman_loss": 1e-29, "cosine": sign})
         add("aliased", {"relative_difference_per_state": rng.uniform(0.8, 1.0)})
         scale = rng.uniform(0.9, 1.1)
-        add("aliased", {f"relative_difference_of_mean/{m}": scale / np.sqrt(m) for m in profile.theorem.draws})
+        add(
+            "aliased", {f"relative_difference_of_mean/{m}": scale / np.sqrt(m) for m in profile.theorem.draws}
+        )
     return rows
 
 
