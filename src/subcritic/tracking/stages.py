@@ -39,7 +39,8 @@ STAGES = (
         """Experiment 1: can a neuron's own critic learn what the agent's critic knows?
 
 Phase 1 trains DDPG and, beside it, a sub-critic for each layer and for chosen neurons: each sees only its own inputs
-and output (its voltage) and the common reward. Phase 2 freezes the actor and lets all critics converge.
+and output (its voltage) and the common reward. Phase 2 trains a new actor on the critic of phase 1, kept as it is, and
+new sub-critics beside it.
 
 *Look at* `similarity/layer_…/pearson` and `similarity/neurons_…/pearson`: 1 means a sub-critic's value rises and
 falls with the main critic's on held-out states; 0 means it knows nothing of it. `return/evaluation` shows that the
@@ -78,12 +79,10 @@ what chance looks like.""",
 `linear` is the local rule: each neuron its own linear actor-critic. `ddpg` is the reference with backpropagation.
 
 *Look at* `return/evaluation`: the mean return of the policy without noise, in the reward units of its environment
-(compare methods within one environment only). `score/evaluation`, where there is one, is normalised: 0 = uniform random
-actions, 1 = the reference return. `cosine/actor` compares the update with the true policy gradient: 1 is the same
+(compare methods within one environment only; the stage `table` normalises). `cosine/actor` compares the update with the true policy gradient: 1 is the same
 direction, 0 unrelated.""",
         {
             "How well does it act?": {
-                "Normalised score: 0 = random, 1 = reference": "score/evaluation",
                 "Return of the greedy policy": "return/evaluation",
                 "Return while training": "return/training",
             },
@@ -93,7 +92,7 @@ direction, 0 unrelated.""",
                 "Layer 2": "cosine/layer_2",
             },
         },
-        ("score/evaluation", "return/evaluation", "cosine/actor"),
+        ("return/evaluation", "cosine/actor"),
     ),
     Stage(
         "table",
