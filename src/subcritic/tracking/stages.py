@@ -79,8 +79,8 @@ what chance looks like.""",
 `linear` is the local rule: each neuron its own linear actor-critic. `ddpg` is the reference with backpropagation.
 
 *Look at* `return/evaluation`: the mean return of the policy without noise, in the reward units of its environment
-(compare methods within one environment only; the stage `table` normalises). `cosine/actor` compares the update with the true policy gradient: 1 is the same
-direction, 0 unrelated.""",
+(compare methods within one environment only; the stage `table` normalises). `cosine/actor` compares the update with the
+true policy gradient: 1 is the same direction, 0 unrelated.""",
         {
             "How well does it act?": {
                 "Return of the greedy policy": "return/evaluation",
