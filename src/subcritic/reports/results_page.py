@@ -76,7 +76,15 @@ def describe(profile: Profile, runs: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "made_on_this_machine": {run["process"]["host"] for run in runs} == {socket.gethostname()},
         "minutes_from_first_start_to_last_end": round((max(ends) - min(starts)) / 60_000, 1),
+        "share_of_time_spent_logging": round(_logging_share(runs), 4),
     }
+
+
+def _logging_share(runs: list[dict[str, Any]]) -> float:
+    """Seconds spent writing records and MLflow, of all seconds of the trainings."""
+    timings = [run["timing"] for run in runs if run["timing"]]
+    wall = sum(timing["wall_seconds"] for timing in timings)
+    return sum(timing["logging_seconds"] for timing in timings) / wall if wall else 0.0
 
 
 def page(published: Path, docs: Path) -> str:
@@ -164,7 +172,8 @@ def _measured(profile: Profile, made: dict[str, Any], link: str) -> str:
         f"- Seeds {seeds[0]} to {seeds[-1]}; intervals are over these {len(seeds)} seeds." if len(seeds) > 1
         else f"- One seed ({seeds[0]}): no intervals.",
         f"- Code: {', '.join(commit[:12] + commit[40:] for commit in made['run_commits'])}. Machine: {where}, "
-        f"{made['minutes_from_first_start_to_last_end']} minutes from the first start to the last end.",
+        f"{made['minutes_from_first_start_to_last_end']} minutes from the first start to the last end; logging took "
+        f"{100 * made['share_of_time_spent_logging']:.1f} % of the runs' time.",
         f"- Everything a number depends on: [config.yaml]({link}/config.yaml), [provenance.json]({link}/provenance.json).",
         "",
     ])  # fmt: skip
