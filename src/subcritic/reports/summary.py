@@ -17,6 +17,8 @@ PLACES = (
     ("figures", "figures/ (png, svg, pdf)"),
     ("gradient agreement", "table/agreement.md, table/empirical_value.json"),
     ("throughput", "table/throughput.md"),
+    ("Theorem 2.2.4, when it holds", "table/theorem.md"),
+    ("threads, recurrent networks", "table/asynchronous.md, table/recurrent.md"),
     ("learning curves and scores", "experiment2/<environment>/<method>.csv"),
     ("sub-critics along training", "experiment1/<environment>/curves.csv"),
     ("run records, mirrored to MLflow", "runs/<stage>/<environment>/<method>/s<seed>/"),
