@@ -68,6 +68,8 @@ def sentences(table: pd.DataFrame) -> list[str]:
             inside = theirs["low"] <= ours["score"] <= theirs["high"]
             ends = f"[{number(theirs['low'])}, {number(theirs['high'])}]"
             verdict = f"lies {'within' if inside else 'outside'} the synchronous learner's interval {ends}"
+            paired = [number(ours[f"minus_synchronous{end}"]) for end in ("", "_low", "_high")]
+            verdict += f"; paired by seed, they differ by {paired[0]} [{paired[1]}, {paired[2]}]"
         found.append(f"{environment}: the asynchronous learner's return, {number(ours['score'])}, {verdict}.")
     return found
 
