@@ -47,6 +47,10 @@ class Workspace:
                 start_new_session=True,
             )
 
+    def said(self) -> str:
+        """What the command started last has printed so far."""
+        return (self.folder / "output.txt").read_text()
+
     def run(self, *command: str) -> subprocess.CompletedProcess:
         return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
 
