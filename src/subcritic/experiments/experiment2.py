@@ -1,4 +1,4 @@
-"""Experiment 2: every neuron its own actor-critic, beside DDPG in the same loop (spec §6; drafts, Experiment 2)."""
+"""Experiment 2: every neuron its own actor-critic, beside DDPG in the same loop (drafts, Experiment 2)."""
 
 from __future__ import annotations
 

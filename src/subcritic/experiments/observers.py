@@ -93,8 +93,8 @@ def _saturation(trainer: Trainer) -> dict[str, Tensor]:
 class PolicyGradientProbe:
     """Compares a local learner's update with the true policy gradient, without touching the learner.
 
-    A critic Q^μ of DDPG's shape learns beside it from the same minibatches (spec §6, "cosine to the true policy gradient
-    along training"); the gradient is ∇_K mean Q^μ(s, μ(s)) by backpropagation, at the states of the minibatch.
+    A critic Q^μ of DDPG's shape learns beside it from the same minibatches; the true gradient is ∇_K mean Q^μ(s, μ(s)) by
+    backpropagation, at the states of the minibatch.
     """
 
     every = 1

@@ -25,7 +25,7 @@ class Parameters:
     biases: list[Tensor]
 
     def move_towards(self, other: Parameters, polyak: float) -> None:
-        """θ' ← τθ + (1 − τ)θ' (spec: targets by Polyak averaging), in place."""
+        """θ' ← τθ + (1 − τ)θ' (targets by Polyak averaging), in place."""
         self.flat.lerp_(other.flat, polyak)
 
 
