@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from subcritic import config, workflow
+from subcritic.tracking import claim
 
 SNAKEFILE = Path("Snakefile")
 
@@ -27,12 +28,16 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     over = {key: yaml.safe_load(value) for key, value in given.items()}
     profile = workflow.resolve(workflow.merged(config.dump(config.load(path)), over), str(path))
     _announce(path, profile)
-    start = time.time()
-    code = _call([*_snakemake(path), *arguments])
-    only_looking = {"-n", "--dry-run", "--dryrun"} & set(arguments)
-    if code == 0 and not only_looking:
-        _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
-    elif code:
+    command = [*_snakemake(path), *arguments]
+    if {"-n", "--dry-run", "--dryrun"} & set(arguments):
+        return _call(command)
+    # A second call for the same profile waits for the first, and then finds its work done.
+    with claim(Path("results") / profile.profile):
+        start = time.time()
+        code = _call(command)
+        if code == 0:
+            _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
+    if code:
         print("\nStopped. What is done is kept: the same command goes on from there.", file=sys.stderr)
     return code
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,16 @@ class Workspace:
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         return self.run("snakemake", "--configfile", "configs/tiny.yaml", *arguments)
+
+
+def wait_for(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nothing happened in time")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from subcritic.config import STAGES
-from subcritic.tracking import stages
+from subcritic.tracking import claim, stages
+
+from .conftest import wait_for
 
 ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chain")]
@@ -76,6 +78,16 @@ def test_experiment_1_watches_every_layer_and_the_oracle_is_exact(finished):
 def test_a_second_run_repeats_nothing(finished):
     again = finished.snakemake("-n")
     assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
+    with claim(finished.results / "tiny"):
+        second = finished.start("subcritic", "reproduce", "--profile", "tiny")
+        wait_for(lambda: "waiting for it to end" in finished.said())
+        assert "Building DAG" not in finished.said()
+    assert second.wait() == 0
+    assert "Nothing to be done" in finished.said()
+    assert "EMPIRICALVALUE = " in finished.said(), "the summary is shown again"
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import os
 import signal
-import time
 
 import pandas as pd
 import psutil
 import pytest
+
+from .conftest import Workspace, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill")]
 TARGET = "results/tiny/experiment2/Pendulum-v1/ddpg.csv"
@@ -18,22 +19,10 @@ COMMAND = ("snakemake", "--configfile", "configs/tiny.yaml", "--config", CONFIG,
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """The curves of a run that nobody disturbs."""
-    from tests.pipeline.conftest import Workspace
-
     workspace = Workspace(tmp_path_factory.mktemp("undisturbed"))
     done = workspace.run(*COMMAND)
     assert done.returncode == 0, done.stdout + done.stderr
     return (workspace.folder / TARGET).read_bytes()
-
-
-def wait_for(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("nothing happened in time")
 
 
 def trainers(workflow):
