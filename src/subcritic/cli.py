@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _known_errors() as error:
         print(f"subcritic: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import synthetic
 
+from subcritic import config
 from subcritic.reports import agreement, empirical, records
 from subcritic.reports.estimates import Estimate
 
@@ -151,3 +152,26 @@ def test_empirical_value_json_holds_the_number_its_interval_and_its_controls(rec
     estimates = [Estimate(entry["value"], entry["low"], entry["high"]) for entry in estimates]
     assert data["case"] == empirical.classify(*estimates)
     assert data["sentence"].startswith("EMPIRICALVALUE = ")
+
+
+def test_a_reading_without_the_output_layer_counts_none_of_its_layers_as_output():
+    rows = pd.DataFrame(
+        [
+            {"environment": "E", "seed": seed, "step": 1, "reading": reading, "critic": critic, "granularity": "neuron",
+             "layer": layer, "neuron": 0, "measure": "pearson", "value": layer / 10}
+            for seed in (0, 1)
+            for reading, critic, depth in (
+                ("drafts", "neuron", 3), ("permuted", "neuron", 2), ("untrained", "neuron", 3), ("oracle", "oracle", 3)
+            )
+            for layer in range(1, depth + 1)
+        ]
+    )  # fmt: skip
+    profile = config.parse(
+        {"profile": "p", "seeds": 2, "environments": ["Pendulum-v1"], "methods": [{"algorithm": "ddpg"}]}
+    )
+    curves = pd.DataFrame(columns=["environment", "method", "seed", "step", "metric", "value"])
+    found = empirical.empirical_value(profile, rows.assign(environment="Pendulum-v1"), curves).controls[
+        "permuted"
+    ]
+    assert found["hidden"].value == pytest.approx(0.15)
+    assert np.isnan(found["output"].value)

@@ -18,7 +18,7 @@ from subcritic.config import Environment, Experiment1, Profile, dump
 from subcritic.experiments.observers import Evaluation, LearningMetrics
 from subcritic.experiments.session import Session
 from subcritic.experiments.similarity import Similarities, held_out_states, steps_to_similar
-from subcritic.experiments.subcritic_learning import Snapshots, SubCriticLearning
+from subcritic.experiments.subcritic_learning import Snapshots, SubCriticLearning, snapshot_key
 from subcritic.experiments.tables import read_curves, write_csv
 from subcritic.training import Trainer
 
@@ -32,6 +32,7 @@ def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
     critic's windowed Pearson first reached 0.9. `snapshots.pt`: critics and states of phase 1 along training.
     """
     environment = profile.environment(environment_name)
+    envs.check(environment.id, environment.kwargs)
     folder = results / profile.profile / "experiment1" / environment.name
     first = _Phase("phase1", profile, environment, results, critic=None)
     trainer, watched = first.run()
@@ -42,7 +43,7 @@ def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
         steps_to_similar(phase, environment.name, found.similarities, profile.seed_list())
         for phase, found in zip(PHASES, (watched, watched_later), strict=True)
     ]
-    snapshots = watched.snapshots.save(folder / "snapshots.pt")
+    snapshots = watched.snapshots.save(folder / "snapshots.pt", snapshot_key(profile, environment))
     return [
         write_csv(folder / "curves.csv", pd.concat(curves, ignore_index=True)),
         write_csv(folder / "steps_to_similar.csv", pd.concat(reached, ignore_index=True)),

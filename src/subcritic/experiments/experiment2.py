@@ -23,6 +23,7 @@ def run(profile: Profile, environment_name: str, method_name: str, results: Path
     of the last evaluation), steps, and the step it diverged at, if it did.
     """
     environment, method = profile.environment(environment_name), profile.method(method_name)
+    envs.check(environment.id, environment.kwargs)
     seeds, steps = profile.seed_list(), profile.steps_for(environment)
     config = {
         "environment": environment.task(),

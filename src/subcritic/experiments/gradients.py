@@ -19,6 +19,7 @@ from subcritic import seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import Profile, dump
 from subcritic.experiments.interventions import Networks, finite_difference, oracle_gradient
+from subcritic.experiments.subcritic_learning import load_snapshots
 from subcritic.experiments.tables import write_csv
 from subcritic.nn import MLP, Parameters, backprop
 from subcritic.nn.activations import slope
@@ -70,7 +71,7 @@ def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
     torch.set_num_threads(1)
     environment = profile.environment(environment_name)
     root = results / profile.profile
-    saved = torch.load(root / "experiment1" / environment.name / "snapshots.pt", weights_only=False)
+    saved = load_snapshots(profile, environment, results)
     with torch.no_grad():
         rows = [row for snapshot in saved["snapshots"] for row in measure(profile, saved["sizes"], snapshot)]
     table = pd.DataFrame(rows)

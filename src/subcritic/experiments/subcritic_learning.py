@@ -10,10 +10,28 @@ import torch
 
 from subcritic import seeding
 from subcritic.agents import DDPG
-from subcritic.config import Experiment1
+from subcritic.config import ConfigError, Environment, Experiment1, Profile, digest, dump
 from subcritic.experiments.observers import Log, log_each
 from subcritic.subcritics import SubCriticFamily
 from subcritic.training import Trainer
+
+
+def snapshot_key(profile: Profile, environment: Environment) -> str:
+    """What the snapshots of an environment depend on, as a digest."""
+    seeds, settings = profile.seed_list(), dump(profile.experiment1)
+    return digest({"experiment1": settings, "environment": environment.task(), "seeds": seeds})
+
+
+def load_snapshots(profile: Profile, environment: Environment, results: Path) -> dict[str, Any]:
+    """Experiment 1's snapshots of an environment; raises ConfigError when there are none, or none of this config."""
+    path = results / profile.profile / "experiment1" / environment.name / "snapshots.pt"
+    advice = f"run `subcritic experiment1 --environment {environment.name}` with the same options first"
+    if not path.exists():
+        raise ConfigError(f"{path} is missing; {advice}")
+    saved = torch.load(path, weights_only=False)
+    if saved.get("key") != snapshot_key(profile, environment):
+        raise ConfigError(f"{path} was made with other settings, seeds or steps; {advice}")
+    return saved
 
 
 class SubCriticLearning:
@@ -77,10 +95,11 @@ class Snapshots:
             }
         )
 
-    def save(self, path: Path) -> Path:
+    def save(self, path: Path, key: str) -> Path:
+        """Write them with `snapshot_key`, which says what they were made with."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
-        torch.save({"sizes": self.agent.actor.sizes, "snapshots": self.taken}, temporary)
+        torch.save({"key": key, "sizes": self.agent.actor.sizes, "snapshots": self.taken}, temporary)
         temporary.replace(path)
         return path
 

@@ -21,6 +21,7 @@ from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import Profile, dump
 from subcritic.experiments.gradients import Judged, judge, weight_gradient
 from subcritic.experiments.interventions import FUNCTIONS, oracle_gradient, value_from
+from subcritic.experiments.subcritic_learning import load_snapshots
 from subcritic.experiments.tables import write_csv
 from subcritic.experiments.trajectory import Trajectory, bellman_loss, play, values_of_data
 from subcritic.nn import backprop
@@ -36,7 +37,7 @@ def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
     torch.set_num_threads(1)
     environment = profile.environment(environment_name)
     root = results / profile.profile
-    saved = torch.load(root / "experiment1" / environment.name / "snapshots.pt", weights_only=False)
+    saved = load_snapshots(profile, environment, results)
     with torch.no_grad():
         table = measure(
             profile, saved["sizes"], saved["snapshots"][-1], environment_of(profile, environment.name)

@@ -62,9 +62,11 @@ def empirical_value(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame)
     pearson = frame[(frame["granularity"] == "neuron") & (frame["measure"] == "pearson")]
     pearson = pearson[pearson["critic"].isin(["neuron", "oracle"])]
 
+    # Split by layer first: a reading may lack the output layer, as permuted does where that is one neuron.
+    split = {part: pearson[parts_of(pearson, part)] for part in PARTS}
+
     def parts(reading: str) -> dict[str, Estimate]:
-        rows = pearson[pearson["reading"] == reading]
-        return {part: pooled(profile, rows[parts_of(rows, part)]) for part in PARTS}
+        return {part: pooled(profile, rows[rows["reading"] == reading]) for part, rows in split.items()}
 
     return EmpiricalValue(
         drafts=parts("drafts"),

@@ -61,6 +61,7 @@ def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]
 
 def describe(profile: Profile, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """What the numbers depend on; `commit` is that of publishing, `run_commits` are those the runs were made with."""
+    runs = [run for run in runs if run["identity"]["method"] != "results"]
     starts, ends = [run["start_ms"] for run in runs], [run["end_ms"] for run in runs]
     return {
         "published": date.today().isoformat(),
