@@ -12,6 +12,7 @@ from subcritic.agents.ddpg import critic_spec
 from subcritic.experiments import theorem
 from subcritic.experiments.gradients import judge
 from subcritic.experiments.interventions import value_from
+from subcritic.experiments.subcritic_learning import snapshot_key
 from subcritic.experiments.trajectory import Trajectory, bellman_loss, play, values_of_data
 from subcritic.nn import MLP
 
@@ -255,7 +256,14 @@ def test_every_reading_has_a_row_for_every_layer_and_seed_and_a_run_in_the_recor
     chosen = profile()
     folder = tmp_path / "test" / "experiment1" / "Pendulum-v1"
     folder.mkdir(parents=True)
-    torch.save({"sizes": (3, 8, 6, 1), "snapshots": [snapshot]}, folder / "snapshots.pt")
+    with pytest.raises(config.ConfigError, match=r"snapshots.pt is missing; run `subcritic experiment1"):
+        theorem.run(chosen, "Pendulum-v1", tmp_path)
+    saved = {"sizes": (3, 8, 6, 1), "snapshots": [snapshot]}
+    torch.save({"key": "of another config", **saved}, folder / "snapshots.pt")
+    with pytest.raises(config.ConfigError, match="made with other settings"):
+        theorem.run(chosen, "Pendulum-v1", tmp_path)
+    key = snapshot_key(chosen, chosen.environment("Pendulum-v1"))
+    torch.save({"key": key, **saved}, folder / "snapshots.pt")
     (path,) = theorem.run(chosen, "Pendulum-v1", tmp_path)
     table = pd.read_csv(path)
     assert list(table) == ["environment", "seed", "reading", "layer", "measure", "value"]
