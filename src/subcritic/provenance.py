@@ -10,7 +10,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 # Imported by the stages, but no part of their numbers: what of the config matters is among a job's params.
-NO_PART_OF_NUMBERS = ("config.py", "provenance.py", "tracking")
+NO_PART_OF_NUMBERS = ("config", "provenance.py", "tracking")
 PACKAGES = ("torch", "gymnasium", "numpy", "mujoco", "box2d", "mlflow", "snakemake")
 
 

@@ -1,0 +1,58 @@
+"""The configuration schema: what a profile may say, its defaults, and clear errors for what it may not say.
+
+A profile is a YAML file of one `Profile`. `load` reads, validates and resolves it: presets are expanded, so that the
+resolved config is the whole truth about a run.
+"""
+
+from subcritic.config.agents import DDPG_PRESETS, AgentSettings, DDPGSettings, LinearSettings, Method
+from subcritic.config.environments import Environment, Reference
+from subcritic.config.loading import digest, dump, load, parse
+from subcritic.config.profile import Profile
+from subcritic.config.sections import Activation, ConfigError, Section
+from subcritic.config.stages import (
+    Anchors,
+    Asynchronous,
+    Experiment1,
+    Recurrent,
+    Statistics,
+    Theorem,
+    Throughput,
+    Training,
+)
+
+__all__ = [
+    "DDPG_PRESETS",
+    "Activation",
+    "AgentSettings",
+    "Anchors",
+    "Asynchronous",
+    "ConfigError",
+    "DDPGSettings",
+    "Environment",
+    "Experiment1",
+    "LinearSettings",
+    "Method",
+    "Profile",
+    "Recurrent",
+    "Reference",
+    "Section",
+    "Statistics",
+    "Theorem",
+    "Throughput",
+    "Training",
+    "digest",
+    "dump",
+    "load",
+    "parse",
+]
+
+STAGES = (
+    "experiment1",
+    "gradients",
+    "experiment2",
+    "table",
+    "throughput",
+    "theorem",
+    "asynchronous",
+    "recurrent",
+)

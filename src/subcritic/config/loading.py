@@ -1,0 +1,78 @@
+"""Reading a profile, with errors that name the field, what was given and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from subcritic.config.profile import Profile
+from subcritic.config.sections import ConfigError, Section
+
+
+def parse(data: Any, source: str = "config") -> Profile:
+    """Validate `data`; every problem becomes one line `source: field = value: what would be right`."""
+    try:
+        return Profile.model_validate(data)
+    except ValidationError as error:
+        # A list whose entries are all wrong counts as empty besides; once is enough.
+        items = [item for item in error.errors() if not (item["type"] == "too_short" and item["input"])]
+        lines = [_explain(source, item) for item in items]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def load(path: Path | str) -> Profile:
+    """Read and validate a YAML profile. Raises ConfigError naming the file and the field."""
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from None
+    return parse(data, str(path))
+
+
+def dump(section: BaseModel) -> dict[str, Any]:
+    """A section as plain JSON-able data, all defaults written out."""
+    return section.model_dump(mode="json")
+
+
+def digest(data: Any) -> str:
+    """Twelve hex digits that identify JSON-able data."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _explain(source: str, item: dict[str, Any]) -> str:
+    field = ""
+    for part in item["loc"]:
+        if isinstance(part, int):
+            field += f"[{part}]"
+        elif part not in ("ddpg", "linear") or not field.startswith("methods["):
+            field += f".{part}" if field else str(part)
+    given = item["input"]
+    shown = (
+        f" = {given!r}" if not isinstance(given, (dict, list)) and item["type"] != "extra_forbidden" else ""
+    )
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        message = f"unknown key{_closest(item['loc'])}"
+    elif item["type"].startswith("union_tag"):
+        message = "algorithm must be one of: ddpg, linear"
+    return f"{source}: {field or 'profile'}{shown}: {message[0].lower() + message[1:]}"
+
+
+def _closest(location: tuple) -> str:
+    """A hint: the known key of any section that is most like the unknown one."""
+    known = {name for model in _all_sections(Section) for name in model.model_fields}
+    match = difflib.get_close_matches(str(location[-1]), sorted(known), n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def _all_sections(model: type[Section]) -> list[type[Section]]:
+    return [child for sub in model.__subclasses__() for child in (sub, *_all_sections(sub))]

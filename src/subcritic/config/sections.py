@@ -1,0 +1,21 @@
+"""What every part of the schema shares: the base class, number types, the error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Rate = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Sizes = Annotated[tuple[Count, ...], Field(min_length=1)]
+Activation = Literal["relu", "tanh", "sigmoid"]
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run; the message names the field, what was given and what would be right."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)

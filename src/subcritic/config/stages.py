@@ -1,0 +1,105 @@
+"""Settings of the stages: what each experiment of the chain measures, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from subcritic.config.agents import DDPGSettings, LinearSettings
+from subcritic.config.environments import Environment
+from subcritic.config.sections import Count, Fraction, Rate, Section, Sizes
+
+
+class Training(Section):
+    steps: Count = 10_000
+    evaluate_every: Count = 1_000
+    evaluation_episodes: Count = 5
+    final_episodes: Count = 20
+    log_every: Count = 250
+    checkpoint_seconds: Rate = 20.0
+    divergence_factor: Rate = 10.0
+
+
+class Experiment1(Section):
+    agent: DDPGSettings = DDPGSettings(algorithm="ddpg", hidden=(64, 64), batch_size=128)
+    steps: Count = 10_000
+    neurons_per_layer: Count = 8
+    subcritic_hidden: Annotated[tuple[Count, Count], Field()] = (32, 32)
+    subcritic_rate: Rate = 1e-3
+    subcritic_batch: Count = 64
+    update_every: Count = 1
+    phase2_critic: Literal["frozen", "finetune"] = "frozen"
+    held_out_states: Annotated[int, Field(ge=16)] = 256
+    record_every: Count = 500
+    window: Count = 5
+    snapshots: Count = 5
+    snapshot_states: Annotated[int, Field(ge=16)] = 512
+
+
+class Anchors(Section):
+    random_episodes: Annotated[int, Field(ge=10)] = 20
+
+
+class Statistics(Section):
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resamples: Annotated[int, Field(ge=100)] = 2_000
+
+
+class Throughput(Section):
+    hidden: tuple[Sizes, ...] = ((64, 64), (256, 256), (400, 300))
+    batches: tuple[Count, ...] = (64, 256)
+    rounds: Annotated[int, Field(ge=3)] = 11
+    seconds: Rate = 0.1
+
+
+class Theorem(Section):
+    """Theorem 2.2.4 on trained agents: steps on the trajectory, states that share one v, draws of them."""
+
+    trajectory_steps: Annotated[int, Field(ge=16)] = 512
+    aliases: Annotated[int, Field(ge=2)] = 32
+    draws: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 4, 16, 64, 256, 1024)
+
+
+class Asynchronous(Section):
+    """Learning in threads: trained both ways on `environments`; `speed` says at which sizes updates are counted."""
+
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = (
+        Environment(id="Pendulum-v1"),
+        Environment(id="subcritic/Cart-v0", name="Cart-v0"),
+    )
+    agent: LinearSettings = LinearSettings(
+        algorithm="linear",
+        critic_rate=1e-2,
+        actor_rate=1e-2,
+        noise="ornstein_uhlenbeck",
+        noise_scale=0.3,
+    )
+    threads: Count = 2
+    lag: Count = 64
+    training: Training = Training(steps=6_000)
+    speed: Throughput = Throughput()
+
+
+class Recurrent(Section):
+    """Learning without unrolling: recurrent networks, a feed-forward one of the same size, DDPG as the control."""
+
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = (
+        Environment(id="Pendulum-v1"),
+        Environment(id="subcritic/HiddenVelocityPendulum-v0", name="HiddenVelocityPendulum-v0"),
+        Environment(id="subcritic/Cart-v0", name="Cart-v0"),
+    )
+    agent: LinearSettings = LinearSettings(
+        algorithm="linear",
+        hidden=(32, 32),
+        critic_rate=1e-2,
+        actor_rate=1e-2,
+        exploration="neuron",
+        noise="ornstein_uhlenbeck",
+        noise_scale=0.3,
+    )
+    control: DDPGSettings = DDPGSettings(
+        algorithm="ddpg", hidden=(32, 32), batch_size=128, noise="ornstein_uhlenbeck", noise_scale=0.3
+    )
+    leak: Fraction = 0.2
+    training: Training = Training(steps=10_000)
