@@ -1,0 +1,69 @@
+"""What a task of the suite is: a model, where it starts, what is seen of it, and what it earns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+# Sensor name → its values, (..., size): one state, or a planner's batch × time.
+Readings = Mapping[str, NDArray]
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of the observation vector, in order."""
+
+    name: str
+    size: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A row of Lillicrap et al. 2016, Table 2, as a MuJoCo task; actions are in [-1, 1] for every actuator.
+
+    paper: the row's name there. name: registered as `subcritic/<name>-v0`.
+    model: builds the model; everything that rewards and observations need is a sensor of it.
+    start: (model, rng) → qpos (nq,), qvel (nv,) of a new episode.
+    observe: readings → (..., observation size), as `components` lists them.
+    reward, terminated: pure functions of (readings, action (..., nu)) → (...); the planner calls the same ones.
+    control_seconds: how long an action is held, a multiple of the model's timestep. episode_steps: actions per episode.
+    camera: which of the model's cameras `render` looks through.
+    """
+
+    paper: str
+    name: str
+    summary: str
+    model: Callable[[], mujoco.MjSpec]
+    start: Callable[[mujoco.MjModel, np.random.Generator], tuple[NDArray, NDArray]]
+    components: tuple[Component, ...]
+    observe: Callable[[Readings], NDArray]
+    reward: Callable[[Readings, NDArray], NDArray]
+    terminated: Callable[[Readings, NDArray], NDArray] | None = None
+    control_seconds: float = 0.02
+    episode_steps: int = 250
+    camera: str = "view"
+
+    @property
+    def id(self) -> str:
+        return f"subcritic/{self.name}-v0"
+
+
+class SensorLayout:
+    """Where each sensor of a model lies in its sensor data."""
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self.slices = {
+            model.sensor(i).name: slice(
+                int(model.sensor_adr[i]), int(model.sensor_adr[i]) + int(model.sensor_dim[i])
+            )
+            for i in range(model.nsensor)
+        }
+
+    def readings(self, sensordata: NDArray) -> dict[str, NDArray]:
+        """Views of sensor data (..., nsensordata) by sensor name."""
+        return {name: sensordata[..., where] for name, where in self.slices.items()}
