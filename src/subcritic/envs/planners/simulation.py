@@ -1,0 +1,76 @@
+"""What plans would earn: many action sequences from the true state of an environment, by the reward of its task."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from mujoco.rollout import Rollout
+from numpy.typing import NDArray
+
+from subcritic.envs.suite.environment import SuiteEnvironment
+
+PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS
+
+
+class Simulation:
+    """Plays action sequences from an environment's state, without touching it, on the calling thread.
+
+    Rewards are those `SuiteEnvironment.step` would give, to the last bit. Raises TypeError when the environment
+    is no `SuiteEnvironment`.
+    """
+
+    def __init__(self, environment: SuiteEnvironment) -> None:
+        if not isinstance(environment, SuiteEnvironment):
+            raise TypeError(
+                f"planners need a SuiteEnvironment, the true state of a task; got {environment!r}"
+            )
+        self.environment = environment
+        self.model, self.task = environment.model, environment.task
+        self.scratch = mujoco.MjData(self.model)
+        self._rollout = Rollout(nthread=0)
+        stage = [mujoco.mjtStage(int(stage)) for stage in self.model.sensor_needstage]
+        after = [which == mujoco.mjtStage.mjSTAGE_ACC for which in stage]
+        # Readings of forces and accelerations are of the last substep, all others of the state behind it.
+        self._lags = np.repeat(np.array(after, dtype=bool), self.model.sensor_dim)
+
+    def state(self) -> NDArray:
+        """The environment's physics state (nstate,)."""
+        state = np.empty(mujoco.mj_stateSize(self.model, PHYSICS))
+        mujoco.mj_getState(self.model, self.environment.data, state, PHYSICS)
+        return state
+
+    def rewards(self, actions: NDArray) -> NDArray:
+        """Rewards (plans, steps) of actions (plans, steps, nu) in [-1, 1]; 0 behind the step that ends the episode."""
+        sensors, broken = self.sensors(actions)
+        with np.errstate(all="ignore"):
+            readings = self.environment.layout.readings(sensors)
+            rewards = np.array(self.task.reward(readings, actions), dtype=float)
+            ended = broken
+            if self.task.terminated is not None:
+                ended = ended | np.asarray(self.task.terminated(readings, actions))
+        rewards[~np.isfinite(rewards)] = 0.0
+        before = np.cumsum(ended, axis=1) - ended > 0
+        return np.where(before, 0.0, rewards)
+
+    def sensors(self, actions: NDArray) -> tuple[NDArray, NDArray]:
+        """Sensor data (plans, steps, nsensordata) behind each action, and whether the simulation broke (plans, steps)."""
+        plans, steps, _ = actions.shape
+        substeps = self.environment.substeps
+        control = np.repeat(actions, substeps, axis=1)
+        # A rollout's row holds the sensors of the state before its step: one more step shows the last state's.
+        control = np.concatenate([control, control[:, -1:]], axis=1)
+        states, sensors = self._rollout.rollout(
+            self.model,
+            self.scratch,
+            np.tile(self.state(), (plans, 1)),
+            control,
+            initial_warmstart=np.tile(self.environment.data.qacc_warmstart, (plans, 1)),
+        )
+        behind = np.arange(1, steps + 1) * substeps
+        found = sensors[:, behind]
+        if self._lags.any():
+            found[..., self._lags] = sensors[:, behind - 1][..., self._lags]
+        # Time stands still, or starts again, in a simulation that became unstable.
+        elapsed = states[:, behind - 1, 0] - self.environment.data.time
+        expected = behind * self.model.opt.timestep
+        return found, ~(np.abs(elapsed - expected) < self.model.opt.timestep / 2)
