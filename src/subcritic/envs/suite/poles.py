@@ -1,38 +1,34 @@
-"""A pendulum, carts, and carts with poles."""
+"""A pendulum, and a cart on a rail that carries poles: side by side, or one on top of the other."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
 
 import mujoco
 import numpy as np
 
+from subcritic.envs.suite.parts import DARK, ROBOT, SECOND, TARGET, capsule, joint, motor, scene, sense_frame, sense_joints  # fmt: skip
+from subcritic.envs.suite.rewards import effort, near
 from subcritic.envs.suite.task import Component, Task
+
+RAIL = 1.8
+LEANING = 0.6
 
 
 def _pendulum_model() -> mujoco.MjSpec:
-    spec = mujoco.MjSpec()
-    spec.compiler.degree = False
-    spec.option.timestep = 0.01
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.worldbody.add_light(pos=[0, -2, 3], dir=[0, 0.6, -1])
-    spec.worldbody.add_camera(name="view", pos=[0, -2.6, 0], xyaxes=[1, 0, 0, 0, 0, 1])
-    pole = spec.worldbody.add_body(name="pole")
-    pole.add_joint(name="hinge", axis=[0, 1, 0], damping=[0.05, 0, 0])
-    pole.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_CAPSULE,
-        fromto=[0, 0, 0, 0, 0, 0.5],
-        size=[0.03, 0, 0],
-        rgba=[0.2, 0.4, 0.8, 1],
-    )
-    pole.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=[0, 0, 0.5], size=[0.07, 0, 0], mass=1.0)
-    spec.add_actuator(
-        name="torque", target="hinge", trntype=mujoco.mjtTrn.mjTRN_JOINT, gear=[2, 0, 0, 0, 0, 0],
-        ctrllimited=True, ctrlrange=[-1, 1],
+    spec = scene(timestep=0.01, camera=(0, -2.2, 0), floor=-0.9)
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=[0, 0, 0.5], size=[0.09, 0, 0], contype=0, conaffinity=0,
+        rgba=(*TARGET[:3], 0.35),
     )  # fmt: skip
-    for name, kind in (
-        ("angle", mujoco.mjtSensor.mjSENS_JOINTPOS),
-        ("speed", mujoco.mjtSensor.mjSENS_JOINTVEL),
-    ):
-        spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_JOINT, objname="hinge")
+    pole = spec.worldbody.add_body(name="pole")
+    joint(pole, "hinge", axis=(0, 1, 0), damping=0.05)
+    capsule(pole, (0, 0, 0), (0, 0, 0.5), 0.03)
+    pole.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=[0, 0, 0.5], size=[0.07, 0, 0], mass=1.0, rgba=ROBOT)
+    motor(spec, "hinge", 2.0)
+    sense_joints(spec, "angle", ["hinge"])
+    sense_joints(spec, "speed", ["hinge"], velocity=True)
     return spec
 
 
@@ -43,7 +39,7 @@ def _observe_pendulum(readings):
 
 def _pendulum_reward(readings, action):
     upright = (1 + np.cos(readings["angle"][..., 0])) / 2
-    return upright - 0.01 * np.square(action).sum(axis=-1)
+    return upright - 0.01 * effort(action)
 
 
 PENDULUM = Task(
@@ -58,8 +54,175 @@ PENDULUM = Task(
     ),
     observe=_observe_pendulum,
     reward=_pendulum_reward,
+    reward_text="height of the tip, 0 hanging to 1 upright, − 0.01 · effort",
     control_seconds=0.04,
     episode_steps=200,
 )
 
-TASKS = (PENDULUM,)
+
+@dataclass(frozen=True)
+class Poles:
+    """What stands on the cart: chains of poles, each a tuple of lengths from the cart outwards, in metres."""
+
+    chains: tuple[tuple[float, ...], ...] = ()
+    force: float = 10.0
+    timestep: float = 0.01
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.chains))
+
+    @property
+    def hinges(self) -> list[str]:
+        return [f"hinge{number}" for number in range(self.count)]
+
+
+def _cart_model(poles: Poles) -> mujoco.MjSpec:
+    spec = scene(poles.timestep, camera=(0, -4.2, 0.3), floor=-1.3)
+    capsule(spec.worldbody, (-RAIL, 0, 0), (RAIL, 0, 0), 0.02, DARK)
+    spec.worldbody.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0, 0.03, -0.22], size=[0.04, 0.02, 0.1], contype=0, conaffinity=0,
+        rgba=TARGET,
+    )  # fmt: skip
+    cart = spec.worldbody.add_body(name="cart")
+    joint(cart, "slide", axis=(1, 0, 0), slide=True, limits=(-RAIL, RAIL), damping=0.1)
+    cart.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.15, 0.08, 0.1], mass=1.0, contype=0, conaffinity=0, rgba=ROBOT
+    )
+    motor(spec, "slide", poles.force)
+    sense_joints(spec, "place", ["slide"])
+    sense_joints(spec, "speed", ["slide"], velocity=True)
+    hinges = iter(poles.hinges)
+    for row, chain in enumerate(poles.chains):
+        parent, top, depth = cart, 0.0, -0.12 * row
+        for link, length in enumerate(chain):
+            parent = parent.add_body(pos=[0, depth, top])
+            name = next(hinges)
+            joint(parent, name, axis=(0, 1, 0), damping=0.02, armature=0.002)
+            capsule(
+                parent, (0, 0, 0), (0, 0, length), 0.035, (SECOND, ROBOT)[(row + link) % 2], mass=0.3 * length
+            )
+            parent.add_site(name=name)
+            sense_frame(spec, f"axes/{name}", mujoco.mjtSensor.mjSENS_FRAMEZAXIS, name)
+            depth, top = 0.0, length
+    sense_joints(spec, "spins", poles.hinges, velocity=True)
+    return spec
+
+
+def _start(poles: Poles, lean: float, model, rng):
+    """Poles at the angle `lean`, 0 upright, but for a small random deviation of every joint."""
+    place, speed = rng.uniform(-0.1, 0.1, model.nq), rng.uniform(-0.05, 0.05, model.nv)
+    first = np.cumsum([1, *map(len, poles.chains[:-1])]).astype(int)
+    place[1:] *= 0.5
+    place[first] += lean
+    return place, speed
+
+
+def _heights(readings):
+    """Cosine of every pole's angle to the vertical, (..., poles)."""
+    return readings["axes"][..., 2::3]
+
+
+def _observe_cart(readings):
+    axes = readings["axes"]
+    sines_and_cosines = np.concatenate([axes[..., 0::3], axes[..., 2::3]], axis=-1)
+    return np.concatenate(
+        [readings["place"], readings["speed"] / 2, sines_and_cosines, readings["spins"] / 5], axis=-1
+    )
+
+
+def _upright_reward(readings, action):
+    upright = (1 + _heights(readings).mean(axis=-1)) / 2
+    centred = near(readings["place"][..., 0], 1.0)
+    return upright * centred - 0.01 * effort(action)
+
+
+def _has_fallen(readings, action):
+    return (_heights(readings) < np.cos(LEANING)).any(axis=-1)
+
+
+def _pole_components(count: int) -> tuple[Component, ...]:
+    return (
+        Component("cart position", 1, "m"),
+        Component("cart velocity", 1, "2 m/s"),
+        Component("sines of the poles' angles to the vertical", count, "1"),
+        Component("cosines of the poles' angles to the vertical", count, "1"),
+        Component("angular velocities of the hinges", count, "5 rad/s"),
+    )
+
+
+def _swing_up(paper: str, name: str, summary: str, poles: Poles, **settings) -> Task:
+    return Task(
+        paper=paper,
+        name=name,
+        summary=summary,
+        model=partial(_cart_model, poles),
+        start=partial(_start, poles, np.pi),
+        components=_pole_components(poles.count),
+        observe=_observe_cart,
+        reward=_upright_reward,
+        reward_text="mean height of the poles, 0 hanging to 1 upright, × 1/(1 + place²), − 0.01 · effort",
+        **settings,
+    )
+
+
+def _balance(paper: str, name: str, summary: str, poles: Poles, **settings) -> Task:
+    ending = {"terminated": _has_fallen, "ending": f"a pole leans more than {LEANING} rad"}
+    return replace(
+        _swing_up(paper, name, summary, poles, **settings), start=partial(_start, poles, 0.0), **ending
+    )
+
+
+def _observe_mass(readings):
+    return np.concatenate([readings["place"], readings["speed"] / 2], axis=-1)
+
+
+def _rest_reward(readings, action):
+    place, speed = readings["place"][..., 0], readings["speed"][..., 0]
+    there, at_rest = near(place, 0.3), near(np.hypot(place, speed / 2), 0.1)
+    return 0.5 * there + 0.5 * at_rest - 0.01 * effort(action)
+
+
+CART = Task(
+    paper="cart",
+    name="CartRest",
+    summary="bring a simple mass to rest at 0 from a random position and velocity",
+    model=partial(_cart_model, Poles(force=4.0)),
+    start=lambda model, rng: (rng.uniform(-1.5, 1.5, 1), rng.uniform(-1.0, 1.0, 1)),
+    components=(Component("position", 1, "m"), Component("velocity", 1, "2 m/s")),
+    observe=_observe_mass,
+    reward=_rest_reward,
+    reward_text="½/(1 + (place/0.3)²) + ½/(1 + (place² + speed²/4)/0.1²) − 0.01 · effort",
+    control_seconds=0.04,
+    episode_steps=150,
+)
+CARTPOLE = _swing_up(
+    "cartpole", "CartpoleSwingUp", "swing-up: the pole starts hanging down; force on the cart only",
+    Poles(((0.6,),)), control_seconds=0.04, episode_steps=200,
+)  # fmt: skip
+CARTPOLE_BALANCE = _balance(
+    "cartpoleBalance", "CartpoleBalance", "balance: the pole starts upright; force on the cart only",
+    Poles(((0.6,),)), control_seconds=0.04, episode_steps=200,
+)  # fmt: skip
+CARTPOLE_PARALLEL_DOUBLE = _balance(
+    "cartpoleParallelDouble", "CartpoleParallelDouble", "two poles both attached to the cart are kept upright",
+    Poles(((1.0,), (0.4,))), control_seconds=0.02, episode_steps=250,
+)  # fmt: skip
+CARTPOLE_SERIAL_DOUBLE = _balance(
+    "cartpoleSerialDouble", "CartpoleSerialDouble", "two poles in series are kept upright",
+    Poles(((0.6, 0.6),)), control_seconds=0.02, episode_steps=250,
+)  # fmt: skip
+CARTPOLE_SERIAL_TRIPLE = _balance(
+    "cartpoleSerialTriple", "CartpoleSerialTriple", "three poles in series are kept upright",
+    Poles(((0.5, 0.5, 0.5),), timestep=0.005), control_seconds=0.02, episode_steps=250,
+)  # fmt: skip
+
+TASKS = (
+    PENDULUM,
+    CART,
+    CARTPOLE,
+    CARTPOLE_BALANCE,
+    CARTPOLE_PARALLEL_DOUBLE,
+    CARTPOLE_SERIAL_DOUBLE,
+    CARTPOLE_SERIAL_TRIPLE,
+)

@@ -33,6 +33,7 @@ class Task:
     reward, terminated: pure functions of (readings, action (..., nu)) → (...); the planner calls the same ones.
     control_seconds: how long an action is held, a multiple of the model's timestep. episode_steps: actions per episode.
     camera: which of the model's cameras `render` looks through.
+    reward_text, ending: reward and termination in words, for the documentation.
     """
 
     paper: str
@@ -47,6 +48,8 @@ class Task:
     control_seconds: float = 0.02
     episode_steps: int = 250
     camera: str = "view"
+    reward_text: str = ""
+    ending: str = "never"
 
     @property
     def id(self) -> str:
@@ -54,15 +57,18 @@ class Task:
 
 
 class SensorLayout:
-    """Where each sensor of a model lies in its sensor data."""
+    """Where each sensor of a model lies in its sensor data; sensors called `group/…` in a row are read as one `group`."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        self.slices = {
-            model.sensor(i).name: slice(
-                int(model.sensor_adr[i]), int(model.sensor_adr[i]) + int(model.sensor_dim[i])
-            )
-            for i in range(model.nsensor)
-        }
+        self.slices: dict[str, slice] = {}
+        for i in range(model.nsensor):
+            start = int(model.sensor_adr[i])
+            stop = start + int(model.sensor_dim[i])
+            name = model.sensor(i).name.partition("/")[0]
+            before = self.slices.get(name, slice(start, start))
+            if before.stop != start:
+                raise ValueError(f"the sensors of {name!r} do not follow each other")
+            self.slices[name] = slice(before.start, stop)
 
     def readings(self, sensordata: NDArray) -> dict[str, NDArray]:
         """Views of sensor data (..., nsensordata) by sensor name."""

@@ -1,0 +1,16 @@
+"""The shapes that rewards are made of; all are pure and take any leading axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def near(distance: NDArray, width: float) -> NDArray:
+    """1 at distance 0, 1/2 at `width`, towards 0 beyond: smooth, and nowhere flat."""
+    return 1 / (1 + np.square(distance / width))
+
+
+def effort(action: NDArray) -> NDArray:
+    """Mean squared action, (..., nu) → (...) in [0, 1]."""
+    return np.square(action).mean(axis=-1)
