@@ -8,7 +8,7 @@ import torch
 
 from subcritic import nn
 from subcritic.agents import LocalLearner
-from subcritic.config import LinearSettings
+from subcritic.config import LocalSettings
 from subcritic.replay import Replay
 
 
@@ -28,7 +28,7 @@ def test_a_local_learner_learns_with_backpropagation_and_autograd_forbidden(monk
         monkeypatch.setattr(nn.backprop, name, forbidden)
     monkeypatch.setattr(torch.autograd, "backward", forbidden)
     monkeypatch.setattr(torch.autograd, "grad", forbidden)
-    agent = LocalLearner(LinearSettings(algorithm="linear", hidden=(8, 8)), 3, 2, [0, 1])
+    agent = LocalLearner(LocalSettings(algorithm="linear", hidden=(8, 8)), 3, 2, [0, 1])
     replay = Replay(2, 10, agent.columns)
     with torch.no_grad():
         for _ in range(10):
@@ -41,7 +41,7 @@ def test_a_local_learner_learns_with_backpropagation_and_autograd_forbidden(monk
 
 def test_a_layer_learns_from_nothing_but_its_own_voltages():
     """Changing what other layers hold, or went through, does not change a layer's update."""
-    settings = LinearSettings(algorithm="linear", hidden=(6, 6))
+    settings = LocalSettings(algorithm="linear", hidden=(6, 6))
     first, second = (LocalLearner(settings, 3, 2, [0], dtype=torch.float64) for _ in range(2))
     width = sum(first.actor.sizes)
     batch = {

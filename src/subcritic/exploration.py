@@ -1,4 +1,4 @@
-"""Exploration noise: a perturbation ξ_l of the voltages, on the action only or on every neuron."""
+"""Exploration noise: a perturbation ξ_l of the voltages, on the action only, on every neuron, or on some of them."""
 
 from __future__ import annotations
 
@@ -14,33 +14,46 @@ from subcritic import seeding
 # Ornstein-Uhlenbeck mean reversion, θ in Lillicrap et al. 2016, section 7.
 MEAN_REVERSION = 0.15
 
+Where = Literal["action", "neuron", "subset"]
+Kind = Literal["gaussian", "ornstein_uhlenbeck"]
+
 
 class Exploration:
     """Draws ξ_1 … ξ_L for one time step, each seed from its own generator.
 
-    where: 'action' perturbs the output layer only, 'neuron' every layer. kind: 'gaussian' draws afresh each step,
-    'ornstein_uhlenbeck' is ξ ← (1 − 0.15) ξ + scale · N(0, 1), as in Lillicrap et al. 2016.
+    where: 'action' perturbs the output layer only, 'neuron' every layer, 'subset' each neuron with probability `fraction`,
+    drawn anew every step. scale: one for all layers, or one per layer; raises ValueError for another number of them.
+    kind: 'gaussian' draws afresh each step, 'ornstein_uhlenbeck' is ξ ← (1 − 0.15) ξ + scale · N(0, 1), as in Lillicrap
+    et al. 2016.
     """
 
     def __init__(
         self,
         sizes: Sequence[int],
-        scale: float,
-        where: Literal["action", "neuron"],
-        kind: Literal["gaussian", "ornstein_uhlenbeck"],
+        scale: float | Sequence[float],
+        where: Where,
+        kind: Kind,
         rngs: Sequence[np.random.Generator],
         dtype: torch.dtype = torch.float32,
+        fraction: float = 1.0,
     ) -> None:
         self.layers = list(sizes[1:])
-        self.noisy = self.layers if where == "neuron" else self.layers[-1:]
-        self.scale, self.kind, self.rngs, self.dtype = scale, kind, list(rngs), dtype
+        self.noisy = self.layers[-1:] if where == "action" else self.layers
+        scales = per_layer(scale, len(self.layers))[-len(self.noisy) :]
+        self.scale = np.repeat(scales, self.noisy)
+        self.fraction = fraction if where == "subset" else None
+        self.kind, self.rngs, self.dtype = kind, list(rngs), dtype
         self.state = np.zeros((len(rngs), sum(self.noisy)))
 
     def draw(self) -> list[Tensor | None]:
         """ξ_1 … ξ_L, (S, 1, n_l) each, or None for a layer without noise."""
-        fresh = np.stack([rng.normal(0.0, self.scale, self.state.shape[1]) for rng in self.rngs])
+        width = self.state.shape[1]
+        fresh = np.stack([rng.standard_normal(width) for rng in self.rngs]) * self.scale
         self.state = fresh if self.kind == "gaussian" else (1 - MEAN_REVERSION) * self.state + fresh
-        parts = torch.from_numpy(self.state).to(self.dtype).unsqueeze(1).split(self.noisy, dim=-1)
+        noise = self.state
+        if self.fraction is not None:
+            noise = noise * np.stack([rng.random(width) < self.fraction for rng in self.rngs])
+        parts = torch.from_numpy(noise).to(self.dtype).unsqueeze(1).split(self.noisy, dim=-1)
         return [None] * (len(self.layers) - len(self.noisy)) + list(parts)
 
     def reset(self, seed_index: int) -> None:
@@ -53,3 +66,17 @@ class Exploration:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.state = state["state"].copy()
         seeding.restore(self.rngs, state["rngs"])
+
+
+def per_layer(scale: float | Sequence[float], layers: int) -> list[float]:
+    """One scale for every layer, from one for all or from as many as there are layers; else ValueError."""
+    scales = [float(s) for s in scale] if isinstance(scale, Sequence) else [float(scale)] * layers
+    if len(scales) != layers:
+        raise ValueError(f"{len(scales)} noise scales for {layers} layers: must be one, or one per layer")
+    return scales
+
+
+def stationary_variance(scale: float, where: Where, kind: Kind, fraction: float = 1.0) -> float:
+    """E[ξ²] of a noisy neuron, long after the start of an episode."""
+    memory = 1.0 if kind == "gaussian" else 1 - (1 - MEAN_REVERSION) ** 2
+    return scale**2 / memory * (fraction if where == "subset" else 1.0)

@@ -11,7 +11,7 @@ import torch
 
 from subcritic import envs
 from subcritic.agents import make_agent
-from subcritic.config import DDPGSettings, LinearSettings
+from subcritic.config import DDPGSettings, LocalSettings
 from subcritic.training import Trainer
 
 WARM_UP, UPDATES = 100, 50
@@ -21,7 +21,7 @@ METHODS = {
     "ddpg-lillicrap2016": DDPGSettings(
         algorithm="ddpg", preset="lillicrap2016", exploration="neuron", **SHAPE
     ),
-    "linear": LinearSettings(algorithm="linear", exploration="neuron", **SHAPE),
+    "linear": LocalSettings(algorithm="linear", exploration="neuron", **SHAPE),
 }
 GOLDEN = {
     "ddpg": {

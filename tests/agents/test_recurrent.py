@@ -8,14 +8,14 @@ import torch
 
 from subcritic import envs, nn, seeding
 from subcritic.agents.recurrent import RecurrentLearner
-from subcritic.config import LinearSettings
+from subcritic.config import LocalSettings
 from subcritic.neuro import NeurocomputationalAgent
 from subcritic.replay import Replay
 from subcritic.training.recurrent import RecurrentTrainer
 
 OBSERVATION, ACTION, HIDDEN = 2, 1, 5
 N = HIDDEN + ACTION
-SETTINGS = LinearSettings(
+SETTINGS = LocalSettings(
     algorithm="linear", hidden=(3, 2), batch_size=4, learning_starts=60, critic_rate=0.05, actor_rate=0.3,
     discount=0.9, polyak=0.1, exploration="neuron", noise_scale=0.3,
 )  # fmt: skip

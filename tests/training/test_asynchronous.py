@@ -9,13 +9,13 @@ import torch
 from subcritic import envs, seeding
 from subcritic.agents import LocalLearner
 from subcritic.agents.asynchronous import AsynchronousLearner, Workers
-from subcritic.config import LinearSettings
+from subcritic.config import LocalSettings
 from subcritic.replay import Replay, SharedReplay
 from subcritic.training import Trainer
 from subcritic.training.asynchronous import AsynchronousTrainer
 
 PENDULUM = partial(envs.make, "Pendulum-v1")
-SMALL = LinearSettings(algorithm="linear", hidden=(12, 10), batch_size=16, learning_starts=60)
+SMALL = LocalSettings(algorithm="linear", hidden=(12, 10), batch_size=16, learning_starts=60)
 # One full ring of the replay and some of the next.
 RING = SMALL.model_copy(update={"replay_size": 150})
 

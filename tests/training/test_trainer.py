@@ -9,18 +9,18 @@ import torch
 
 from subcritic import envs
 from subcritic.agents import make_agent
-from subcritic.config import DDPGSettings, LinearSettings
+from subcritic.config import DDPGSettings, LocalSettings
 from subcritic.training import DivergenceWatch, Evaluator, Trainer, checkpoint
 
 PENDULUM = partial(envs.make, "Pendulum-v1")
 SMALL = {"hidden": (8, 8), "batch_size": 16, "learning_starts": 60}
 METHODS = {
     "ddpg": DDPGSettings(algorithm="ddpg", **SMALL),
-    "linear": LinearSettings(algorithm="linear", **SMALL),
+    "linear": LocalSettings(algorithm="linear", **SMALL),
     "ddpg-ou-neuron": DDPGSettings(
         algorithm="ddpg", noise="ornstein_uhlenbeck", exploration="neuron", preset="lillicrap2016", **SMALL
     ),
-    "linear-neuron": LinearSettings(algorithm="linear", exploration="neuron", **SMALL),
+    "linear-neuron": LocalSettings(algorithm="linear", exploration="neuron", **SMALL),
 }
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from subcritic.agents.ddpg import DDPG
 from subcritic.agents.local import LocalLearner
 from subcritic.agents.protocol import Agent
-from subcritic.config import DDPGSettings, LinearSettings
+from subcritic.config import DDPGSettings, LocalSettings
 
 __all__ = ["DDPG", "Agent", "LocalLearner", "make_agent"]
 
 
 def make_agent(
-    settings: DDPGSettings | LinearSettings, observation_size: int, action_size: int, seeds: Sequence[int]
+    settings: DDPGSettings | LocalSettings, observation_size: int, action_size: int, seeds: Sequence[int]
 ) -> Agent:
     """The agent a method's settings describe, one per seed."""
     kind = DDPG if isinstance(settings, DDPGSettings) else LocalLearner

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from subcritic.agents.local import LocalLearner
-from subcritic.config import LinearSettings
+from subcritic.config import LocalSettings
 from subcritic.rules import Layer, LocalTransition
 from subcritic.rules.linear import LinearCritics
 
@@ -44,7 +44,7 @@ class AsynchronousLearner(LocalLearner):
 
     def __init__(
         self,
-        settings: LinearSettings,
+        settings: LocalSettings,
         observation_size: int,
         action_size: int,
         seeds: Sequence[int],

@@ -47,7 +47,7 @@ class DDPG:
             "terminated": 1,
             "next_observation": observation_size,
         }
-        if settings.exploration == "neuron":
+        if settings.exploration != "action":
             self.columns["perturbation"] = sum(settings.hidden)
         self.values: Tensor | None = None
         self.residual: Tensor | None = None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from subcritic import seeding
 from subcritic.agents.protocol import perturbed_forward
-from subcritic.config import LinearSettings
+from subcritic.config import LocalSettings
 from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.rules import Layer, LinearRule, LocalTransition
 
@@ -25,7 +25,7 @@ class LocalLearner:
 
     def __init__(
         self,
-        settings: LinearSettings,
+        settings: LocalSettings,
         observation_size: int,
         action_size: int,
         seeds: Sequence[int],

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from subcritic.agents.local import LocalLearner
 from subcritic.agents.protocol import perturbed_forward
-from subcritic.config import LinearSettings
+from subcritic.config import LocalSettings
 from subcritic.nn import MLP, Voltages
 
 
@@ -34,7 +34,7 @@ class RecurrentLearner(LocalLearner):
 
     def __init__(
         self,
-        settings: LinearSettings,
+        settings: LocalSettings,
         observation_size: int,
         action_size: int,
         seeds: Sequence[int],

@@ -4,7 +4,7 @@ A profile is a YAML file of one `Profile`. `load` reads, validates and resolves 
 resolved config is the whole truth about a run.
 """
 
-from subcritic.config.agents import DDPG_PRESETS, AgentSettings, DDPGSettings, LinearSettings, Method
+from subcritic.config.agents import DDPG_PRESETS, AgentSettings, DDPGSettings, LocalSettings, Method
 from subcritic.config.environments import Environment, Reference
 from subcritic.config.loading import digest, dump, load, parse
 from subcritic.config.profile import Profile
@@ -14,6 +14,7 @@ from subcritic.config.stages import (
     Asynchronous,
     Experiment1,
     Recurrent,
+    Scaling,
     Statistics,
     Theorem,
     Throughput,
@@ -30,11 +31,12 @@ __all__ = [
     "DDPGSettings",
     "Environment",
     "Experiment1",
-    "LinearSettings",
+    "LocalSettings",
     "Method",
     "Profile",
     "Recurrent",
     "Reference",
+    "Scaling",
     "Section",
     "Statistics",
     "Theorem",
@@ -53,6 +55,7 @@ STAGES = (
     "table",
     "throughput",
     "theorem",
+    "scaling",
     "asynchronous",
     "recurrent",
 )

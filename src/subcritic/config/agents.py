@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from subcritic.config.sections import Activation, Count, Fraction, Rate, Section, Sizes
 
+Scale = Annotated[float, Field(ge=0)]
+
 
 class AgentSettings(Section):
-    """What every learner of the training loop shares."""
+    """What every learner of the training loop shares.
+
+    exploration: noise on the 'action', on every 'neuron', or on a random 'subset' of them, each neuron with probability
+    `noisy_fraction`, drawn anew every step. noise_scale: one for all, or one per layer, the output's last.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     hidden: Sizes = (64, 64)
@@ -19,9 +25,15 @@ class AgentSettings(Section):
     batch_size: Count = 128
     replay_size: Count = 1_000_000
     learning_starts: Count = 1_000
-    exploration: Literal["action", "neuron"] = "action"
+    exploration: Literal["action", "neuron", "subset"] = "action"
     noise: Literal["gaussian", "ornstein_uhlenbeck"] = "gaussian"
-    noise_scale: Annotated[float, Field(ge=0)] = 0.1
+    noise_scale: Scale | Annotated[tuple[Scale, ...], Field(min_length=1)] = 0.1
+    noisy_fraction: Fraction = 0.1
+
+    @model_validator(mode="after")
+    def _one_scale_per_layer(self) -> AgentSettings:
+        _check_scales("noise_scale", self.noise_scale, self.hidden)
+        return self
 
 
 DDPG_PRESETS: dict[str, dict[str, Any]] = {
@@ -84,15 +96,138 @@ class DDPGSettings(AgentSettings):
         return self
 
 
-class LinearSettings(AgentSettings):
-    """The drafts' rule of Experiment 2: each neuron its own linear actor-critic, plain gradient steps."""
+Algorithm = Literal[
+    "linear", "bilinear", "compatible", "mlp", "node_perturbation", "feedback_alignment", "random_direction"
+]
 
-    algorithm: Literal["linear"]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = "linear"
+# Where a rule's choices differ from the drafts': these two cannot learn from a neuron's own TD error.
+RULE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "node_perturbation": {"replay": "imagined"},
+    "feedback_alignment": {"replay": "recomputed", "target": "global_q"},
+}
+
+
+class LocalSettings(AgentSettings):
+    """A policy whose neurons learn by a local rule, Experiment 2; the defaults are the drafts' choices.
+
+    algorithm: the rule, see `subcritic.rules`. critic_rate and actor_rate are the neurons' own.
+    target: what local critics regress on, y: 'own_td' r + γ Q^n'; from a global critic 'global_td' r + γ Q^μ',
+    'global_q' Q^μ(s, a), 'global_advantage' Q^μ(s, a) − Q^μ(s, μ(s)).
+    replay: voltages 'stored' as acted; 'recomputed' by today's weights with the noise of that time; 'imagined': fresh noise
+    ±ξ of `perturbation_scale` at replayed observations, `draws` pairs each, judged by a global critic.
+    critic: the global critic, if one is needed: 'backprop' as DDPG's, 'local_heads' (no error crosses a layer), or
+    'random_features' (a fixed random layer, a linear readout). critic_hidden: None is as `hidden`.
+    natural: the compatible rule steps along w. layers_in_turn: so many updates of one layer's neurons, then of the next's.
+    trace: λ of the compatible rule's λ-return over `trace_length` consecutive rows.
+    """
+
+    algorithm: Algorithm
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     activation: Activation = "tanh"
     critic_rate: Rate = 1e-3
     actor_rate: Rate = 1e-4
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    target: Literal["own_td", "global_td", "global_q", "global_advantage"] = "own_td"
+    replay: Literal["stored", "recomputed", "imagined"] = "stored"
+    draws: Count = 1
+    perturbation_scale: Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] = 0.1
+    critic: Literal["backprop", "local_heads", "random_features"] = "backprop"
+    global_critic_rate: Rate = 1e-3
+    critic_hidden: Sizes | None = None
+    random_features: Count = 1024
+    natural: bool = False
+    layers_in_turn: Count | None = None
+    trace: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    trace_length: Count = 8
     probe: bool = True
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("algorithm"), str):
+            return data
+        algorithm = data["algorithm"]
+        data = {"name": algorithm.replace("_", "-"), **RULE_DEFAULTS.get(algorithm, {}), **data}
+        if data.get("replay") == "imagined":
+            data.setdefault("target", "global_q")
+        elif algorithm == "node_perturbation":
+            data.setdefault("target", "global_advantage")
+        return data
 
-Method = Annotated[DDPGSettings | LinearSettings, Field(discriminator="algorithm")]
+    @model_validator(mode="after")
+    def _fits_together(self) -> LocalSettings:
+        _check_scales("perturbation_scale", self.perturbation_scale, self.hidden)
+        for wrong, message in self._conflicts():
+            if wrong:
+                raise ValueError(message)
+        return self
+
+    def _conflicts(self) -> list[tuple[bool, str]]:
+        rule, imagined = self.algorithm, self.replay == "imagined"
+        node, quiet = rule == "node_perturbation", self.exploration == "action"
+        own_td, with_trace = self.target == "own_td", self.trace > 0
+        return [
+            (
+                imagined and rule not in ("node_perturbation", "compatible"),
+                f"replay imagined needs a rule that reads noise, node_perturbation or compatible, not {rule}",
+            ),
+            (
+                imagined and self.target not in ("global_q", "global_advantage"),
+                f"replay imagined compares a global critic's values: target must be global_q, not {self.target}",
+            ),
+            (
+                node and self.replay == "stored",
+                "node_perturbation needs replay imagined, or recomputed: stored rows do not keep the noise",
+            ),
+            (
+                node and not imagined and self.target not in ("global_td", "global_advantage"),
+                f"node_perturbation needs a baseline: target must be global_td or global_advantage, not {self.target}",
+            ),
+            (
+                node and not imagined and (quiet or self._silent_layer()),
+                "node_perturbation from replayed noise needs exploration neuron or subset, with noise_scale above 0",
+            ),
+            (
+                rule == "feedback_alignment" and self.target != "global_q",
+                f"feedback_alignment follows the global critic's ∂Q/∂a: target must be global_q, not {self.target}",
+            ),
+            (
+                rule == "feedback_alignment" and self.critic == "local_heads",
+                "feedback_alignment needs ∂Q/∂a: critic must be backprop or random_features, not local_heads",
+            ),
+            (
+                rule == "random_direction" and not own_td,
+                f"random_direction learns from nothing: target must be left at own_td, not {self.target}",
+            ),
+            (
+                self.draws > 1 and not imagined,
+                f"draws = {self.draws} has a meaning only with replay imagined",
+            ),
+            (
+                self.natural and rule != "compatible",
+                f"natural is a step of the compatible rule, not of {rule}",
+            ),
+            (
+                with_trace and not (rule == "compatible" and own_td and not imagined),
+                "trace needs algorithm compatible, target own_td and replay stored or recomputed",
+            ),
+        ]
+
+    def _silent_layer(self) -> bool:
+        return 0 in (self.noise_scale if isinstance(self.noise_scale, tuple) else (self.noise_scale,))
+
+    @property
+    def needs_global_critic(self) -> bool:
+        return self.target != "own_td" or self.replay == "imagined"
+
+
+def _check_scales(field: str, given: float | tuple[float, ...], hidden: tuple[int, ...]) -> None:
+    layers = len(hidden) + 1
+    if isinstance(given, tuple) and len(given) != layers:
+        raise ValueError(
+            f"{field} has {len(given)} numbers: must be one number, or {layers}, one per layer with the output's last"
+        )
+
+
+Method = Annotated[DDPGSettings | LocalSettings, Field(discriminator="algorithm")]
+ALGORITHMS = ("ddpg", *get_args(Algorithm))

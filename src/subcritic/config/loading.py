@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from subcritic.config.agents import ALGORITHMS
 from subcritic.config.profile import Profile
 from subcritic.config.sections import ConfigError, Section
 
@@ -53,7 +54,7 @@ def _explain(source: str, item: dict[str, Any]) -> str:
     for part in item["loc"]:
         if isinstance(part, int):
             field += f"[{part}]"
-        elif part not in ("ddpg", "linear") or not field.startswith("methods["):
+        elif part not in ALGORITHMS or not field.startswith("methods["):
             field += f".{part}" if field else str(part)
     given = item["input"]
     shown = (
@@ -63,7 +64,7 @@ def _explain(source: str, item: dict[str, Any]) -> str:
     if item["type"] == "extra_forbidden":
         message = f"unknown key{_closest(item['loc'])}"
     elif item["type"].startswith("union_tag"):
-        message = "algorithm must be one of: ddpg, linear"
+        message = f"algorithm must be one of: {', '.join(ALGORITHMS)}"
     return f"{source}: {field or 'profile'}{shown}: {message[0].lower() + message[1:]}"
 
 

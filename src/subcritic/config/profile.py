@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from subcritic.config.agents import DDPGSettings, LinearSettings, Method
+from subcritic.config.agents import DDPGSettings, LocalSettings, Method
 from subcritic.config.environments import Environment
 from subcritic.config.sections import ConfigError, Count, Section
 from subcritic.config.stages import (
@@ -14,6 +14,7 @@ from subcritic.config.stages import (
     Asynchronous,
     Experiment1,
     Recurrent,
+    Scaling,
     Statistics,
     Theorem,
     Throughput,
@@ -33,6 +34,7 @@ class Profile(Section):
     statistics: Statistics = Statistics()
     throughput: Throughput = Throughput()
     theorem: Theorem = Theorem()
+    scaling: Scaling = Scaling()
     asynchronous: Asynchronous = Asynchronous()
     recurrent: Recurrent = Recurrent()
 
@@ -49,7 +51,7 @@ class Profile(Section):
         """The environment called `name`; raises ConfigError, listing the known ones, when there is none."""
         return _named(self.environments, name, "environment")
 
-    def method(self, name: str) -> DDPGSettings | LinearSettings:
+    def method(self, name: str) -> DDPGSettings | LocalSettings:
         """The method called `name`; raises ConfigError, listing the known ones, when there is none."""
         return _named(self.methods, name, "method")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from subcritic.config.agents import DDPGSettings, LinearSettings
+from subcritic.config.agents import DDPGSettings, LocalSettings
 from subcritic.config.environments import Environment
 from subcritic.config.sections import Count, Fraction, Rate, Section, Sizes
 
@@ -61,6 +61,28 @@ class Theorem(Section):
     draws: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 4, 16, 64, 256, 1024)
 
 
+class Scaling(Section):
+    """How agreement depends on width, noise and draws: `widths` at `noise_scale`, and `noise_scales` at `width`.
+
+    `draws` grow by whole factors; `actor_steps` is how long each width's actor climbs the critic of Experiment 1.
+    """
+
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (8, 16, 32, 64, 128, 256)
+    noise_scales: Annotated[tuple[Rate, ...], Field(min_length=1)] = (0.01, 0.03, 0.1, 0.3, 1.0)
+    width: Count = 64
+    noise_scale: Rate = 0.1
+    draws: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 256, 1024, 4096, 16384, 65536)
+    actor_steps: Count = 100
+    neurons_per_layer: Count = 2
+
+    @model_validator(mode="after")
+    def _draws_are_multiples(self) -> Scaling:
+        for less, more in zip(self.draws, self.draws[1:], strict=False):
+            if more <= less or more % less:
+                raise ValueError(f"draws must grow by whole factors, and {more} is no multiple of {less}")
+        return self
+
+
 class Asynchronous(Section):
     """Learning in threads: trained both ways on `environments`; `speed` says at which sizes updates are counted."""
 
@@ -68,7 +90,7 @@ class Asynchronous(Section):
         Environment(id="Pendulum-v1"),
         Environment(id="subcritic/Cart-v0", name="Cart-v0"),
     )
-    agent: LinearSettings = LinearSettings(
+    agent: LocalSettings = LocalSettings(
         algorithm="linear",
         critic_rate=1e-2,
         actor_rate=1e-2,
@@ -89,7 +111,7 @@ class Recurrent(Section):
         Environment(id="subcritic/HiddenVelocityPendulum-v0", name="HiddenVelocityPendulum-v0"),
         Environment(id="subcritic/Cart-v0", name="Cart-v0"),
     )
-    agent: LinearSettings = LinearSettings(
+    agent: LocalSettings = LocalSettings(
         algorithm="linear",
         hidden=(32, 32),
         critic_rate=1e-2,

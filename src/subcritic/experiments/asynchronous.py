@@ -16,7 +16,7 @@ import pandas as pd
 from subcritic import seeding
 from subcritic.agents import LocalLearner
 from subcritic.agents.asynchronous import AsynchronousLearner, Workers
-from subcritic.config import Asynchronous, LinearSettings, Profile, dump
+from subcritic.config import Asynchronous, LocalSettings, Profile, dump
 from subcritic.experiments import throughput
 from subcritic.experiments.comparison import compare
 from subcritic.experiments.tables import write_csv
@@ -76,7 +76,7 @@ def contenders(hidden: tuple[int, ...], batch: int, threads: int) -> Iterator[di
         yield found
 
 
-def _threaded(stack: ExitStack, settings: LinearSettings, threads: int, split: str) -> throughput.Updates:
+def _threaded(stack: ExitStack, settings: LocalSettings, threads: int, split: str) -> throughput.Updates:
     agent = AsynchronousLearner(
         settings, throughput.OBSERVATION, throughput.ACTION, [0], groups=threads, split=split
     )
@@ -89,7 +89,7 @@ def _threaded(stack: ExitStack, settings: LinearSettings, threads: int, split: s
     return _updates(stack, [partial(work, g, seeding.generators([0], "minibatch")) for g in range(threads)])
 
 
-def _copies(stack: ExitStack, settings: LinearSettings, threads: int) -> throughput.Updates:
+def _copies(stack: ExitStack, settings: LocalSettings, threads: int) -> throughput.Updates:
     each = _updates(stack, [partial(throughput.ours(settings), 1) for _ in range(threads)])
 
     def updates(n: int) -> None:
@@ -109,7 +109,7 @@ def _updates(stack: ExitStack, work: list[Callable[[], None]]) -> throughput.Upd
     return updates
 
 
-def _synchronous(settings: LinearSettings, make, observation, action, seeds, steps, factor) -> Trainer:
+def _synchronous(settings: LocalSettings, make, observation, action, seeds, steps, factor) -> Trainer:
     return Trainer(LocalLearner(settings, observation, action, seeds), make, seeds, steps, factor)
 
 

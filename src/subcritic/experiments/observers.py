@@ -13,7 +13,7 @@ from subcritic import seeding
 from subcritic.agents import LocalLearner
 from subcritic.agents.ddpg import critic_spec
 from subcritic.bellman import bellman_target
-from subcritic.config import DDPGSettings, LinearSettings, Training
+from subcritic.config import DDPGSettings, LocalSettings, Training
 from subcritic.nn import backprop
 from subcritic.nn.network import Network
 from subcritic.training import Evaluator, Trainer
@@ -103,7 +103,7 @@ class PolicyGradientProbe:
         self, log: Log, settings: Training, agent: LocalLearner, action_size: int, seeds: Sequence[int]
     ) -> None:
         self.log, self.log_every, self.agent = log, settings.log_every, agent
-        method: LinearSettings = agent.settings
+        method: LocalSettings = agent.settings
         shape = DDPGSettings(algorithm="ddpg", hidden=method.hidden)
         spec = critic_spec(shape, agent.actor.sizes[0], action_size)
         self.critic = Network(spec, seeding.generators(seeds, "probe critic"), shape.critic_rate)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.config import DDPGSettings, LinearSettings
+from subcritic.config import DDPGSettings, LocalSettings
 from subcritic.nn import MLP
 
 
@@ -76,7 +76,7 @@ def autograd_ddpg_products(settings: DDPGSettings, observation_size: int, action
     ]
 
 
-def linear_products(settings: LinearSettings, observation_size: int, action_size: int) -> list[Product]:
+def linear_products(settings: LocalSettings, observation_size: int, action_size: int) -> list[Product]:
     """One update of the linear local rule: six products per layer, none between layers."""
     batch = settings.batch_size
     sizes = (observation_size, *settings.hidden, action_size)

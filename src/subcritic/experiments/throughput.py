@@ -24,7 +24,7 @@ from torch.nn import ReLU
 
 from subcritic import seeding
 from subcritic.agents import make_agent
-from subcritic.config import DDPGSettings, LinearSettings, Throughput
+from subcritic.config import DDPGSettings, LocalSettings, Throughput
 from subcritic.experiments.operations import (
     BareProducts,
     autograd_ddpg_products,
@@ -67,10 +67,10 @@ def measure(
     return measured
 
 
-def agent_settings(hidden: tuple[int, ...], batch: int) -> tuple[DDPGSettings, LinearSettings]:
+def agent_settings(hidden: tuple[int, ...], batch: int) -> tuple[DDPGSettings, LocalSettings]:
     """DDPG and the linear rule at one size, everything else as in the `modern` preset and the rule's defaults."""
     ddpg = DDPGSettings(algorithm="ddpg", preset="modern", hidden=hidden, batch_size=batch)
-    return ddpg, LinearSettings(algorithm="linear", hidden=hidden, batch_size=batch)
+    return ddpg, LocalSettings(algorithm="linear", hidden=hidden, batch_size=batch)
 
 
 def operations(hidden: tuple[int, ...], batch: int) -> dict[str, int]:
@@ -97,7 +97,7 @@ def learners(hidden: tuple[int, ...], batch: int) -> dict[str, Updates]:
     }
 
 
-def ours(settings: DDPGSettings | LinearSettings) -> Updates:
+def ours(settings: DDPGSettings | LocalSettings) -> Updates:
     """Updates of one of our agents, one seed, from a full replay of random transitions."""
     agent = make_agent(settings, OBSERVATION, ACTION, seeds=[0])
     replay = Replay(1, REPLAY_ROWS, agent.columns)

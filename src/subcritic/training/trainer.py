@@ -58,6 +58,7 @@ class Trainer:
             settings.exploration,
             settings.noise,
             seeding.generators(seeds, f"{purpose} exploration"),
+            fraction=settings.noisy_fraction,
         )
         self.minibatch_rngs = seeding.generators(seeds, f"{purpose} minibatch")
         self.warmup_rngs = seeding.generators(seeds, f"{purpose} warm-up")
