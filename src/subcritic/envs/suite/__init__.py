@@ -6,14 +6,14 @@ from functools import partial
 
 import gymnasium as gym
 
-from subcritic.envs.suite import poles
+from subcritic.envs.suite import arms, poles, runners
 from subcritic.envs.suite.environment import SuiteEnvironment
 from subcritic.envs.suite.task import Component, Task
 
 __all__ = ["TASKS", "Component", "SuiteEnvironment", "Task"]
 
 # The paper's name → the task.
-TASKS: dict[str, Task] = {task.paper: task for family in (poles,) for task in family.TASKS}
+TASKS: dict[str, Task] = {task.paper: task for family in (arms, poles, runners) for task in family.TASKS}
 
 for _task in TASKS.values():
     gym.register(

@@ -1,4 +1,4 @@
-"""What models of the suite are built from: a scene, capsules, joints, motors, sensors. Metres, radians, kilograms, seconds."""
+"""What models of the suite are built from: a scene, capsules, joints, motors, sensors; in metres, radians, seconds."""
 
 from __future__ import annotations
 

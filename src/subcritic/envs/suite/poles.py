@@ -8,7 +8,7 @@ from functools import partial
 import mujoco
 import numpy as np
 
-from subcritic.envs.suite.parts import DARK, ROBOT, SECOND, TARGET, capsule, joint, motor, scene, sense_frame, sense_joints  # fmt: skip
+from subcritic.envs.suite import parts
 from subcritic.envs.suite.rewards import effort, near
 from subcritic.envs.suite.task import Component, Task
 
@@ -17,18 +17,20 @@ LEANING = 0.6
 
 
 def _pendulum_model() -> mujoco.MjSpec:
-    spec = scene(timestep=0.01, camera=(0, -2.2, 0), floor=-0.9)
+    spec = parts.scene(timestep=0.01, camera=(0, -2.2, 0), floor=-0.9)
     spec.worldbody.add_geom(
         type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=[0, 0, 0.5], size=[0.09, 0, 0], contype=0, conaffinity=0,
-        rgba=(*TARGET[:3], 0.35),
+        rgba=(*parts.TARGET[:3], 0.35),
     )  # fmt: skip
     pole = spec.worldbody.add_body(name="pole")
-    joint(pole, "hinge", axis=(0, 1, 0), damping=0.05)
-    capsule(pole, (0, 0, 0), (0, 0, 0.5), 0.03)
-    pole.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=[0, 0, 0.5], size=[0.07, 0, 0], mass=1.0, rgba=ROBOT)
-    motor(spec, "hinge", 2.0)
-    sense_joints(spec, "angle", ["hinge"])
-    sense_joints(spec, "speed", ["hinge"], velocity=True)
+    parts.joint(pole, "hinge", axis=(0, 1, 0), damping=0.05)
+    parts.capsule(pole, (0, 0, 0), (0, 0, 0.5), 0.03)
+    pole.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_SPHERE, pos=[0, 0, 0.5], size=[0.07, 0, 0], mass=1.0, rgba=parts.ROBOT
+    )
+    parts.motor(spec, "hinge", 2.0)
+    parts.sense_joints(spec, "angle", ["hinge"])
+    parts.sense_joints(spec, "speed", ["hinge"], velocity=True)
     return spec
 
 
@@ -78,34 +80,44 @@ class Poles:
 
 
 def _cart_model(poles: Poles) -> mujoco.MjSpec:
-    spec = scene(poles.timestep, camera=(0, -4.2, 0.3), floor=-1.3)
-    capsule(spec.worldbody, (-RAIL, 0, 0), (RAIL, 0, 0), 0.02, DARK)
+    spec = parts.scene(poles.timestep, camera=(0, -4.2, 0.3), floor=-1.3)
+    parts.capsule(spec.worldbody, (-RAIL, 0, 0), (RAIL, 0, 0), 0.02, parts.DARK)
     spec.worldbody.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0, 0.03, -0.22], size=[0.04, 0.02, 0.1], contype=0, conaffinity=0,
-        rgba=TARGET,
+        rgba=parts.TARGET,
     )  # fmt: skip
     cart = spec.worldbody.add_body(name="cart")
-    joint(cart, "slide", axis=(1, 0, 0), slide=True, limits=(-RAIL, RAIL), damping=0.1)
+    parts.joint(cart, "slide", axis=(1, 0, 0), slide=True, limits=(-RAIL, RAIL), damping=0.1)
     cart.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.15, 0.08, 0.1], mass=1.0, contype=0, conaffinity=0, rgba=ROBOT
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[0.15, 0.08, 0.1],
+        mass=1.0,
+        contype=0,
+        conaffinity=0,
+        rgba=parts.ROBOT,
     )
-    motor(spec, "slide", poles.force)
-    sense_joints(spec, "place", ["slide"])
-    sense_joints(spec, "speed", ["slide"], velocity=True)
+    parts.motor(spec, "slide", poles.force)
+    parts.sense_joints(spec, "place", ["slide"])
+    parts.sense_joints(spec, "speed", ["slide"], velocity=True)
     hinges = iter(poles.hinges)
     for row, chain in enumerate(poles.chains):
         parent, top, depth = cart, 0.0, -0.12 * row
         for link, length in enumerate(chain):
             parent = parent.add_body(pos=[0, depth, top])
             name = next(hinges)
-            joint(parent, name, axis=(0, 1, 0), damping=0.02, armature=0.002)
-            capsule(
-                parent, (0, 0, 0), (0, 0, length), 0.035, (SECOND, ROBOT)[(row + link) % 2], mass=0.3 * length
+            parts.joint(parent, name, axis=(0, 1, 0), damping=0.02, armature=0.002)
+            parts.capsule(
+                parent,
+                (0, 0, 0),
+                (0, 0, length),
+                0.035,
+                (parts.SECOND, parts.ROBOT)[(row + link) % 2],
+                mass=0.3 * length,
             )
             parent.add_site(name=name)
-            sense_frame(spec, f"axes/{name}", mujoco.mjtSensor.mjSENS_FRAMEZAXIS, name)
+            parts.sense_frame(spec, f"axes/{name}", mujoco.mjtSensor.mjSENS_FRAMEZAXIS, name)
             depth, top = 0.0, length
-    sense_joints(spec, "spins", poles.hinges, velocity=True)
+    parts.sense_joints(spec, "spins", poles.hinges, velocity=True)
     return spec
 
 

@@ -1,0 +1,223 @@
+"""Bodies on legs: cheetahs and a walker that run, a hopper and a quadruped that keep from falling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import mujoco
+import numpy as np
+
+from subcritic.envs.suite import parts
+from subcritic.envs.suite.rewards import effort, near
+from subcritic.envs.suite.task import Component, Task
+
+SENSOR = mujoco.mjtSensor
+FALL = 2.0
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of a leg: a hinge, and a capsule from there to `end`, the place of the next hinge or the tip of the foot."""
+
+    name: str
+    end: tuple[float, float, float]
+    limits: tuple[float, float]
+    strength: float
+    stiffness: float = 0.0
+    damping: float = 1.0
+    axis: tuple[float, float, float] = (0, 1, 0)
+    radius: float = 0.045
+
+
+@dataclass(frozen=True)
+class Leg:
+    at: tuple[float, float, float]
+    links: tuple[Link, ...]
+    colour: tuple[float, ...] = parts.ROBOT
+
+
+@dataclass(frozen=True)
+class Body:
+    """A trunk of capsules (start, end, radius) with legs; in the x-z plane, or free. It starts at `height`."""
+
+    trunk: tuple[tuple, ...]
+    legs: tuple[Leg, ...]
+    height: float
+    density: float
+    planar: bool = True
+    armature: float = 0.05
+    timestep: float = 0.01
+    camera: tuple[float, float, float] = (0, -3.2, 0.1)
+
+    @property
+    def joints(self) -> list[str]:
+        return [link.name for leg in self.legs for link in leg.links]
+
+
+def model(body: Body) -> mujoco.MjSpec:
+    """The body on the ground, with sensors of its trunk, joints and feet; only the ground can be touched."""
+    spec = parts.scene(body.timestep, body.camera)
+    spec.geom("floor").conaffinity = 1
+    trunk = spec.worldbody.add_body(name="trunk", pos=[0, 0, body.height])
+    if body.planar:
+        parts.joint(trunk, "x", axis=(1, 0, 0), slide=True)
+        parts.joint(trunk, "z", axis=(0, 0, 1), slide=True)
+        parts.joint(trunk, "pitch", axis=(0, 1, 0))
+    else:
+        trunk.add_freejoint(name="root")
+    for start, end, radius in body.trunk:
+        parts.capsule(trunk, start, end, radius, parts.DARK, contype=1, density=body.density)
+    trunk.add_site(name="trunk")
+    camera = spec.camera("view")
+    spec.delete(camera)
+    trunk.add_camera(
+        name="view", pos=body.camera, xyaxes=[1, 0, 0, 0, 0, 1], mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM
+    )
+    feet = [_add_leg(spec, trunk, body, leg) for leg in body.legs]
+    parts.sense_frame(spec, "place", SENSOR.mjSENS_FRAMEPOS, "trunk")
+    parts.sense_frame(spec, "up", SENSOR.mjSENS_FRAMEZAXIS, "trunk")
+    moving = SENSOR.mjSENS_FRAMELINVEL if body.planar else SENSOR.mjSENS_VELOCIMETER
+    parts.sense_frame(spec, "velocity", moving, "trunk")
+    parts.sense_frame(spec, "turning", SENSOR.mjSENS_GYRO, "trunk")
+    parts.sense_joints(spec, "angles", body.joints)
+    parts.sense_joints(spec, "spins", body.joints, velocity=True)
+    for foot in feet:
+        parts.sense_frame(spec, f"feet/{foot}", SENSOR.mjSENS_FRAMEPOS, foot)
+    for foot in feet:
+        parts.sense_frame(spec, f"feet_velocity/{foot}", SENSOR.mjSENS_FRAMELINVEL, foot)
+    return spec
+
+
+def _add_leg(spec, trunk, body: Body, leg: Leg) -> str:
+    parent, place = trunk, leg.at
+    for link in leg.links:
+        parent = parent.add_body(pos=place)
+        parts.joint(
+            parent, link.name, link.axis, limits=link.limits, damping=link.damping, stiffness=link.stiffness,
+            armature=body.armature,
+        )  # fmt: skip
+        parts.capsule(
+            parent,
+            (0, 0, 0),
+            link.end,
+            link.radius,
+            leg.colour,
+            contype=1,
+            density=body.density,
+            friction=[0.9, 0.005, 0.0001],
+        )
+        parts.motor(spec, link.name, link.strength)
+        place = link.end
+    foot = f"{leg.links[-1].name}_tip"
+    parent.add_site(name=foot, pos=place)
+    return foot
+
+
+def _start(spread: float, model, rng):
+    """Standing, every joint and velocity off by a small random amount; the trunk's own place is not touched."""
+    place, speed = model.qpos0.copy(), rng.uniform(-spread, spread, model.nv)
+    root = model.nq - model.nu
+    place[root:] += rng.uniform(-spread, spread, model.nu)
+    return place, speed
+
+
+def impact(readings):
+    """How hard feet hit the ground: mean of their squared speed downwards, (m/s)², as far as they are close to it.
+
+    Taken from the speed just before the contact rather than from its force, which MuJoCo senses one substep later.
+    """
+    height, speed = readings["feet"][..., 2::3], readings["feet_velocity"][..., 2::3]
+    return (near(height, 0.1) * np.square(np.minimum(speed, 0))).mean(axis=-1)
+
+
+def _observe_planar(readings):
+    return np.concatenate(
+        [
+            readings["place"][..., 2:],
+            readings["up"][..., 0::2],
+            readings["angles"],
+            readings["velocity"][..., 0::2] / 2,
+            readings["turning"][..., 1:2] / 5,
+            readings["spins"] / 10,
+        ],
+        axis=-1,
+    )
+
+
+def _planar_components(body: Body) -> tuple[Component, ...]:
+    joints = len(body.joints)
+    return (
+        Component("height of the trunk", 1, "m"),
+        Component("sine and cosine of the trunk's pitch", 2, "1"),
+        Component("joint angles", joints, "rad"),
+        Component("forward and upward velocity of the trunk", 2, "2 m/s"),
+        Component("pitch rate of the trunk", 1, "5 rad/s"),
+        Component("joint velocities", joints, "10 rad/s"),
+    )
+
+
+CHEETAH_LEGS = (
+    Leg((-0.5, 0, 0), (
+        Link("hind_thigh", (0.14, 0, -0.27), (-0.6, 1.0), 100, 200, 5),
+        Link("hind_shin", (-0.22, 0, -0.20), (-0.8, 0.8), 80, 150, 4),
+        Link("hind_foot", (0.15, 0, -0.12), (-0.5, 0.8), 50, 100, 3),
+    )),
+    Leg((0.5, 0, 0), (
+        Link("front_thigh", (-0.12, 0, -0.25), (-1.0, 0.7), 100, 150, 4),
+        Link("front_shin", (0.17, 0, -0.17), (-1.2, 0.8), 60, 100, 3),
+        Link("front_foot", (0.03, 0, -0.17), (-0.5, 0.5), 30, 50, 1.5),
+    ), parts.SECOND),
+)  # fmt: skip
+CHEETAH = Body(
+    trunk=(((-0.5, 0, 0), (0.5, 0, 0), 0.06), ((0.5, 0, 0), (0.68, 0, 0.18), 0.06)),
+    legs=CHEETAH_LEGS,
+    height=0.64,
+    density=600,
+)
+
+
+def _without_springs(body: Body) -> Body:
+    legs = tuple(
+        replace(leg, links=tuple(replace(link, stiffness=0.0) for link in leg.links)) for leg in body.legs
+    )
+    return replace(body, legs=legs)
+
+
+def _on_its_back(readings, action):
+    return readings["up"][..., 2] < -0.3
+
+
+def _gallop_reward(readings, action):
+    speed = readings["velocity"][..., 0]
+    fall = FALL * _on_its_back(readings, action)
+    return speed / 4 - 0.05 * effort(action) - 0.02 * impact(readings) - fall
+
+
+def _cheetah(paper: str, name: str, summary: str, body: Body) -> Task:
+    return Task(
+        paper=paper,
+        name=name,
+        summary=summary,
+        model=partial(model, body),
+        start=partial(_start, 0.1),
+        components=_planar_components(body),
+        observe=_observe_planar,
+        reward=_gallop_reward,
+        reward_text="forward speed / 4 m/s − 0.05 · effort − 0.02 · impact; −2 for a fall",
+        terminated=_on_its_back,
+        ending="the cheetah lies on its back",
+        control_seconds=0.05,
+        episode_steps=200,
+    )
+
+
+RUNNING_CHEETAH = _cheetah("cheetah", "Cheetah", "planar cheetah runs forward as fast as possible", CHEETAH)
+HARD_CHEETAH = _cheetah(
+    "hardCheetah",
+    "HardCheetah",
+    "planar cheetah without the stabilising joint stiffness runs forward",
+    _without_springs(CHEETAH),
+)
+
+TASKS = (RUNNING_CHEETAH, HARD_CHEETAH)
