@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import mujoco
 import numpy as np
 from mujoco.rollout import Rollout
@@ -10,6 +12,15 @@ from numpy.typing import NDArray
 from subcritic.envs.suite.environment import SuiteEnvironment
 
 PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS
+
+
+class Played(NamedTuple):
+    """Plans (plans, steps, …): what they earn, states and sensors behind each action, whether the episode still ran."""
+
+    rewards: NDArray
+    states: NDArray
+    sensors: NDArray
+    alive: NDArray
 
 
 class Simulation:
@@ -41,7 +52,11 @@ class Simulation:
 
     def rewards(self, actions: NDArray) -> NDArray:
         """Rewards (plans, steps) of actions (plans, steps, nu) in [-1, 1]; 0 behind the step that ends the episode."""
-        sensors, broken = self.sensors(actions)
+        return self.play(actions).rewards
+
+    def play(self, actions: NDArray) -> Played:
+        """What happens under actions (plans, steps, nu) in [-1, 1]."""
+        states, sensors, broken = self._physics(actions)
         with np.errstate(all="ignore"):
             readings = self.environment.layout.readings(sensors)
             rewards = np.array(self.task.reward(readings, actions), dtype=float)
@@ -49,11 +64,11 @@ class Simulation:
             if self.task.terminated is not None:
                 ended = ended | np.asarray(self.task.terminated(readings, actions))
         rewards[~np.isfinite(rewards)] = 0.0
-        before = np.cumsum(ended, axis=1) - ended > 0
-        return np.where(before, 0.0, rewards)
+        alive = np.cumsum(ended, axis=1) - ended == 0
+        return Played(np.where(alive, rewards, 0.0), states, sensors, alive)
 
-    def sensors(self, actions: NDArray) -> tuple[NDArray, NDArray]:
-        """Sensor data (plans, steps, nsensordata) behind each action, and whether the simulation broke (plans, steps)."""
+    def _physics(self, actions: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """States and sensors behind each action, and whether the simulation broke there (plans, steps)."""
         plans, steps, _ = actions.shape
         substeps = self.environment.substeps
         control = np.repeat(actions, substeps, axis=1)
@@ -70,7 +85,8 @@ class Simulation:
         found = sensors[:, behind]
         if self._lags.any():
             found[..., self._lags] = sensors[:, behind - 1][..., self._lags]
+        reached = states[:, behind - 1]
         # Time stands still, or starts again, in a simulation that became unstable.
-        elapsed = states[:, behind - 1, 0] - self.environment.data.time
-        expected = behind * self.model.opt.timestep
-        return found, ~(np.abs(elapsed - expected) < self.model.opt.timestep / 2)
+        elapsed = reached[..., 0] - self.environment.data.time
+        timestep = self.model.opt.timestep
+        return reached, found, ~(np.abs(elapsed - behind * timestep) < timestep / 2)
