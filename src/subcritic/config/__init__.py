@@ -4,6 +4,7 @@ A profile is a YAML file of one `Profile`. `load` reads, validates and resolves 
 resolved config is the whole truth about a run.
 """
 
+from subcritic.config.ablation import Ablation
 from subcritic.config.agents import DDPG_PRESETS, AgentSettings, DDPGSettings, LocalSettings, Method
 from subcritic.config.environments import Environment, Reference
 from subcritic.config.loading import digest, dump, load, parse
@@ -23,6 +24,7 @@ from subcritic.config.stages import (
 
 __all__ = [
     "DDPG_PRESETS",
+    "Ablation",
     "Activation",
     "AgentSettings",
     "Anchors",
@@ -52,6 +54,7 @@ STAGES = (
     "experiment1",
     "gradients",
     "experiment2",
+    "ablation",
     "table",
     "throughput",
     "theorem",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from subcritic.config.ablation import Ablation
 from subcritic.config.agents import DDPGSettings, LocalSettings, Method
 from subcritic.config.environments import Environment
 from subcritic.config.sections import ConfigError, Count, Section
@@ -29,6 +30,7 @@ class Profile(Section):
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)]
     methods: Annotated[tuple[Method, ...], Field(min_length=1)]
     training: Training = Training()
+    ablation: Ablation = Ablation()
     experiment1: Experiment1 = Experiment1()
     anchors: Anchors = Anchors()
     statistics: Statistics = Statistics()
@@ -40,11 +42,22 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Profile:
-        for field in ("environments", "methods"):
-            names = [entry.name for entry in getattr(self, field)]
+        lists = {"environments": self.environments, "methods": self.methods}
+        for field, entries in (lists | {"ablation.methods": self.ablation.methods}).items():
+            names = [entry.name for entry in entries]
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:
                 raise ValueError(f"{field}: the name {repeated[0]!r} is used twice; give each its own `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _ablated_environments_exist(self) -> Profile:
+        known = [environment.name for environment in self.environments]
+        for name in self.ablation.environments:
+            if name not in known:
+                raise ValueError(
+                    f"ablation.environments: {name!r} is not among the profile's environments: {', '.join(known)}"
+                )
         return self
 
     def environment(self, name: str) -> Environment:
@@ -54,6 +67,22 @@ class Profile(Section):
     def method(self, name: str) -> DDPGSettings | LocalSettings:
         """The method called `name`; raises ConfigError, listing the known ones, when there is none."""
         return _named(self.methods, name, "method")
+
+    def ablated_environments(self) -> tuple[Environment, ...]:
+        """The environments of the ablation: those it names, or the profile's first one."""
+        chosen = self.ablation.environments or (self.environments[0].name,)
+        return tuple(self.environment(name) for name in chosen)
+
+    def ablated_environment(self, name: str) -> Environment:
+        """The ablation's environment called `name`; raises ConfigError, listing the known ones, when there is none."""
+        return _named(self.ablated_environments(), name, "environment of the ablation")
+
+    def ablated_method(self, name: str) -> DDPGSettings | LocalSettings:
+        """The ablation's method called `name`; raises ConfigError, listing the known ones, when there is none."""
+        return _named(self.ablation.methods, name, "method of the ablation")
+
+    def ablation_steps(self, environment: Environment) -> int:
+        return self.ablation.steps or self.steps_for(environment)
 
     def seed_list(self) -> list[int]:
         return list(range(self.first_seed, self.first_seed + self.seeds))

@@ -1,0 +1,140 @@
+"""What is watched while a network learns is what its name says, and watching changes nothing."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from subcritic import envs
+from subcritic.agents import make_agent
+from subcritic.agents.ddpg import actor_spec, critic_spec
+from subcritic.config import DDPGSettings, LocalSettings, Training
+from subcritic.experiments import diagnostics, probe
+from subcritic.experiments.observers import LearningMetrics
+from subcritic.nn.network import Network
+from subcritic.training import Trainer
+
+SMALL = {"hidden": (8, 6), "batch_size": 16, "learning_starts": 20}
+METHODS = {
+    "ddpg": DDPGSettings(algorithm="ddpg", **SMALL),
+    "linear": LocalSettings(algorithm="linear", actor_rate=0.1, **SMALL),
+}
+TRAINING = Training(steps=100, log_every=25)
+
+
+class Logged(dict):
+    """Metric → {(step, seed): value}."""
+
+    def __call__(self, step, seed, metrics):
+        for name, value in metrics.items():
+            self.setdefault(name, {})[step, seed] = value
+
+
+def trainer(method, log, *, watched=True):
+    make_environment = partial(envs.make, "Pendulum-v1")
+    agent = make_agent(METHODS[method], 3, 1, [0, 1])
+    found = Trainer(agent, make_environment, [0, 1], TRAINING.steps, 10.0)
+    if watched:
+        gradient_probe = probe.PolicyGradientProbe(log, TRAINING, agent, [0, 1])
+        found.observers = [LearningMetrics(log, TRAINING), gradient_probe]
+    return found
+
+
+def test_the_entropy_of_actions_is_that_of_their_histogram():
+    action = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (2, 50, 3)))
+    found = diagnostics.action_entropy(action)
+    for s in range(2):
+        shares = [np.histogram(action[s, :, i], diagnostics.BINS, (-1, 1))[0] / 50 for i in range(3)]
+        expected = np.mean([stats.entropy(share, base=diagnostics.BINS) for share in shares])
+        assert found[s].item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_action_in_every_state_has_no_entropy_and_all_equally_often_has_one():
+    assert diagnostics.action_entropy(torch.ones(1, 32, 2)).item() == 0
+    spread = (torch.arange(32) + 0.5).reshape(1, 32, 1) / 16 - 1
+    assert diagnostics.action_entropy(spread).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("activation", "expected"), [("tanh", 0.5), ("relu", 0.25)])
+def test_a_neuron_is_stuck_at_the_ends_of_tanh_or_below_the_kink_of_relu(activation, expected):
+    h = torch.tensor([[[0.0, 1.0], [-0.995, 0.5]]])
+    assert diagnostics.saturated(h, activation).item() == expected
+
+
+def test_the_true_gradient_is_that_of_autograd():
+    settings = DDPGSettings(algorithm="ddpg", hidden=(7, 5), action_layer=2)
+    rngs = [np.random.default_rng(s) for s in range(2)]
+    actor, critic_shape = actor_spec(settings, 3, 2), critic_spec(settings, 3, 2)
+    parameters = actor.init(rngs, torch.float64)
+    critic = Network(critic_shape, rngs, 1e-3, dtype=torch.float64)
+    observation = torch.from_numpy(rngs[0].normal(size=(2, 9, 3)))
+    found = probe.policy_gradient(actor, parameters, critic, observation)
+    leaf = parameters.flat.clone().requires_grad_()
+    action = actor.forward(actor.views(leaf), observation).output
+    critic.forward(observation, action).output.mean(dim=1).sum().backward()
+    torch.testing.assert_close(found.flat, leaf.grad, rtol=1e-10, atol=1e-14)
+
+
+def test_a_step_along_the_gradient_has_cosine_one_against_it_minus_one_and_no_step_none():
+    spec = actor_spec(DDPGSettings(algorithm="ddpg", hidden=(4,)), 3, 1)
+    gradient = spec.init([np.random.default_rng(0)])
+    for factor, expected in ((1e-12, 1.0), (-1e-12, -1.0)):
+        found = probe.cosines(spec.views(gradient.flat * factor), gradient)
+        assert set(found) == {"cosine/layer_1", "cosine/layer_2", "cosine/actor"}
+        assert all(value.item() == pytest.approx(expected, abs=1e-5) for value in found.values())
+    assert all(value.isnan().all() for value in probe.cosines(spec.parameters(1), gradient).values())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_watched_alike_and_does_not_notice(method):
+    log = Logged()
+    watched, alone = trainer(method, log), trainer(method, log, watched=False)
+    watched.run()
+    alone.run()
+    assert torch.equal(watched.agent.policy().flat, alone.agent.policy().flat)
+    for layer in (1, 2, 3):
+        for name in (
+            f"diagnostic/saturated_{layer}",
+            f"diagnostic/weight_norm_{layer}",
+            f"cosine/layer_{layer}",
+        ):
+            assert list(log[name]) == [(step, s) for step in (25, 50, 75, 100) for s in (0, 1)], name
+    assert {"diagnostic/action_entropy", "cosine/actor"} <= set(log)
+    assert all(abs(value) <= 1 + 1e-6 for value in log["cosine/actor"].values())
+
+
+def test_the_cosine_is_that_of_what_the_last_update_did_to_the_weights():
+    log = Logged()
+    found = trainer("linear", log)
+    with torch.no_grad():
+        while found.step < 49:
+            found.advance()
+            found._observe()
+        before = found.agent.actor.views(found.agent.policy().flat.clone())
+        found.advance()
+        found._observe()
+    gradient_probe, agent = found.observers[1], found.agent
+    true = probe.policy_gradient(agent.actor, before, gradient_probe.critic, found.batch["voltages"][..., :3])
+    for s in (0, 1):
+        step = (agent.policy().weights[0] - before.weights[0])[s].flatten()
+        expected = torch.cosine_similarity(step, true.weights[0][s].flatten(), dim=0).item()
+        assert log["cosine/layer_1"][50, s] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_resumed_probe_goes_on_with_the_same_numbers(method):
+    whole, resumed = Logged(), Logged()
+    trainer(method, whole).run()
+    first = trainer(method, Logged())
+    with torch.no_grad():
+        while first.step < 49:
+            first.advance()
+            first._observe()
+    second = trainer(method, resumed)
+    second.load_state_dict(first.state_dict())
+    second.observers[1].load_state_dict(first.observers[1].state_dict())
+    second.run()
+    for key, value in resumed["cosine/actor"].items():
+        assert value == whole["cosine/actor"][key]
