@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from subcritic import seeding
-from subcritic.rules import Layer, LinearRule, LocalTransition
+from subcritic.rules import Layer, LinearRule, LocalTransition, Plain
 
 SEEDS, BATCH, N_IN, N_OUT = 2, 6, 5, 4
-RULE = LinearRule(critic_rate=0.05, actor_rate=0.3, discount=0.9, polyak=0.1)
+CRITIC_RATE, ACTOR_RATE = 0.05, 0.3
+RULE = LinearRule(Plain(CRITIC_RATE), Plain(ACTOR_RATE), discount=0.9, polyak=0.1)
 SIGMA = {"tanh": np.tanh, "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "relu": lambda z: np.maximum(z, 0)}
 SIGMA_SLOPE = {
     "tanh": lambda z: 1 - np.tanh(z) ** 2,
@@ -59,13 +60,13 @@ class NeuronByNeuron:
                 q = self.theta_v[:, n] @ v[i] + self.theta_a[n] * alpha[i, n]
                 d = r[i] + RULE.discount * (1 - done[i]) * q_next - q
                 step_v, step_a = step_v + d * v[i] / batch, step_a + d * alpha[i, n] / batch
-            self.theta_v[:, n] += RULE.critic_rate * step_v
-            self.theta_a[n] += RULE.critic_rate * step_a
+            self.theta_v[:, n] += CRITIC_RATE * step_v
+            self.theta_a[n] += CRITIC_RATE * step_a
             for i in range(batch):
                 push = self.theta_a[n] * slope(self.k[:, n] @ v[i] + self.b[n])
                 step_k, step_b = step_k + push * v[i] / batch, step_b + push / batch
-            self.k[:, n] += RULE.actor_rate * step_k
-            self.b[n] += RULE.actor_rate * step_b
+            self.k[:, n] += ACTOR_RATE * step_k
+            self.b[n] += ACTOR_RATE * step_b
         for name in ("k", "b", "theta_v", "theta_a"):
             target = getattr(self, f"{name}_target")
             target += RULE.polyak * (getattr(self, name) - target)
@@ -105,22 +106,22 @@ def test_critic_and_actor_steps_equal_autograd(activation):
     rng = np.random.default_rng(1)
     layer, seen = make_layer(activation, rng), make_transition(rng)
     critics = RULE.init(layer, seeding.generators(range(SEEDS), "test"))
-    target = RULE.residual(critics, layer, seen) + RULE.values(critics, seen.voltage, seen.alpha)
+    target = RULE.residual(critics, layer, seen) + RULE.values(critics, layer, seen.voltage, seen.alpha)
     theta_v, theta_a = critics.voltage.clone().requires_grad_(), critics.alpha.clone().requires_grad_()
     value = seen.voltage @ theta_v + seen.alpha * theta_a
     (0.5 * (target - value) ** 2).mean(dim=1).sum().backward()
     weight, bias = layer.weight.clone().requires_grad_(), layer.bias.clone().requires_grad_()
     RULE.update(critics, layer, seen)
-    expected_v = theta_v.detach() - RULE.critic_rate * theta_v.grad
+    expected_v = theta_v.detach() - CRITIC_RATE * theta_v.grad
     torch.testing.assert_close(critics.voltage, expected_v, rtol=0, atol=1e-12)
-    expected_a = theta_a.detach() - RULE.critic_rate * theta_a.grad
+    expected_a = theta_a.detach() - CRITIC_RATE * theta_a.grad
     torch.testing.assert_close(critics.alpha, expected_a, rtol=0, atol=1e-12)
     sigma = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}[activation]
     own_alpha = sigma(seen.voltage @ weight + bias)
-    RULE.values(critics, seen.voltage, own_alpha).mean(dim=1).sum().backward()
-    expected_k = weight.detach() + RULE.actor_rate * weight.grad
+    RULE.values(critics, layer, seen.voltage, own_alpha).mean(dim=1).sum().backward()
+    expected_k = weight.detach() + ACTOR_RATE * weight.grad
     torch.testing.assert_close(layer.weight, expected_k, rtol=0, atol=1e-12)
-    expected_b = bias.detach() + RULE.actor_rate * bias.grad
+    expected_b = bias.detach() + ACTOR_RATE * bias.grad
     torch.testing.assert_close(layer.bias, expected_b, rtol=0, atol=1e-12)
 
 
@@ -131,5 +132,5 @@ def test_a_terminal_transition_does_not_bootstrap():
     ended = LocalTransition(
         seen.voltage, seen.alpha, seen.reward, torch.ones_like(seen.terminated), seen.next_voltage
     )
-    expected = seen.reward - RULE.values(critics, seen.voltage, seen.alpha)
+    expected = seen.reward - RULE.values(critics, layer, seen.voltage, seen.alpha)
     torch.testing.assert_close(RULE.residual(critics, layer, ended), expected)

@@ -52,6 +52,10 @@ class AsynchronousLearner(LocalLearner):
         groups: int = 2,
         split: Split = "neurons",
     ) -> None:
+        if (settings.algorithm, settings.optimiser, settings.target) != ("linear", "sgd", "own_td"):
+            raise ValueError("learning in threads needs algorithm linear, optimiser sgd, target own_td")
+        if settings.replay != "stored" or settings.layers_in_turn is not None:
+            raise ValueError("learning in threads needs replay stored, and all layers at once")
         super().__init__(settings, observation_size, action_size, seeds, dtype)
         shares = _deal(self.actor.sizes, groups, split)
         self.groups = [[self._part(number, neurons) for number, neurons in share] for share in shares]
@@ -79,7 +83,9 @@ class AsynchronousLearner(LocalLearner):
 
     def value_magnitude(self) -> Tensor:
         largest = [
-            self.rule.values(part.critics, part.seen.voltage, part.seen.alpha).abs().amax(dim=(1, 2))
+            self.rule.values(part.critics, part.layer, part.seen.voltage, part.seen.alpha)
+            .abs()
+            .amax(dim=(1, 2))
             for part in self._parts()
         ]
         return torch.stack(largest).amax(dim=0)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from subcritic import seeding
+from subcritic.agents.broadcast import Broadcaster, Whole
+from subcritic.agents.making import make_global_critic, make_rule
 from subcritic.agents.protocol import perturbed_forward
 from subcritic.config import LocalSettings
+from subcritic.exploration import per_layer, stationary_variance
 from subcritic.nn import MLP, Parameters, Voltages
-from subcritic.rules import Layer, LinearRule, LocalTransition
+from subcritic.rules import SILENCE, Broadcast, Layer, LocalTransition
 
 
 class LocalLearner:
-    """S policies, one per seed; every layer owns one rule and learns from stored voltages (v, α, r, v′).
+    """S policies, one per seed; every layer learns by one rule from what it saw, and from what is broadcast, if anything.
 
-    One shared replay serves all neurons: a row holds h_0 … h_L as acted and h_0 … h_{L-1} at the next observation,
-    computed without noise when the transition was stored.
+    One shared replay serves all neurons. `stored`: a row holds h_0 … h_L as acted and h_0 … h_{L-1} at the next
+    observation, computed without noise when the transition was stored. Otherwise it holds what the whole agent saw, and
+    the noise of hidden neurons, if they had any; voltages are computed when they are replayed. A global critic, where the
+    settings need one, learns from the same minibatches, before the neurons do.
     """
 
     def __init__(
@@ -36,19 +42,22 @@ class LocalLearner:
         self.online = self.actor.init(seeding.generators(seeds, "training actor"), dtype)
         self.target = self.actor.views(self.online.flat.clone())
         self.layers = [self._layer(number) for number in range(1, self.actor.depth + 1)]
-        self.rule = LinearRule(settings.critic_rate, settings.actor_rate, settings.discount, settings.polyak)
+        self.rule = make_rule(settings, action_size)
         self.critics = [
             self.rule.init(layer, seeding.generators(seeds, "training local critic", number))
             for number, layer in enumerate(self.layers)
         ]
-        self.columns = {
-            "voltages": sum(self.actor.sizes),
-            "reward": 1,
-            "terminated": 1,
-            "next_voltages": sum(self.actor.sizes[:-1]),
-        }
-        self.residuals: list[Tensor] = []
+        self._own_parameters()
+        self.global_critic = make_global_critic(settings, observation_size, action_size, seeds, dtype)
+        self.broadcaster = None
+        if self.global_critic is not None:
+            self.broadcaster = Broadcaster(settings, self.actor, self.online, self.target, self.global_critic)
+        self.noise_rngs = seeding.generators(seeds, "training imagination")
+        self.columns = self._columns(observation_size, action_size)
+        self.updates = 0
+        self.residuals: list[Tensor | None] = []
         self._last: list[LocalTransition] = []
+        self._judged: tuple[Tensor, Tensor] | None = None
 
     def _network(self, observation_size: int, action_size: int) -> MLP:
         sizes = (observation_size, *self.settings.hidden, action_size)
@@ -62,6 +71,49 @@ class LocalLearner:
             self.target.weights[k],
             self.target.biases[k],
             self.actor.activation(number),
+            last=number == self.actor.depth,
+            noise_variance=self._noise_variance(number),
+        )
+
+    def _noise_variance(self, number: int) -> float:
+        s = self.settings
+        if s.replay == "imagined":
+            return per_layer(s.perturbation_scale, self.actor.depth)[number - 1] ** 2
+        if s.replay == "stored":
+            return 1.0
+        scale = per_layer(s.noise_scale, self.actor.depth)[number - 1]
+        return stationary_variance(scale, s.exploration, s.noise, s.noisy_fraction)
+
+    def _columns(self, observation_size: int, action_size: int) -> dict[str, int]:
+        if self.settings.replay == "stored":
+            return {
+                "voltages": sum(self.actor.sizes),
+                "reward": 1,
+                "terminated": 1,
+                "next_voltages": sum(self.actor.sizes[:-1]),
+            }
+        columns = {
+            "observation": observation_size,
+            "action": action_size,
+            "reward": 1,
+            "terminated": 1,
+            "next_observation": observation_size,
+        }
+        if self.settings.replay == "recomputed" and self.settings.exploration != "action":
+            columns["perturbation"] = sum(self.settings.hidden)
+        return columns
+
+    def _own_parameters(self) -> None:
+        """Tell the rule's steps which tensors they move."""
+        for critics in self.critics if self.rule.judges else []:
+            self.rule.critic.own(critics.learned())
+        parts = [part for layer in self.layers for part in (layer.weight, layer.bias)]
+        if self.settings.layers_in_turn is not None:
+            return self.rule.actor.own(parts)
+        gradient = self.actor.views(torch.zeros_like(self.online.flat))
+        pairs = zip(gradient.weights, gradient.biases, strict=True)
+        self.rule.actor.own_parts(
+            self.online.flat, parts, gradient.flat, [view for pair in pairs for view in pair]
         )
 
     def policy(self) -> Parameters:
@@ -73,70 +125,167 @@ class LocalLearner:
     def transition(
         self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
     ) -> dict[str, Tensor]:
-        after = self.act(next_observation.unsqueeze(1))
-        return {
-            "voltages": torch.cat(voltages.h, dim=-1)[:, 0],
-            "reward": reward,
-            "terminated": terminated,
-            "next_voltages": torch.cat(after.h[:-1], dim=-1)[:, 0],
+        row = {"reward": reward, "terminated": terminated}
+        if self.settings.replay == "stored":
+            after = self.act(next_observation.unsqueeze(1))
+            row["voltages"] = torch.cat(voltages.h, dim=-1)[:, 0]
+            row["next_voltages"] = torch.cat(after.h[:-1], dim=-1)[:, 0]
+            return row
+        row |= {
+            "observation": voltages.h[0][:, 0],
+            "action": voltages.output[:, 0],
+            "next_observation": next_observation,
         }
+        if "perturbation" in self.columns:
+            hidden = zip(voltages.h[1:-1], voltages.activations[:-1], strict=True)
+            row["perturbation"] = torch.cat([h - clean for h, clean in hidden], dim=-1)[:, 0]
+        return row
+
+    def whole(self, batch: dict[str, Tensor]) -> Whole:
+        """A minibatch of replay rows as the agent as a whole saw it."""
+        if "voltages" not in batch:
+            return Whole(**{name: batch[name] for name in Whole.__dataclass_fields__})
+        n_obs, n_act = self.actor.sizes[0], self.actor.sizes[-1]
+        voltages = batch["voltages"]
+        return Whole(
+            voltages[..., :n_obs],
+            voltages[..., -n_act:],
+            batch["reward"],
+            batch["terminated"],
+            batch["next_voltages"][..., :n_obs],
+        )
 
     def local_transitions(self, batch: dict[str, Tensor]) -> list[LocalTransition]:
-        """What each layer sees of a minibatch of replay rows."""
-        h = batch["voltages"].split(list(self.actor.sizes), dim=-1)
-        h_next = batch["next_voltages"].split(list(self.actor.sizes[:-1]), dim=-1)
+        """What each layer sees of a minibatch of replay rows: of each field, only what the rule receives."""
+        if self.settings.replay == "stored":
+            h = batch["voltages"].split(list(self.actor.sizes), dim=-1)
+            h_next = batch["next_voltages"].split(list(self.actor.sizes[:-1]), dim=-1)
+            clean = h[1:]
+        else:
+            h, clean, h_next = self._recomputed(batch)
+        shared = {"reward": batch["reward"], "terminated": batch["terminated"]}
+        noisy = "noise" in self.rule.receives
         return [
-            LocalTransition(v, alpha, batch["reward"], batch["terminated"], v_next)
-            for v, alpha, v_next in zip(h[:-1], h[1:], h_next, strict=True)
+            self._received(
+                shared
+                | {
+                    "voltage": h[k],
+                    "alpha": h[k + 1],
+                    "next_voltage": h_next[k],
+                    "noise": h[k + 1] - clean[k] if noisy else None,
+                }
+            )
+            for k in range(self.actor.depth)
         ]
+
+    def _recomputed(self, batch: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor | None]]:
+        """h_0 … h_L by today's weights with the noise of that time (h_L: the action as executed), μ^n(v), and h_l at s′."""
+        noise = None
+        if "perturbation" in batch:
+            noise = [*batch["perturbation"].split(list(self.settings.hidden), dim=-1), None]
+        replayed = self.actor.forward(self.online, batch["observation"], perturbation=noise)
+        h_next: list[Tensor | None] = [None] * self.actor.depth
+        if "next_voltage" in self.rule.receives:
+            h_next = self.actor.forward(self.online, batch["next_observation"]).h
+        return [*replayed.h[:-1], batch["action"]], replayed.activations, h_next
+
+    def _received(self, fields: dict[str, Any]) -> LocalTransition:
+        receives = self.rule.receives
+        return LocalTransition(**{name: value for name, value in fields.items() if name in receives})
+
+    def lesson(
+        self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator]
+    ) -> tuple[list[LocalTransition], Broadcast]:
+        """What each layer sees, and what all are told; imagined noise comes from `rngs`."""
+        if self.settings.replay == "imagined":
+            seen, advantage = self.broadcaster.imagine(batch["observation"], rngs)
+            return seen, Broadcast(advantage=advantage)
+        seen = self.local_transitions(batch)
+        if self.broadcaster is None:
+            return seen, SILENCE
+        return seen, self.broadcaster.of(self.whole(batch), self.rule.receives)
 
     def learn(self, batch: dict[str, Tensor]) -> None:
-        """Every layer updates on its own transition; the order of the layers does not matter."""
-        self._last = self.local_transitions(batch)
+        """The global critic, if there is one; then every layer from its own lesson, in any order; then the targets."""
+        if self.broadcaster is not None:
+            whole = self.whole(batch)
+            target = self.broadcaster.td_target(whole)
+            self._judged = self.global_critic.fit(whole.observation, whole.action, target)
+        self._last, heard = self.lesson(batch, self.noise_rngs)
         self.residuals = [
-            self.rule.update(critics, layer, seen)
-            for critics, layer, seen in zip(self.critics, self.layers, self._last, strict=True)
+            self.rule.learn(critics, layer, seen, heard, moves=self._has_turn(number))
+            for number, (critics, layer, seen) in enumerate(
+                zip(self.critics, self.layers, self._last, strict=True)
+            )
         ]
+        self.rule.actor.finish()
+        self.target.move_towards(self.online, self.settings.polyak)
+        self.updates += 1
+
+    def _has_turn(self, number: int) -> bool:
+        turn = self.settings.layers_in_turn
+        return turn is None or self.updates // turn % self.actor.depth == number
 
     def directions(self, batch: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """The ascent direction (weight, bias) each layer would take on a minibatch."""
+        """The ascent direction (weight, bias) each layer would take on a minibatch; nothing is changed by asking."""
+        lesson, heard = self.lesson(batch, copy.deepcopy(self.noise_rngs))
         return [
-            self.rule.direction(critics, layer, seen)
-            for critics, layer, seen in zip(
-                self.critics, self.layers, self.local_transitions(batch), strict=True
-            )
+            self.rule.direction(critics, layer, seen, heard)
+            for critics, layer, seen in zip(self.critics, self.layers, lesson, strict=True)
         ]
 
     def value_magnitude(self) -> Tensor:
-        largest = [
-            self.rule.values(critics, seen.voltage, seen.alpha).abs().amax(dim=(1, 2))
-            for critics, seen in zip(self.critics, self._last, strict=True)
-        ]
-        return torch.stack(largest).amax(dim=0)
+        found = [self.online.flat.new_zeros(len(self.online.flat))]
+        if self._judged is not None:
+            found.append(self._judged[0].abs().amax(dim=(1, 2)))
+        if self.rule.judges:
+            found += [
+                self.rule.values(critics, layer, seen.voltage, seen.alpha).abs().amax(dim=(1, 2))
+                for critics, layer, seen in zip(self.critics, self.layers, self._last, strict=True)
+            ]
+        return torch.stack(found).amax(dim=0)
 
     def finite(self) -> Tensor:
-        critics = [
-            c.voltage.isfinite().all(dim=(1, 2)) & c.alpha.isfinite().all(dim=(1, 2)) for c in self.critics
-        ]
-        return torch.stack([self.online.flat.isfinite().all(dim=1), *critics]).all(dim=0)
+        found = [self.online.flat.isfinite().all(dim=1), *(critics.finite() for critics in self.critics)]
+        if self.global_critic is not None:
+            found.append(self.global_critic.finite())
+        return torch.stack([part for part in found if part is not None]).all(dim=0)
 
     def metrics(self) -> dict[str, Tensor]:
         found = {}
         for number, (layer, critics, residual) in enumerate(
             zip(self.layers, self.critics, self.residuals, strict=True), start=1
         ):
-            found[f"loss/layer_{number}"] = residual.square().mean(dim=(1, 2)) / 2
+            if residual is not None:
+                found[f"loss/layer_{number}"] = residual.square().mean(dim=(1, 2)) / 2
             found[f"diagnostic/weight_norm_{number}"] = layer.weight.norm(dim=(1, 2))
-            found[f"diagnostic/theta_a_{number}"] = critics.alpha.abs().mean(dim=(1, 2))
+            for name, value in self.rule.diagnostics(critics).items():
+                found[f"diagnostic/{name}_{number}"] = value
+        if self._judged is not None:
+            values, residual = self._judged
+            found["value/minibatch"] = values.mean(dim=(1, 2))
+            found["loss/critic"] = residual.square().mean(dim=(1, 2))
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        critics = [{field.name: getattr(c, field.name) for field in fields(c)} for c in self.critics]
-        return {"online": self.online.flat, "target": self.target.flat, "critics": critics}
+        return {
+            "online": self.online.flat,
+            "target": self.target.flat,
+            "critics": [critics.state_dict() for critics in self.critics],
+            "steps": {"critic": self.rule.critic.state_dict(), "actor": self.rule.actor.state_dict()},
+            "global_critic": self.global_critic.state_dict() if self.global_critic is not None else None,
+            "noise_rngs": seeding.states(self.noise_rngs),
+            "updates": self.updates,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.online.flat.copy_(state["online"])
         self.target.flat.copy_(state["target"])
         for critics, saved in zip(self.critics, state["critics"], strict=True):
-            for name, tensor in saved.items():
-                getattr(critics, name).copy_(tensor)
+            critics.load_state_dict(saved)
+        self.rule.critic.load_state_dict(state["steps"]["critic"])
+        self.rule.actor.load_state_dict(state["steps"]["actor"])
+        if self.global_critic is not None:
+            self.global_critic.load_state_dict(state["global_critic"])
+        seeding.restore(self.noise_rngs, state["noise_rngs"])
+        self.updates = state["updates"]

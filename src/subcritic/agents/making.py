@@ -1,0 +1,66 @@
+"""From a method's settings to its rule and to its global critic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from subcritic import seeding
+from subcritic.agents.global_critics import BackpropCritic, GlobalCritic
+from subcritic.config import LocalSettings
+from subcritic.rules import (
+    BilinearRule,
+    CompatibleRule,
+    FeedbackAlignmentRule,
+    LinearRule,
+    NodePerturbationRule,
+    RandomDirectionRule,
+    Rule,
+    ascent,
+)
+
+RULES = {
+    "linear": LinearRule,
+    "bilinear": BilinearRule,
+    "compatible": CompatibleRule,
+    "node_perturbation": NodePerturbationRule,
+    "feedback_alignment": FeedbackAlignmentRule,
+    "random_direction": RandomDirectionRule,
+}
+
+
+def make_rule(settings: LocalSettings, action_size: int) -> Rule:
+    """The rule that `settings.algorithm` names, with its switches set."""
+    extra = {}
+    if settings.algorithm == "compatible":
+        extra = {
+            "natural": settings.natural,
+            "imagined": settings.replay == "imagined",
+            "knows_noise": settings.replay != "stored",
+        }
+    if settings.algorithm == "feedback_alignment":
+        extra = {"action_size": action_size}
+    kind = RULES[settings.algorithm]
+    return kind(
+        critic=ascent(settings.optimiser, settings.critic_rate),
+        actor=ascent(settings.optimiser, settings.actor_rate),
+        discount=settings.discount,
+        polyak=settings.polyak,
+        aim="own" if settings.target == "own_td" else "told",
+        **extra,
+    )
+
+
+def make_global_critic(
+    settings: LocalSettings,
+    observation_size: int,
+    action_size: int,
+    seeds: Sequence[int],
+    dtype: torch.dtype = torch.float32,
+) -> GlobalCritic | None:
+    """The critic of the whole agent that `settings` ask for; None if they need none."""
+    if not settings.needs_global_critic:
+        return None
+    rngs = seeding.generators(seeds, "training critic")
+    return BackpropCritic(settings, observation_size, action_size, rngs, dtype)
