@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from subcritic.config import LocalSettings
-from subcritic.nn import MLP, backprop
+from subcritic.nn import MLP, Parameters, Voltages, backprop
+from subcritic.nn.activations import neurons, times_slope
+from subcritic.nn.adam import Adam
 from subcritic.nn.network import Network
 
 
@@ -75,3 +77,142 @@ class BackpropCritic:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state)
+
+
+class _WithoutBackprop:
+    """What the two kinds share: one flat vector of learned weights (S, P), its target copy, its gradient, Adam."""
+
+    def __init__(self, flat: Tensor, settings: LocalSettings) -> None:
+        self.online, self.target, self.gradient = flat, flat.clone(), torch.zeros_like(flat)
+        self.optimiser = Adam(flat, self.gradient, settings.global_critic_rate)
+        self.polyak = settings.polyak
+
+    def _step(self) -> None:
+        self.optimiser.step()
+        self.target.lerp_(self.online, self.polyak)
+
+    def finite(self) -> Tensor:
+        return self.online.isfinite().all(dim=1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"online": self.online, "target": self.target, "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.online.copy_(state["online"])
+        self.target.copy_(state["target"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+class LocalHeadsCritic(_WithoutBackprop):
+    """A critic whose layers learn one by one: layer l has a head of its own, Q_l = w_l·h_l + b_l, and no error leaves it.
+
+    D_l = y − Q_l;  w_l += Adam(mean(D_l h_l)) and layer l's weights += Adam(mean(D_l w_l σ'(z_l) h_{l-1})): the gradient
+    of D_l²/2 with h_{l-1} taken as given (layer-wise greedy learning, Belilovsky et al. 2020). Q^μ is the last head.
+    """
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        observation_size: int,
+        action_size: int,
+        rngs: Sequence[np.random.Generator],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        hidden = settings.critic_hidden or settings.hidden
+        self.trunk = MLP((observation_size, *hidden), "relu", "relu", side=(1, action_size))
+        self.head_shapes = [MLP((width, 1)) for width in hidden]
+        parts = [spec.init(rngs, dtype).flat for spec in (self.trunk, *self.head_shapes)]
+        super().__init__(torch.cat(parts, dim=1), settings)
+        self._widths = [part.shape[1] for part in parts]
+        self._own, self._copy, self._gradients = map(self._views, (self.online, self.target, self.gradient))
+
+    def _views(self, flat: Tensor) -> tuple[Parameters, list[Parameters]]:
+        """The trunk's parameters, and every head's."""
+        trunk, *heads = flat.split(self._widths, dim=1)
+        named = [spec.views(head) for spec, head in zip(self.head_shapes, heads, strict=True)]
+        return self.trunk.views(trunk), named
+
+    def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
+        trunk, heads = self._copy if target else self._own
+        h = self.trunk.forward(trunk, observation, action).output
+        return _read(heads[-1], h)
+
+    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        trunk, heads = self._own
+        voltages = self.trunk.forward(trunk, observation, action)
+        judged = [_read(head, h) for head, h in zip(heads, voltages.activations, strict=True)]
+        for layer, value in enumerate(judged):
+            self._layer_gradient(layer, voltages, (target - value).div_(-target.shape[1]))
+        self._step()
+        return judged[-1], target - judged[-1]
+
+    def _layer_gradient(self, layer: int, voltages: Voltages, upstream: Tensor) -> None:
+        """Gradients of mean D_l²/2, upstream = −D_l / B; the head as before the step."""
+        (trunk, heads), head = self._gradients, self._own[1][layer]
+        h, v = voltages.activations[layer], voltages.inputs[layer]
+        heads[layer].weights[0].copy_(torch.bmm(h.mT, upstream))
+        heads[layer].biases[0].copy_(upstream.sum(dim=1, keepdim=True))
+        delta = times_slope(upstream * head.weights[0].mT, h, "relu")
+        trunk.weights[layer].copy_(torch.bmm(v.mT, delta))
+        trunk.biases[layer].copy_(delta.sum(dim=1, keepdim=True))
+
+    def action_gradient(self, observation: Tensor, action: Tensor) -> Tensor:
+        raise ValueError("a critic with local heads has no ∂Q/∂a without backpropagation through its layers")
+
+
+class RandomFeaturesCritic(_WithoutBackprop):
+    """Q^μ(s, a) = w·φ(s, a) + b, φ a wide layer of ReLU neurons with fixed random weights; only w and b learn.
+
+    D = y − Q;  w += Adam(mean(D φ)): linear temporal-difference learning (random features: Rahimi and Recht 2007). The
+    random weights are uniform in ±1/√fan-in, the readout starts at 0.
+    """
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        observation_size: int,
+        action_size: int,
+        rngs: Sequence[np.random.Generator],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.action_size = action_size
+        layer = MLP((observation_size + action_size, settings.random_features)).init(rngs, dtype)
+        self.weight, self.bias = layer.weights[0], layer.biases[0]
+        self.readout = MLP((settings.random_features, 1))
+        super().__init__(self.readout.parameters(len(rngs), dtype).flat, settings)
+        self._own, self._copy, self._gradients = map(
+            self.readout.views, (self.online, self.target, self.gradient)
+        )
+
+    def _features(self, observation: Tensor, action: Tensor) -> Tensor:
+        return neurons(torch.cat((observation, action), dim=-1), self.weight, self.bias, "relu")
+
+    def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
+        return _read(self._copy if target else self._own, self._features(observation, action))
+
+    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        features = self._features(observation, action)
+        value = _read(self._own, features)
+        residual = target - value
+        upstream = residual / -residual.shape[1]
+        self._gradients.weights[0].copy_(torch.bmm(features.mT, upstream))
+        self._gradients.biases[0].copy_(upstream.sum(dim=1, keepdim=True))
+        self._step()
+        return value, residual
+
+    def action_gradient(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Through the one fixed layer: Σ_j w_j σ'(z_j) W_aj."""
+        features = self._features(observation, action)
+        slope = times_slope(self._own.weights[0].mT.expand_as(features), features, "relu")
+        return torch.bmm(slope, self.weight[:, -self.action_size :].mT)
+
+
+def _read(head: Parameters, h: Tensor) -> Tensor:
+    return torch.baddbmm(head.biases[0], h, head.weights[0])
+
+
+GLOBAL_CRITICS = {
+    "backprop": BackpropCritic,
+    "local_heads": LocalHeadsCritic,
+    "random_features": RandomFeaturesCritic,
+}

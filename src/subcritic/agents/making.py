@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from subcritic import seeding
-from subcritic.agents.global_critics import BackpropCritic, GlobalCritic
+from subcritic.agents.global_critics import GLOBAL_CRITICS, GlobalCritic
 from subcritic.config import LocalSettings
 from subcritic.rules import (
     BilinearRule,
@@ -19,11 +19,13 @@ from subcritic.rules import (
     Rule,
     ascent,
 )
+from subcritic.rules.mlp import MlpRule
 
 RULES = {
     "linear": LinearRule,
     "bilinear": BilinearRule,
     "compatible": CompatibleRule,
+    "mlp": MlpRule,
     "node_perturbation": NodePerturbationRule,
     "feedback_alignment": FeedbackAlignmentRule,
     "random_direction": RandomDirectionRule,
@@ -63,4 +65,4 @@ def make_global_critic(
     if not settings.needs_global_critic:
         return None
     rngs = seeding.generators(seeds, "training critic")
-    return BackpropCritic(settings, observation_size, action_size, rngs, dtype)
+    return GLOBAL_CRITICS[settings.critic](settings, observation_size, action_size, rngs, dtype)
