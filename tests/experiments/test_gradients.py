@@ -7,8 +7,9 @@ import torch
 
 from subcritic import config, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.experiments.gradients import judge, measure, weight_gradient
+from subcritic.experiments.gradients import measure
 from subcritic.experiments.interventions import finite_difference, oracle_gradient
+from subcritic.experiments.judged import judge, weight_gradient
 from subcritic.subcritics import SubCriticFamily
 
 SIZES = (5, 12, 9, 2)

@@ -22,6 +22,11 @@ class Training(Section):
 
 
 class Experiment1(Section):
+    """Both phases, and a run with Gaussian noise of `neuron_noise_scale` on every neuron, with compatible sub-critics.
+
+    At its snapshots the true gradient is regressed on the voltages of `regression_states` states, for `regression_steps`.
+    """
+
     agent: DDPGSettings = DDPGSettings(algorithm="ddpg", hidden=(64, 64), batch_size=128)
     steps: Count = 10_000
     neurons_per_layer: Count = 8
@@ -35,6 +40,10 @@ class Experiment1(Section):
     window: Count = 5
     snapshots: Count = 5
     snapshot_states: Annotated[int, Field(ge=16)] = 512
+    neuron_noise_scale: Rate = 0.1
+    compatible_rate: Rate = 1e-2
+    regression_states: Annotated[int, Field(ge=16)] = 4096
+    regression_steps: Count = 1_000
 
 
 class Anchors(Section):
@@ -64,7 +73,7 @@ class Theorem(Section):
 class Scaling(Section):
     """How agreement depends on width, noise and draws: `widths` at `noise_scale`, and `noise_scales` at `width`.
 
-    `draws` grow by whole factors; `actor_steps` is how long each width's actor climbs the critic of Experiment 1.
+    `draws` grow by whole factors; `actor_steps`: how long each width's actor climbs the critic of Experiment 1, in turns.
     """
 
     widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (8, 16, 32, 64, 128, 256)
@@ -72,7 +81,7 @@ class Scaling(Section):
     width: Count = 64
     noise_scale: Rate = 0.1
     draws: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 256, 1024, 4096, 16384, 65536)
-    actor_steps: Count = 100
+    actor_steps: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 100)
     neurons_per_layer: Count = 2
 
     @model_validator(mode="after")

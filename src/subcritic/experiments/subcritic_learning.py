@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,18 @@ def load_snapshots(profile: Profile, environment: Environment, results: Path) ->
     if saved.get("key") != snapshot_key(profile, environment):
         raise ConfigError(f"{path} was made with other settings, seeds or steps; {advice}")
     return saved
+
+
+def save_snapshots(
+    path: Path, key: str, sizes: tuple[int, ...], drafts: Snapshots, neuron_noise: Snapshots
+) -> Path:
+    """Write the snapshots of both runs with `snapshot_key`, which says what they were made with."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    kept = {"snapshots": drafts.taken, "neuron_noise": neuron_noise.taken}
+    torch.save({"key": key, "sizes": sizes, **kept}, temporary)
+    temporary.replace(path)
+    return path
 
 
 class SubCriticLearning:
@@ -70,12 +82,18 @@ class SubCriticLearning:
 class Snapshots:
     """Actor, critic, sub-critics and a sample of replayed states, `snapshots` times evenly along training.
 
-    The states are the distribution that DDPG's policy gradient averages over at that time.
+    The states are the distribution that DDPG's policy gradient averages over at that time. `more` adds what else is kept.
     """
 
-    def __init__(self, agent: DDPG, family: SubCriticFamily, settings: Experiment1) -> None:
+    def __init__(
+        self,
+        agent: DDPG,
+        family: SubCriticFamily,
+        settings: Experiment1,
+        more: Callable[[Trainer], dict[str, Any]] = lambda trainer: {},
+    ) -> None:
         self.every = max(settings.steps // settings.snapshots, 1)
-        self.agent, self.family, self.settings = agent, family, settings
+        self.agent, self.family, self.settings, self.more = agent, family, settings, more
         self.taken: list[dict[str, Any]] = []
 
     def __call__(self, trainer: Trainer) -> None:
@@ -92,16 +110,9 @@ class Snapshots:
                 "critic": self.agent.critic.online.flat.clone(),
                 "layers": [critic.network.online.flat.clone() for critic in self.family.layers],
                 "neurons": [critic.network.online.flat.clone() for critic in self.family.neurons],
+                **self.more(trainer),
             }
         )
-
-    def save(self, path: Path, key: str) -> Path:
-        """Write them with `snapshot_key`, which says what they were made with."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        torch.save({"key": key, "sizes": self.agent.actor.sizes, "snapshots": self.taken}, temporary)
-        temporary.replace(path)
-        return path
 
     def state_dict(self) -> dict[str, Any]:
         return {"taken": self.taken}

@@ -19,8 +19,8 @@ from torch import Tensor
 from subcritic import envs, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import Profile, dump
-from subcritic.experiments.gradients import Judged, judge, weight_gradient
 from subcritic.experiments.interventions import FUNCTIONS, oracle_gradient, value_from
+from subcritic.experiments.judged import Judged, judge, weight_gradient
 from subcritic.experiments.subcritic_learning import load_snapshots
 from subcritic.experiments.tables import write_csv
 from subcritic.experiments.trajectory import Trajectory, bellman_loss, play, values_of_data

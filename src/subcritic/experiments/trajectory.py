@@ -12,7 +12,7 @@ from torch import Tensor
 
 from subcritic.bellman import bellman_target
 from subcritic.envs import EpisodeStream
-from subcritic.experiments.gradients import Judged
+from subcritic.experiments.judged import Judged
 
 
 class Trajectory(NamedTuple):

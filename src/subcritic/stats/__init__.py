@@ -15,7 +15,7 @@ from .intervals import (
     probability_of_improvement,
     stratified_interval,
 )
-from .similarity import Similarity, first_crossing, similarity, window_mean
+from .similarity import Similarity, first_crossing, pearson, similarity, window_mean
 
 __all__ = [
     "Agreement",
@@ -26,6 +26,7 @@ __all__ = [
     "bootstrap_interval",
     "first_crossing",
     "interquartile_mean",
+    "pearson",
     "performance_profile",
     "permutation_without_fixed_points",
     "probability_of_improvement",

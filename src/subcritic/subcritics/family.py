@@ -85,3 +85,12 @@ class SubCriticFamily:
         for kind in ("layers", "neurons"):
             for critic, saved in zip(getattr(self, kind), state[kind], strict=True):
                 critic.load_state_dict(saved)
+
+
+def trained_family(settings: Experiment1, actor: MLP, snapshot: dict[str, Any]) -> SubCriticFamily:
+    """The sub-critics of layers and chosen neurons as they were at a snapshot."""
+    family = SubCriticFamily(actor, settings, snapshot["seeds"], "untrained")
+    for kind in ("layers", "neurons"):
+        for member, flat in zip(getattr(family, kind), snapshot[kind], strict=True):
+            member.network.online.flat.copy_(flat)
+    return family

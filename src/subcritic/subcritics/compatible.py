@@ -1,0 +1,92 @@
+"""Sub-critics with compatible features: the critic of the rule `compatible`, learned beside an actor without moving it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subcritic.nn import MLP, Parameters
+from subcritic.nn.activations import neurons, times_slope
+from subcritic.rules.ascent import Adaptive
+from subcritic.rules.compatible import CompatibleRule
+from subcritic.rules.protocol import Broadcast, Layer, LocalTransition
+
+
+class CompatibleSubCritics:
+    """Q^n(v, α) = V(v) + (α − μ^n(v)) σ'(z) (w·v) of every neuron of an actor's layers; steps are Adam's.
+
+    aim 'own': each neuron's own TD target; 'told': a target that all neurons are told. h are h_0 … h_L, (S, B, n_l).
+    """
+
+    def __init__(
+        self,
+        actor: MLP,
+        policy: Parameters,
+        target: Parameters,
+        aim: Literal["own", "told"],
+        rate: float,
+        discount: float,
+        polyak: float,
+        rngs: Sequence[np.random.Generator],
+    ) -> None:
+        self.layers = layers_of(actor, policy, target)
+        # The actor's neurons are never moved.
+        self.rules = [
+            CompatibleRule(Adaptive(rate), Adaptive(rate), discount, polyak, aim) for _ in self.layers
+        ]
+        self.critics = [rule.init(layer, rngs) for rule, layer in zip(self.rules, self.layers, strict=True)]
+        for rule, critics in zip(self.rules, self.critics, strict=True):
+            rule.critic.own(critics.tensors()[name] for name in ("value", "value_bias", "weight", "bias"))
+
+    def learn(
+        self,
+        h: Sequence[Tensor],
+        h_next: Sequence[Tensor],
+        reward: Tensor,
+        terminated: Tensor,
+        told: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """One step of every neuron's critic; `told` (S, B, 1) is the target where the aim is that. Returns losses, (S,)."""
+        losses = {}
+        parts = zip(self.rules, self.critics, self.layers, strict=True)
+        for number, (rule, critics, layer) in enumerate(parts, start=1):
+            seen = LocalTransition(h[number - 1], h[number], reward, terminated, h_next[number - 1])
+            residual = rule.learn(critics, layer, seen, Broadcast(target=told), moves=False)
+            losses[f"neurons_{number}"] = residual.square().mean(dim=(1, 2))
+        return losses
+
+    def values(self, number: int, v: Tensor, alpha: Tensor) -> Tensor:
+        """Q^n(v, α) of layer `number`, (S, B, n)."""
+        return self.rules[number - 1].values(self.critics[number - 1], self.layers[number - 1], v, alpha)
+
+    def action_gradient(self, number: int, v: Tensor) -> Tensor:
+        """∂Q^n/∂α = σ'(z) (w·v), the same at every α, (S, B, n)."""
+        critics, layer = self.critics[number - 1], self.layers[number - 1]
+        h = neurons(v, layer.weight, layer.bias, layer.activation)
+        return times_slope(torch.baddbmm(critics.bias, v, critics.weight), h, layer.activation)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "critics": [critics.state_dict() for critics in self.critics],
+            "steps": [rule.critic.state_dict() for rule in self.rules],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for critics, saved in zip(self.critics, state["critics"], strict=True):
+            critics.load_state_dict(saved)
+        for rule, saved in zip(self.rules, state["steps"], strict=True):
+            rule.critic.load_state_dict(saved)
+
+
+def layers_of(actor: MLP, policy: Parameters, target: Parameters) -> list[Layer]:
+    """The layers of an actor as a local rule sees them, views of its parameters."""
+    return [
+        Layer(weight, bias, target_weight, target_bias, actor.activation(number), last=number == actor.depth)
+        for number, (weight, bias, target_weight, target_bias) in enumerate(
+            zip(policy.weights, policy.biases, target.weights, target.biases, strict=True), start=1
+        )
+    ]

@@ -1,0 +1,32 @@
+"""What a function of a layer's presynaptic voltages can tell of the true gradient: a regression on it, an upper bound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subcritic.nn import MLP
+from subcritic.nn.network import Network
+
+HIDDEN = (64, 64)
+RATE = 3e-3
+BATCH = 128
+
+
+def regression(
+    v: Tensor, push: Tensor, steps: int, rngs: Sequence[np.random.Generator], hidden: tuple[int, ...] = HIDDEN
+) -> Network:
+    """A ReLU network v → ∂Q^μ/∂h of a layer's neurons after `steps` of Adam; v (S, N, n_in), push (S, N, n).
+
+    The rate falls linearly to zero, so that the noise of minibatches dies out. Each seed draws from its own generator.
+    """
+    network = Network(MLP((v.shape[-1], *hidden, push.shape[-1])), rngs, RATE, dtype=v.dtype)
+    seeds = torch.arange(len(v)).unsqueeze(1)
+    for step in range(steps):
+        network.optimiser.rate = RATE * (1 - step / steps)
+        slots = torch.from_numpy(np.stack([rng.integers(v.shape[1], size=BATCH) for rng in rngs]))
+        network.fit(network.forward(v[seeds, slots]), push[seeds, slots])
+    return network
