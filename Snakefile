@@ -20,6 +20,23 @@ ENVIRONMENTS = [environment.name for environment in profile.environments]
 METHODS = [method.name for method in profile.methods]
 
 
+FIGURES = [
+    "similarity",
+    "values",
+    "learning",
+    "ablation",
+    "theorem",
+    "asynchronous",
+    "recurrent",
+]
+RESULTS = [
+    f"{ROOT}/summary.md",
+    *collect("{root}/figures/{name}.png", root=ROOT, name=FIGURES),
+]
+# A profile that keeps a lab book trains its attempts and nothing else.
+LAB_BOOK = f"{ROOT}/table/lab_book.md"
+
+
 wildcard_constraints:
     environment="|".join(ENVIRONMENTS),
     method="|".join(METHODS),
@@ -29,6 +46,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/experiment1.smk"
 include: "workflow/rules/gradients.smk"
 include: "workflow/rules/experiment2.smk"
+include: "workflow/rules/ablation.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/throughput.smk"
 include: "workflow/rules/theorem.smk"
@@ -40,19 +58,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        f"{ROOT}/summary.md",
-        collect(
-            "{root}/figures/{name}.png",
-            root=ROOT,
-            name=[
-                "similarity",
-                "values",
-                "learning",
-                "theorem",
-                "asynchronous",
-                "recurrent",
-            ],
-        ),
+        LAB_BOOK if profile.purpose == "lab_book" else RESULTS,
 
 
 onstart:

@@ -17,6 +17,8 @@ REPORTS = (
     "similarity",
     "agreement",
     "learning",
+    "ablation",
+    "lab_book",
     "table",
     "throughput",
     "theorem",
@@ -93,6 +95,12 @@ def gradients(options: argparse.Namespace) -> None:
 
 def experiment2(options: argparse.Namespace) -> None:
     from subcritic.experiments import experiment2 as stage
+
+    _say(stage.run(_profile(options), _environment(options), options.method, options.results))
+
+
+def ablation(options: argparse.Namespace) -> None:
+    from subcritic.experiments import ablation as stage
 
     _say(stage.run(_profile(options), _environment(options), options.method, options.results))
 
@@ -210,6 +218,8 @@ def _parser() -> argparse.ArgumentParser:
     add("gradients", gradients, "gradient agreement from Experiment 1's snapshots", _stage, _where)
     sub = add("experiment2", experiment2, "train one method on one environment", _stage, _where)
     sub.add_argument("--method", required=True, help="a method's name, such as ddpg or linear")
+    sub = add("ablation", ablation, "train one method of the ablation on one environment", _stage, _where)
+    sub.add_argument("--method", required=True, help="a method of the config's ablation, such as compatible")
     add("throughput", throughput, "updates per second of the local rule, DDPG and Stable-Baselines3", _stage)
     add("theorem", theorem, "Theorem 2.2.4 on Experiment 1's trained agents", _stage, _where)
     add("asynchronous", asynchronous, "neurons that learn in threads, without a lock between them", _stage)

@@ -52,12 +52,15 @@ def stage_inputs(
         entry = profile.environment(environment)
         data["environment"] = schema.dump(entry) if stage == "anchors" else entry.task()
     if method:
-        data["method"] = schema.dump(profile.method(method))
+        chosen = profile.ablated_method if stage == "ablation" else profile.method
+        data["method"] = schema.dump(chosen(method))
     if stage in ("experiment1", "gradients", "theorem"):
         data["experiment1"] = schema.dump(profile.experiment1)
     if stage == "experiment2":
         data["steps"] = profile.steps_for(profile.environment(environment))
-    if stage in ("experiment1", "experiment2"):
+    if stage == "ablation":
+        data["steps"] = profile.ablation_steps(profile.ablated_environment(environment))
+    if stage in ("experiment1", "experiment2", "ablation"):
         data["training"] = schema.dump(profile.training)
     if stage in ("anchors", "throughput", "theorem", "asynchronous", "recurrent"):
         data[stage] = schema.dump(getattr(profile, stage))

@@ -20,6 +20,8 @@ SMALL = {"hidden": (8, 6), "batch_size": 16, "learning_starts": 20}
 METHODS = {
     "ddpg": DDPGSettings(algorithm="ddpg", **SMALL),
     "linear": LocalSettings(algorithm="linear", actor_rate=0.1, **SMALL),
+    "imagined": LocalSettings(algorithm="node_perturbation", optimiser="adam", **SMALL),
+    "random": LocalSettings(algorithm="random_direction", **SMALL),
 }
 TRAINING = Training(steps=100, log_every=25)
 
@@ -85,6 +87,52 @@ def test_a_step_along_the_gradient_has_cosine_one_against_it_minus_one_and_no_st
         assert set(found) == {"cosine/layer_1", "cosine/layer_2", "cosine/actor"}
         assert all(value.item() == pytest.approx(expected, abs=1e-5) for value in found.values())
     assert all(value.isnan().all() for value in probe.cosines(spec.parameters(1), gradient).values())
+
+
+def test_the_push_of_ddpg_is_the_slope_of_the_value_by_the_preactivation():
+    found = trainer("ddpg", Logged())
+    with torch.no_grad():
+        while found.step < 30:
+            found.advance()
+    agent, observation = found.agent, found.batch["observation"]
+    pushes = probe.pushes(agent, found.batch)
+    actor, step = agent.actor, 1e-2
+    for layer in (1, 2, 3):
+        changes = []
+        for sign in (1, -1):
+            moved = actor.views(agent.policy().flat.clone())
+            moved.biases[layer - 1][..., 0] += sign * step
+            action = actor.forward(moved, observation).output
+            changes.append(agent.critic.forward(observation, action).output[..., 0])
+        slope = (changes[0] - changes[1]) / (2 * step)
+        # Where a ReLU has its kink within the step, the difference quotient is none.
+        close = torch.isclose(pushes[layer - 1][..., 0], slope, rtol=0.02, atol=2e-4)
+        assert close.float().mean() > 0.9
+
+
+def test_the_linear_rule_pushes_the_same_way_in_every_state_and_backpropagation_does_not():
+    log = Logged()
+    for method in ("linear", "ddpg"):
+        found = Logged()
+        trainer(method, found).run()
+        log[method] = found
+    for layer in (1, 2, 3):
+        assert all(value == 1 for value in log["linear"][f"diagnostic/one_sided_{layer}"].values())
+    assert min(log["ddpg"]["diagnostic/one_sided_1"].values()) < 0.9
+
+
+def test_a_rule_without_a_push_has_no_side():
+    log = Logged()
+    trainer("random", log).run()
+    assert "cosine/actor" in log and "diagnostic/one_sided_1" not in log
+
+
+def test_a_learner_with_a_critic_of_its_own_is_judged_by_it():
+    for method in ("ddpg", "imagined"):
+        agent = trainer(method, Logged()).agent
+        assert probe.PolicyGradientProbe(Logged(), TRAINING, agent, [0, 1]).apprentice is None
+    agent = trainer("linear", Logged()).agent
+    assert probe.PolicyGradientProbe(Logged(), TRAINING, agent, [0, 1]).apprentice is not None
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -21,6 +21,12 @@ def experiment2_inputs(wildcards):
     )
 
 
+def ablation_inputs(wildcards):
+    return subcritic_workflow.stage_inputs(
+        profile, "ablation", wildcards.environment, wildcards.attempt
+    )
+
+
 def anchors_inputs(wildcards):
     return subcritic_workflow.stage_inputs(profile, "anchors", wildcards.environment)
 

@@ -54,11 +54,11 @@ STAGES = (
     "experiment1",
     "gradients",
     "experiment2",
-    "ablation",
     "table",
     "throughput",
     "theorem",
     "scaling",
     "asynchronous",
     "recurrent",
+    "ablation",
 )

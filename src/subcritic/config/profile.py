@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,7 +24,10 @@ from subcritic.config.stages import (
 
 
 class Profile(Section):
+    """purpose: 'results' runs every stage; 'lab_book' the ablation alone, its methods being the attempts to keep."""
+
     profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    purpose: Literal["results", "lab_book"] = "results"
     seeds: Count = 3
     first_seed: Annotated[int, Field(ge=0)] = 0
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)]

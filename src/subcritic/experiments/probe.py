@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +13,13 @@ from torch import Tensor
 from subcritic import seeding
 from subcritic.agents import DDPG, Agent, LocalLearner
 from subcritic.agents.ddpg import critic_spec
+from subcritic.agents.global_critics import BackpropCritic
 from subcritic.bellman import bellman_target
 from subcritic.config import DDPGSettings, Training
 from subcritic.experiments.diagnostics import observations
 from subcritic.experiments.observers import Log
 from subcritic.nn import MLP, Parameters, backprop
+from subcritic.nn.activations import times_slope
 from subcritic.nn.network import Network
 from subcritic.training import Trainer
 
@@ -28,7 +31,9 @@ def probed(agent: Agent) -> bool:
 
 def own_critic(agent: Agent) -> Network | None:
     """The critic Q^μ that a learner trains by backpropagation for itself, if it has one."""
-    return agent.critic if isinstance(agent, DDPG) else None
+    if isinstance(agent, DDPG):
+        return agent.critic
+    return agent.global_critic.network if isinstance(agent.global_critic, BackpropCritic) else None
 
 
 def policy_gradient(actor: MLP, parameters: Parameters, critic: Network, observation: Tensor) -> Parameters:
@@ -40,6 +45,39 @@ def policy_gradient(actor: MLP, parameters: Parameters, critic: Network, observa
     gradient = actor.views(torch.zeros_like(parameters.flat))
     backprop.gradients(actor, parameters, voltages, upstream, gradient)
     return gradient
+
+
+def pushes(agent: Agent, batch: dict[str, Tensor]) -> list[Tensor]:
+    """What pushes every neuron's z up or down in the states of a minibatch, (S, B, n) per layer.
+
+    DDPG: the backpropagated error. A local learner: its rule's push, from a minibatch's lesson; none of a rule that reads
+    nothing.
+    """
+    if isinstance(agent, DDPG):
+        return _errors(agent, batch["observation"])
+    if not agent.rule.receives:
+        return []
+    # With copies of the generators, so that looking does not change what is imagined next.
+    lesson, heard = agent.lesson(batch, copy.deepcopy(agent.noise_rngs))
+    parts = zip(agent.critics, agent.layers, lesson, strict=True)
+    return [agent.rule.push(critics, layer, seen, heard) for critics, layer, seen in parts]
+
+
+def _errors(agent: DDPG, observation: Tensor) -> list[Tensor]:
+    voltages = agent.act(observation)
+    judged = agent.critic.forward(observation, voltages.output)
+    upstream = torch.ones_like(judged.output)
+    upstream = backprop.side_gradient(agent.critic.spec, agent.critic.online, judged, upstream)
+    errors = backprop.voltage_gradients(agent.actor, agent.policy(), voltages, upstream)[1:]
+    return [
+        times_slope(error, h, agent.actor.activation(layer))
+        for layer, (error, h) in enumerate(zip(errors, voltages.activations, strict=True), start=1)
+    ]
+
+
+def one_sided(push: Tensor) -> Tensor:
+    """Mean over neurons of |mean over states of the push's sign|: (S, B, n) → (S,). 1: the same way in every state."""
+    return push.sign().mean(dim=1).abs().mean(dim=1)
 
 
 def cosines(update: Parameters, gradient: Parameters) -> dict[str, Tensor]:
@@ -63,7 +101,8 @@ class PolicyGradientProbe:
 
     The true gradient is judged by the learner's own backpropagated critic. For a learner that has none, a critic Q^μ of
     DDPG's shape learns beside it from the same minibatches; the learner does not notice. At every log step, `cosine/layer_l`
-    and `cosine/actor` of that step's update: 1 is gradient ascent, 0 unrelated; none is logged where nothing moved.
+    and `cosine/actor` of that step's update: 1 is gradient ascent, 0 unrelated; none is logged where nothing moved. And
+    `diagnostic/one_sided_l` of what pushes the neurons, see `one_sided`.
     """
 
     every = 1
@@ -81,12 +120,17 @@ class PolicyGradientProbe:
         if self.apprentice:
             self.apprentice.learn(trainer.batch)
         if trainer.step % self.log_every == 0:
-            found = {name: cosine.tolist() for name, cosine in self.cosines(trainer.batch).items()}
-            for s in trainer.watch.active:
-                defined = {name: cosine[s] for name, cosine in found.items() if not math.isnan(cosine[s])}
-                self.log(trainer.step, s, defined)
+            found = self.cosines(trainer.batch)
+            for layer, push in enumerate(pushes(self.agent, trainer.batch), start=1):
+                found[f"diagnostic/one_sided_{layer}"] = one_sided(push)
+            self._log_defined(trainer, {name: values.tolist() for name, values in found.items()})
         if (trainer.step + 1) % self.log_every == 0:
             self.before.flat.copy_(self.agent.policy().flat)
+
+    def _log_defined(self, trainer: Trainer, found: dict[str, list[float]]) -> None:
+        for s in trainer.watch.active:
+            defined = {name: values[s] for name, values in found.items() if not math.isnan(values[s])}
+            self.log(trainer.step, s, defined)
 
     def cosines(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The last update's cosines, see `cosines`."""
@@ -117,18 +161,9 @@ class Apprentice:
     def learn(self, batch: dict[str, Tensor]) -> None:
         """One TD update towards r + γ (1 − terminated) Q^μ′(s′, μ′(s′)), and of the target."""
         agent, settings = self.agent, self.agent.settings
-        observation, action, next_observation = _interaction(agent, batch)
-        next_action = agent.actor.forward(agent.target, next_observation).output
-        next_value = self.critic.forward(next_observation, next_action, target=True).output
-        target = bellman_target(batch["reward"], settings.discount, batch["terminated"], next_value)
-        self.critic.fit(self.critic.forward(observation, action), target)
+        seen = agent.whole(batch)
+        next_action = agent.actor.forward(agent.target, seen.next_observation).output
+        next_value = self.critic.forward(seen.next_observation, next_action, target=True).output
+        target = bellman_target(seen.reward, settings.discount, seen.terminated, next_value)
+        self.critic.fit(self.critic.forward(seen.observation, seen.action), target)
         self.critic.track(settings.polyak)
-
-
-def _interaction(agent: LocalLearner, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Observation, action as executed, next observation, (S, B, n) each."""
-    if "observation" in batch:
-        return batch["observation"], batch["action"], batch["next_observation"]
-    n_obs, n_act = agent.actor.sizes[0], agent.actor.sizes[-1]
-    voltages = batch["voltages"]
-    return voltages[..., :n_obs], voltages[..., -n_act:], batch["next_voltages"][..., :n_obs]

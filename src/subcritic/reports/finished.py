@@ -17,12 +17,14 @@ TABLES = (
     "table.csv", "table.md", "aggregates.csv", "agreement.csv", "agreement.md", "empirical_value.json",
     "steps_to_similar.csv", "steps_to_similar.md", "throughput.csv", "throughput.md", "throughput_ratios.csv",
     "theorem.csv", "theorem.md", "asynchronous.csv", "asynchronous.md", "asynchronous_speed.csv", "recurrent.csv",
-    "recurrent.md",
+    "recurrent.md", "ablation.csv", "ablation.md", "ablation_answer.json",
 )  # fmt: skip
 FIGURES = (
     "agreement", "learning", "similarity", "values", "cosine", "table", "throughput", "theorem", "asynchronous",
-    "recurrent",
+    "recurrent", "ablation", "diagnostics",
 )  # fmt: skip
+LAB_BOOK_TABLES = ("ablation.csv", "ablation.md", "ablation_answer.json", "lab_book.csv", "lab_book.md")
+LAB_BOOK_FIGURES = ("ablation", "diagnostics")
 ASYNCHRONOUS = ("synchronous", "asynchronous")
 RECURRENT = ("recurrent", "leaky", "feedforward", "ddpg")
 
@@ -46,11 +48,14 @@ def check(root: Path) -> tuple[Profile, list[Path], list[dict[str, Any]]]:
     if not path.is_file():
         raise MissingResult(f"{path} is missing: run the profile first, `make reproduce PROFILE={root.name}`")
     profile = config.load(path)
-    return profile, [path, *_made(root)], [*_trained(profile, root), *_reported(profile, root)]
+    return profile, [path, *_made(profile, root)], [*_trained(profile, root), *_reported(profile, root)]
 
 
 def trainings(profile: Profile) -> Iterator[Training]:
     """Every training that a finished profile has recorded."""
+    yield from _attempts(profile)
+    if profile.purpose == "lab_book":
+        return
     shared = {"experiment1": config.dump(profile.experiment1)}
     first = shared | {"training": config.dump(profile.training)}
     theorem = shared | {"theorem": config.dump(profile.theorem)}
@@ -81,13 +86,25 @@ def _of(
                 yield Training(identity, task | held, table)
 
 
+def _attempts(profile: Profile) -> Iterator[Training]:
+    for environment in profile.ablated_environments():
+        steps = {"steps": profile.ablation_steps(environment)}
+        training = {"training": config.dump(profile.training) | steps}
+        methods = {
+            method.name: {"agent": config.dump(method), **training} for method in profile.ablation.methods
+        }
+        yield from _of(profile, "ablation", [environment], methods, "ablation.csv")
+
+
 def _training(training: config.Training, environment: Environment) -> dict[str, Any]:
     return {"training": config.dump(training) | {"steps": environment.steps or training.steps}}
 
 
-def _made(root: Path) -> list[Path]:
-    paths = [root / "table" / name for name in TABLES] + [
-        root / "figures" / f"{name}.png" for name in FIGURES
+def _made(profile: Profile, root: Path) -> list[Path]:
+    lab_book = profile.purpose == "lab_book"
+    tables, figures = (LAB_BOOK_TABLES, LAB_BOOK_FIGURES) if lab_book else (TABLES, FIGURES)
+    paths = [root / "table" / name for name in tables] + [
+        root / "figures" / f"{name}.png" for name in figures
     ]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
@@ -111,7 +128,7 @@ def _trained(profile: Profile, root: Path) -> Iterator[dict[str, Any]]:
 
 
 def _reported(profile: Profile, root: Path) -> Iterator[dict[str, Any]]:
-    for stage in config.STAGES:
+    for stage in ("ablation",) if profile.purpose == "lab_book" else config.STAGES:
         yield _finished(Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0), root)
 
 

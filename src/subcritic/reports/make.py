@@ -10,8 +10,10 @@ import pandas as pd
 
 from subcritic.config import Profile, dump
 from subcritic.reports import (
+    ablation,
     agreement,
     asynchronous,
+    lab_book,
     learning,
     recurrent,
     similarity,
@@ -27,6 +29,8 @@ REPORTS = {
     "similarity": (similarity, "experiment1"),
     "agreement": (agreement, "gradients"),
     "learning": (learning, "experiment2"),
+    "ablation": (ablation, "ablation"),
+    "lab_book": (lab_book, None),
     "table": (table, "table"),
     "throughput": (throughput, "throughput"),
     "theorem": (theorem, "theorem"),
@@ -61,6 +65,12 @@ def _agreement(tables: Path) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if value is not None}
 
 
+def _ablation(tables: Path) -> dict[str, float]:
+    """Interquartile mean of every method of the ablation."""
+    rows = pd.read_csv(tables / "ablation.csv").dropna(subset="iqm")
+    return {f"interquartile_mean/{row.method}": row.iqm for row in rows.itertuples()}
+
+
 def _ratios(tables: Path) -> dict[str, float]:
     """Median ratio of updates per second at every setting."""
     rows = pd.read_csv(tables / "throughput_ratios.csv")
@@ -77,5 +87,5 @@ def _means(stage: str) -> Callable[[Path], dict[str, float]]:
     return found
 
 
-HEADLINES = {"table": _scores, "agreement": _agreement, "throughput": _ratios}
+HEADLINES = {"table": _scores, "ablation": _ablation, "agreement": _agreement, "throughput": _ratios}
 HEADLINES |= {stage: _means(stage) for stage in ("asynchronous", "recurrent")}

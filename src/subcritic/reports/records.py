@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from subcritic.config import Profile
+from subcritic.config import Environment, Profile
 
 CURVES = ("environment", "method", "seed", "step", "metric", "value")
 STEPS_TO_SIMILAR = ("environment", "method", "seed", "critic", "step")
@@ -50,6 +51,16 @@ def experiment2_curves(profile: Profile, root: Path) -> pd.DataFrame:
 def scores(profile: Profile, root: Path) -> pd.DataFrame:
     """Final score of every seed of Experiment 2; `diverged_at` is NaN for a seed that did not diverge."""
     return _over_methods(profile, root, "{}.scores.csv", SCORES)
+
+
+def ablation_curves(profile: Profile, root: Path) -> pd.DataFrame:
+    """All learning curves and diagnostics of the ablation."""
+    return _ablated(profile, root, "{}.csv", CURVES)
+
+
+def ablation_scores(profile: Profile, root: Path) -> pd.DataFrame:
+    """Final score of every seed of the ablation; `diverged_at` is NaN for a seed that did not diverge."""
+    return _ablated(profile, root, "{}.scores.csv", SCORES)
 
 
 def theorem(profile: Profile, root: Path) -> pd.DataFrame:
@@ -95,9 +106,13 @@ def lags(root: Path) -> pd.DataFrame:
     )
 
 
-def anchors(profile: Profile, root: Path) -> pd.DataFrame:
-    """Random-policy return and reference return per environment (the index); NaN where there is no reference."""
-    return pd.DataFrame([_anchor(root, e.name) for e in profile.environments]).set_index("environment")
+def anchors(profile: Profile, root: Path, environments: Sequence[Environment] | None = None) -> pd.DataFrame:
+    """Random-policy return and reference return per environment (the index); NaN where there is no reference.
+
+    environments: None is all of the profile's.
+    """
+    chosen = profile.environments if environments is None else environments
+    return pd.DataFrame([_anchor(root, e.name) for e in chosen]).set_index("environment")
 
 
 def _anchor(root: Path, environment: str) -> dict:
@@ -123,6 +138,15 @@ def _over_methods(profile: Profile, root: Path, name: str, columns: tuple) -> pd
         for method in profile.methods
     ]
     return pd.concat([_read(path, "experiment2", columns) for path in paths], ignore_index=True)
+
+
+def _ablated(profile: Profile, root: Path, name: str, columns: tuple) -> pd.DataFrame:
+    paths = [
+        root / "ablation" / environment.name / name.format(method.name)
+        for environment in profile.ablated_environments()
+        for method in profile.ablation.methods
+    ]
+    return pd.concat([_read(path, "ablation", columns) for path in paths], ignore_index=True)
 
 
 def _read(path: Path, stage: str, columns: tuple) -> pd.DataFrame:

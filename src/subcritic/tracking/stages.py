@@ -158,6 +158,37 @@ holds the table, with the random policy, and the figure (tab *Artifacts*).""",
         {"How well does it act?": {"Return of the greedy policy": "return/evaluation"}},
         ("return/evaluation",),
     ),
+    Stage(
+        "ablation",
+        "9-ablation",
+        """Ablation: what does a local rule need, so that the whole policy gets good?
+
+One run per method, environment and seed, trained as in Experiment 2. Methods differ in the rule, in where the exploration
+noise enters, in what a neuron's critic regresses on, and in what crosses layers: nothing, one scalar, a vector as wide as
+the action, or, in DDPG, the whole error. `random-direction` shows what moving blindly gives.
+
+*Look at* `return/evaluation`, one environment at a time; at `cosine/actor`, what an update did to the weights against the
+true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1: every neuron is stuck) and
+`diagnostic/action_entropy` (0: the same action in every state). The run `results` holds table, figures and answer.""",
+        {
+            "How well does it act?": {
+                "Return of the greedy policy": "return/evaluation",
+                "Entropy of its actions over states (0: always the same)": "diagnostic/action_entropy",
+            },
+            "Does the update follow the true gradient? (cosine, 1 = fully)": {
+                "Actor": "cosine/actor",
+                "Layer 1": "cosine/layer_1",
+                "Layer 2": "cosine/layer_2",
+            },
+            "Do neurons still answer to their inputs?": {
+                "Share saturated or dead, layer 1": "diagnostic/saturated_1",
+                "Share saturated or dead, layer 2": "diagnostic/saturated_2",
+                "Norm of K, layer 1": "diagnostic/weight_norm_1",
+                "Norm of K, layer 2": "diagnostic/weight_norm_2",
+            },
+        },
+        ("return/evaluation", "cosine/actor", "diagnostic/action_entropy"),
+    ),
 )
 
 

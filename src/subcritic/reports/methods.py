@@ -1,0 +1,57 @@
+"""A method in a reader's words: the rule, where noise enters, what its critics regress on, what crosses layers."""
+
+from __future__ import annotations
+
+from subcritic.config import DDPGSettings, Method
+
+NOTHING, SCALAR, VECTOR, ERROR = "nothing", "1 scalar", "action-wide vector", "full error"
+CROSSES = (NOTHING, SCALAR, VECTOR, ERROR)
+TARGETS = {
+    "own_td": "own TD",
+    "global_td": "global TD",
+    "global_q": "global Q",
+    "global_advantage": "global advantage",
+}
+CRITICS = {
+    "backprop": "backpropagated",
+    "local_heads": "local heads",
+    "random_features": "random features",
+}
+NONE = "–"
+
+
+def crosses(method: Method) -> str:
+    """What reaches a neuron of the actor from beyond its own layer, besides the reward: one of CROSSES."""
+    if isinstance(method, DDPGSettings):
+        return ERROR
+    if method.algorithm == "feedback_alignment":
+        return VECTOR
+    return SCALAR if method.needs_global_critic else NOTHING
+
+
+def describe(method: Method) -> dict[str, str]:
+    """Columns rule, exploration, target, global critic, crosses layers."""
+    if isinstance(method, DDPGSettings):
+        words = ("backpropagation, Adam", method.exploration, "global TD", CRITICS["backprop"])
+    else:
+        blind = method.algorithm == "random_direction"
+        critic = CRITICS[method.critic] if method.needs_global_critic else NONE
+        words = (_rule(method), _exploration(method), NONE if blind else TARGETS[method.target], critic)
+    return dict(zip(("rule", "exploration", "target", "global critic"), words, strict=True)) | {
+        "crosses layers": crosses(method)
+    }
+
+
+def _rule(method: Method) -> str:
+    parts = [method.algorithm.replace("_", " ")]
+    parts += ["natural step"] if method.natural else []
+    parts += [f"λ {method.trace:g}"] if method.trace else []
+    parts += ["layers in turn"] if method.layers_in_turn else []
+    return ", ".join([*parts, "Adam" if method.optimiser == "adam" else "SGD"])
+
+
+def _exploration(method: Method) -> str:
+    if method.replay == "imagined":
+        pairs = f"{method.draws} pairs" if method.draws > 1 else "1 pair"
+        return f"{method.exploration}; imagined, {pairs}"
+    return method.exploration + ("; recomputed" if method.replay == "recomputed" else "")
