@@ -13,8 +13,9 @@ class MPPI:
     """Plays randomly changed plans and takes their average, weighted by what they earn (Williams et al. 2017).
 
     A plan is `knots` actions, evenly spaced over `horizon_seconds`, linear in between. Every step `plans` plans are
-    played: the last one moved on in time, and the others with Gaussian noise of scale `noise` on its knots. Weights are
-    exp((return - best return) / (temperature * standard deviation of the returns)).
+    played: the last one moved on in time, with Gaussian noise on its knots of scales from 0, no change, to `noise`:
+    balancing needs small changes, and setting out large ones. Weights are exp((return - best return) /
+    (temperature * standard deviation of the returns)).
     """
 
     name = "mppi"
@@ -25,7 +26,7 @@ class MPPI:
         horizon_seconds: float = 0.6,
         plans: int = 48,
         knots: int = 6,
-        noise: float = 0.5,
+        noise: float = 1.2,
         temperature: float = 0.1,
     ) -> None:
         if horizon_seconds <= 0 or plans < 2 or knots < 2:
@@ -33,7 +34,8 @@ class MPPI:
                 f"horizon_seconds > 0, plans >= 2 and knots >= 2 are needed; got {horizon_seconds}, {plans}, {knots}"
             )
         self.simulation = Simulation(environment)
-        self.plans, self.noise, self.temperature = plans, noise, temperature
+        self.plans, self.temperature = plans, temperature
+        self.scales = np.linspace(0, noise, plans)[:, None, None]
         self.steps = max(1, round(horizon_seconds / environment.task.control_seconds))
         self.shape = (min(knots, self.steps + 1), environment.model.nu)
         self._spline = interpolation(self.shape[0], np.linspace(0, 1, self.steps))
@@ -48,8 +50,7 @@ class MPPI:
 
     def plan(self) -> NDArray:
         """The first action (nu,) of the weighted average plan."""
-        changes = self.noise * self.rng.standard_normal((self.plans, *self.shape))
-        changes[0] = 0.0
+        changes = self.scales * self.rng.standard_normal((self.plans, *self.shape))
         candidates = np.clip(self.knots + changes, -1, 1)
         returns = self.simulation.rewards(self._spline @ candidates).sum(axis=1)
         weights = np.exp((returns - returns.max()) / (self.temperature * returns.std() + 1e-12))
