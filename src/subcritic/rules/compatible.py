@@ -32,7 +32,8 @@ class CompatibleRule(Rule):
 
     D_V = r + γ (1 − terminated) V′(v′) − V(v), since Q^n′(v′, μ^n(v′)) = V′(v′);  D = D_V − (α − μ) σ'(z) (w·v)
     V's weights += η_Q mean(D_V v);  w += η_Q mean(D (α − μ) σ'(z) v)
-    K^n += η_A mean(σ'(z)² (w·v) v), or the natural gradient's step K^n += η_A w. w as before the update.
+    K^n += η_A mean(σ'(z)² (w·v) v), with w as before the update (it saves a product);
+    or the natural gradient's step K^n += η_A w, with the new w.
 
     V starts at 0 and sees what is the same for all neurons of a layer, so they all have the same V: it is kept once.
     w starts at 0: no opinion. V and w have biases, weights from a voltage that is always 1.

@@ -1,0 +1,273 @@
+"""The other rules against autograd and plain loops, and what all of them have in common."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+from rule_helpers import (
+    BATCH,
+    N_IN,
+    N_OUT,
+    SEEDS,
+    SIGMA,
+    close,
+    draw,
+    make_broadcast,
+    make_layer,
+    make_transition,
+    mean_voltage,
+    rngs,
+)  # fmt: skip
+
+from subcritic.rules import (
+    Adaptive,
+    BilinearRule,
+    Broadcast,
+    CompatibleRule,
+    FeedbackAlignmentRule,
+    LinearRule,
+    LocalTransition,
+    NodePerturbationRule,
+    Plain,
+    RandomDirectionRule,
+)
+from subcritic.rules.mlp import MlpRule
+
+CRITIC_RATE, ACTOR_RATE = 0.05, 0.3
+KINDS = {
+    "linear": (LinearRule, {}),
+    "linear told": (LinearRule, {"aim": "told"}),
+    "bilinear": (BilinearRule, {}),
+    "bilinear told": (BilinearRule, {"aim": "told"}),
+    "compatible": (CompatibleRule, {}),
+    "compatible told": (CompatibleRule, {"aim": "told"}),
+    "compatible natural": (CompatibleRule, {"natural": True}),
+    "compatible imagined": (CompatibleRule, {"imagined": True}),
+    "compatible with known noise": (CompatibleRule, {"knows_noise": True}),
+    "mlp": (MlpRule, {"hidden": (5, 3)}),
+    "mlp told": (MlpRule, {"hidden": (5, 3), "aim": "told"}),
+    "node_perturbation": (NodePerturbationRule, {}),
+    "feedback_alignment": (FeedbackAlignmentRule, {"action_size": 3}),
+    "random_direction": (RandomDirectionRule, {}),
+}
+
+
+def make_rule(name, steps=Plain):
+    kind, extra = KINDS[name]
+    return kind(steps(CRITIC_RATE), steps(ACTOR_RATE), discount=0.9, polyak=0.1, **extra)
+
+
+def received(rule, *given):
+    """`given` transition and broadcast with only the fields that the rule says it receives."""
+    return [
+        type(part)(**{f.name: getattr(part, f.name) for f in fields(part) if f.name in rule.receives})
+        for part in given
+    ]
+
+
+def poisoned(rule, *given):
+    """The same with NaN in every field that the rule says it does not receive."""
+    found = []
+    for part in given:
+        others = [f.name for f in fields(part) if f.name not in rule.receives]
+        found.append(replace(part, **{name: getattr(part, name) * torch.nan for name in others}))
+    return found
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_rule_reads_what_it_says_it_receives_and_nothing_else(name):
+    outcomes = []
+    for choose in (received, poisoned):
+        rng, rule = np.random.default_rng(0), make_rule(name)
+        layer = make_layer("tanh", rng)
+        state = rule.init(layer, rngs())
+        # Noise is left out of what a rule may not know, so μ^n(v) is computed.
+        seen, heard = choose(rule, make_transition(rng, layer), make_broadcast(rng))
+        if "noise" not in rule.receives:
+            seen = replace(seen, noise=None)
+        for _ in range(3):
+            rule.update(state, layer, seen, heard)
+        outcomes.append(torch.cat((layer.weight, layer.bias, layer.target_weight), dim=1))
+    assert torch.equal(*outcomes)
+    assert not outcomes[0].isnan().any()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_broadcast_is_scalars_unless_the_rule_is_feedback_alignment(name):
+    told = make_rule(name).receives - {f.name for f in fields(LocalTransition)}
+    assert told <= {f.name for f in fields(Broadcast)}
+    assert ("feedback" in told) == (name == "feedback_alignment")
+    assert len(told) <= 1
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_seed_learns_the_same_alone_or_beside_another(name):
+    rng, rule = np.random.default_rng(1), make_rule(name)
+    layer = make_layer("tanh", rng)
+    seen, heard = make_transition(rng, layer), make_broadcast(rng)
+    only = lambda part: replace(part, **{  # noqa: E731
+        f.name: getattr(part, f.name)[1:].clone()
+        for f in fields(part) if isinstance(getattr(part, f.name), torch.Tensor)
+    })  # fmt: skip
+    alone = only(layer)
+    together, single = rule.init(layer, rngs()), rule.init(alone, rngs([1]))
+    for _ in range(3):
+        rule.update(together, layer, *received(rule, seen, heard))
+        rule.update(single, alone, *received(rule, only(seen), only(heard)))
+    close(layer.weight[1:], alone.weight)
+    assert not torch.equal(layer.weight[0], layer.weight[1])
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "random_direction"])
+def test_adam_steps_are_torchs_adam_on_the_rules_own_directions(name):
+    """One seed at a time of K, whose parts share one flat vector."""
+    rng, rule = np.random.default_rng(2), make_rule(name, Adaptive)
+    flat = draw(rng, SEEDS, (N_IN + 1) * N_OUT)
+    weight, bias = (
+        flat[:, : N_IN * N_OUT].view(SEEDS, N_IN, N_OUT),
+        flat[:, N_IN * N_OUT :].view(SEEDS, 1, N_OUT),
+    )
+    layer = replace(make_layer("tanh", rng), weight=weight, bias=bias)
+    state = rule.init(layer, rngs())
+    rule.critic.own(state.learned() if rule.judges else [])
+    rule.actor.own([weight, bias])
+    reference = flat.clone().requires_grad_()
+    adam = torch.optim.Adam([reference], lr=ACTOR_RATE)
+    for _ in range(5):
+        seen, heard = received(rule, make_transition(rng, layer), make_broadcast(rng))
+        rule.learn(state, layer, seen, heard, moves=False)
+        frozen = NoCritics(rule, state)
+        direction = rule.direction(state, layer, seen, heard)
+        reference.grad = -torch.cat([part.flatten(1) for part in direction], dim=1)
+        frozen.move(layer, seen, heard)
+        adam.step()
+        torch.testing.assert_close(flat, reference.detach(), rtol=1e-6, atol=1e-6)
+
+
+class NoCritics:
+    """Moves K and nothing else."""
+
+    def __init__(self, rule, state):
+        self.rule, self.state = rule, state
+
+    def move(self, layer, seen, heard):
+        push = None
+        if not getattr(self.rule, "natural", False):
+            push = self.rule.push(self.state, layer, seen, heard)
+        self.rule._move(self.state, layer, seen, push)
+
+
+@pytest.mark.parametrize("aim", ["own", "told"])
+@pytest.mark.parametrize("name", ["linear", "bilinear", "mlp"])
+def test_residual_and_push_are_those_of_the_critic_by_autograd(name, aim):
+    rng = np.random.default_rng(3)
+    rule = replace(make_rule(name), aim=aim)
+    layer = make_layer("tanh", rng)
+    state = rule.init(layer, rngs())
+    seen, heard = make_transition(rng, layer), make_broadcast(rng)
+    value = rule.values(state, layer, seen.voltage, seen.alpha).clone()
+    # Target copies still equal the critics and the policy.
+    after = rule.values(state, layer, seen.next_voltage, mean_voltage(layer, seen.next_voltage))
+    target = seen.reward + 0.9 * (1 - seen.terminated) * after if aim == "own" else heard.target
+    weight, bias = layer.weight.clone().requires_grad_(), layer.bias.clone().requires_grad_()
+    close(rule.learn(state, layer, seen, heard, moves=False), target - value)
+    alpha = SIGMA["tanh"](seen.voltage @ weight + bias)
+    rule.values(state, layer, seen.voltage, alpha).mean(dim=1).sum().backward()
+    for ours, true in zip(rule.direction(state, layer, seen, heard), (weight.grad, bias.grad), strict=True):
+        close(ours, true)
+
+
+@pytest.mark.parametrize("aim", ["own", "told"])
+def test_the_bilinear_critic_steps_down_its_squared_residual_by_autograd(aim):
+    rng = np.random.default_rng(4)
+    rule, layer = replace(make_rule("bilinear"), aim=aim), make_layer("sigmoid", rng)
+    state = rule.init(layer, rngs())
+    seen, heard = make_transition(rng, layer), make_broadcast(rng)
+    start = {name: tensor.clone().requires_grad_() for name, tensor in state.tensors().items()}
+    residual = rule.learn(state, layer, seen, heard, moves=False)
+    value = seen.voltage @ start["voltage"] + seen.alpha * (start["alpha"] + seen.voltage @ start["mixed"])
+    target = (residual + value).detach()
+    ((target - value) ** 2 / 2).mean(dim=1).sum().backward()
+    for name in ("voltage", "alpha", "mixed"):
+        expected = start[name].detach() - CRITIC_RATE * start[name].grad
+        close(state.tensors()[name], expected)
+        close(state.tensors()[f"target_{name}"], start[name].detach().lerp(expected, 0.1))
+
+
+def test_a_network_per_neuron_equals_each_network_alone():
+    rng, rule = np.random.default_rng(5), make_rule("mlp")
+    layer = make_layer("tanh", rng)
+    state = rule.init(layer, rngs())
+    seen = make_transition(rng, layer)
+    values = rule.values(state, layer, seen.voltage, seen.alpha)
+    network = state.network
+    for s in range(SEEDS):
+        for n in range(N_OUT):
+            one = network.spec.views(network.online.flat[s * N_OUT + n].unsqueeze(0))
+            alone = network.spec.forward(one, seen.voltage[s : s + 1], seen.alpha[s : s + 1, :, n : n + 1])
+            close(values[s, :, n], alone.output[0, :, 0])
+
+
+def test_node_perturbation_is_the_plain_loop():
+    rng, rule = np.random.default_rng(6), make_rule("node_perturbation")
+    layer = make_layer("tanh", rng, noise_variance=0.09)
+    seen, heard = received(rule, make_transition(rng, layer), make_broadcast(rng))
+    weight, bias = rule.direction(rule.init(layer, rngs()), layer, seen, heard)
+    for s in range(SEEDS):
+        for n in range(N_OUT):
+            expected = np.zeros(N_IN + 1)
+            for i in range(BATCH):
+                v = np.append(seen.voltage[s, i], 1)
+                k = np.append(layer.weight[s, :, n], layer.bias[s, 0, n])
+                slope = 1 - np.tanh(k @ v) ** 2
+                noise, advantage = seen.noise[s, i, n].item(), heard.advantage[s, i, 0].item()
+                expected += advantage * noise / 0.09 * slope * v / BATCH
+            close(np.append(weight[s, :, n], bias[s, 0, n]), expected)
+
+
+def test_node_perturbation_has_the_gradient_as_its_mean():
+    """A linear in the noise: then the mean over noise is exact, and the estimate must come within its standard error."""
+    rng, rule, draws = np.random.default_rng(7), make_rule("node_perturbation"), 200_000
+    layer = make_layer("tanh", rng, seeds=1, noise_variance=0.25)
+    v = draw(rng, 1, 1, N_IN)
+    slopes = draw(rng, 1, 1, N_OUT)
+    noise = 0.5 * draw(rng, 1, draws, N_OUT)
+    alpha = mean_voltage(layer, v) + noise
+    seen = LocalTransition(voltage=v.expand(-1, draws, -1), alpha=alpha, noise=noise)
+    heard = Broadcast(advantage=(noise * slopes).sum(dim=-1, keepdim=True))
+    _, found = rule.direction(rule.init(layer, rngs([0])), layer, seen, heard)
+    expected = slopes * (1 - mean_voltage(layer, v) ** 2)
+    each = rule.push(None, layer, seen, heard)
+    error = each.std(dim=1, keepdim=True) / draws**0.5
+    assert ((found - expected).abs() < 5 * error).all()
+    assert (expected.abs() > 5 * error).any()
+
+
+def test_feedback_alignment_is_backpropagation_with_other_weights_and_exact_at_the_output():
+    rng, rule = np.random.default_rng(8), make_rule("feedback_alignment")
+    hidden, last = make_layer("tanh", rng), make_layer("tanh", rng, last=True)
+    rule = replace(rule, action_size=N_OUT)
+    seen, heard = received(rule, make_transition(rng, hidden), make_broadcast(rng, actions=N_OUT))
+    for layer in (hidden, last):
+        state = rule.init(layer, rngs())
+        back = torch.eye(N_OUT, dtype=torch.float64) if layer.last else state.weight
+        weight = layer.weight.clone().requires_grad_()
+        action = SIGMA["tanh"](seen.voltage @ weight + layer.bias) @ back.mT
+        (action * heard.feedback).sum(dim=-1).mean(dim=1).sum().backward()
+        close(rule.direction(state, layer, seen, heard)[0], weight.grad)
+        before = state.weight.clone()
+        rule.update(state, layer, seen, heard)
+        assert torch.equal(state.weight, before), "the feedback is fixed"
+
+
+def test_a_random_direction_moves_every_neuron_by_its_rate_and_looking_does_not_change_it():
+    rng, rule = np.random.default_rng(9), make_rule("random_direction")
+    layer = make_layer("tanh", rng)
+    state, before = rule.init(layer, rngs()), torch.cat((layer.weight, layer.bias), dim=1)
+    seen_direction = torch.cat(rule.direction(state, layer, LocalTransition()), dim=1).clone()
+    rule.update(state, layer, LocalTransition())
+    step = torch.cat((layer.weight, layer.bias), dim=1) - before
+    close(step, ACTOR_RATE * seen_direction)
+    close(step.norm(dim=1), np.full((SEEDS, N_OUT), ACTOR_RATE))
+    assert not torch.equal(torch.cat(rule.direction(state, layer, LocalTransition()), dim=1), seen_direction)
