@@ -1,0 +1,109 @@
+"""What scores 0 and 1 on a task of the suite: uniform random actions, and planners on the true physics."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from subcritic import provenance
+from subcritic.config import ConfigError, Profile, References, dump
+from subcritic.envs import suite
+from subcritic.envs.planners import ILQG, MPPI, Planner, episode
+from subcritic.envs.suite import published
+
+PLANNERS = {"mppi": MPPI, "ilqg": ILQG}
+VERSIONS = ("mujoco", "gymnasium", "numpy")
+
+
+def task_of(environment_id: str) -> suite.Task:
+    """The task registered as `environment_id`; raises ConfigError when it is none of the suite."""
+    tasks = {task.id: task for task in suite.TASKS.values()}
+    if environment_id not in tasks:
+        raise ConfigError(
+            f"{environment_id!r} is no task of the suite, and planners play on the suite only: {', '.join(tasks)}"
+        )
+    return tasks[environment_id]
+
+
+def make(environment_id: str, **kwargs: Any) -> gym.Env:
+    """A task of the suite as planners need it: no wrapper but the time limit."""
+    return gym.make(task_of(environment_id).id, disable_env_checker=True, **kwargs)
+
+
+def planner(name: str, environment: gym.Env, settings: References) -> Planner:
+    """The planner called `name` for an environment that `make` made."""
+    return PLANNERS[name](environment.unwrapped, **settings.planner(name))
+
+
+def measure(environment_id: str, settings: References, say: Callable[[str], None]) -> dict[str, Any]:
+    """Returns of random actions and of every planner on a task of the suite, with all that they depend on."""
+    environment = make(environment_id)
+    task = task_of(environment_id)
+    players: dict[str, Planner | None] = {"random": None}
+    players |= {name: planner(name, environment, settings) for name in settings.planners}
+    found = {}
+    for name, player in players.items():
+        episodes = settings.episodes if player else settings.random_episodes
+        found[name] = _play(environment, range(settings.first_seed, settings.first_seed + episodes), player)
+        say(f"{environment_id}: {name}: {published.summary(found[name])}")
+    environment.close()
+    return {
+        "id": environment_id,
+        "paper": task.paper,
+        **found,
+        "settings": dump(settings),
+        "versions": {name: provenance.versions()[name] for name in VERSIONS},
+        "date": date.today().isoformat(),
+    }
+
+
+def run(
+    profile: Profile, environment_name: str, results: Path, say: Callable[[str], None] = print
+) -> list[Path]:
+    """Measure one environment; writes and returns `environments/<environment>.json`."""
+    environment = profile.environment(environment_name)
+    if environment.kwargs:
+        raise ConfigError(
+            f"{environment.name}: references are of the bare task; it has kwargs {environment.kwargs}"
+        )
+    found = {"environment": environment.name} | measure(environment.id, profile.references, say)
+    path = results / profile.profile / "environments" / f"{environment.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=2) + "\n")
+    return [path]
+
+
+def publish(profile: Profile, results: Path) -> list[Path]:
+    """Make the measured references of all environments of the profile those that come with the package."""
+    folder = results / profile.profile / "environments"
+    paths = [folder / f"{environment.name}.json" for environment in profile.environments]
+    missing = [path.stem for path in paths if not path.is_file()]
+    if missing:
+        raise ConfigError(
+            f"{folder}: not measured yet: {', '.join(missing)}; run `subcritic references` on them first"
+        )
+    return [published.write([json.loads(path.read_text()) for path in paths])]
+
+
+def _play(environment: gym.Env, seeds: Sequence[int], player: Planner | None) -> dict[str, Any]:
+    """Statistics of one episode per seed; `steps_per_second`: environment steps per CPU-second, planning included."""
+    start = time.process_time()
+    played = [episode(environment, seed, player) for seed in seeds]
+    seconds = time.process_time() - start
+    returns = np.array([earned for earned, _ in played])
+    return {
+        "mean": float(returns.mean()),
+        "standard_error": float(returns.std(ddof=1) / np.sqrt(len(returns))),
+        "episodes": len(returns),
+        "seeds": list(seeds),
+        "returns": returns.tolist(),
+        "mean_steps": float(np.mean([steps for _, steps in played])),
+        "steps_per_second": round(sum(steps for _, steps in played) / max(seconds, 1e-9), 1),
+    }
