@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -79,6 +80,17 @@ def anchors(options: argparse.Namespace) -> None:
     from subcritic.experiments import anchors as stage
 
     _say(stage.run(_profile(options), _environment(options), options.results))
+
+
+def references(options: argparse.Namespace) -> None:
+    from subcritic.experiments import references as stage
+
+    if options.publish:
+        return _say(stage.publish(_profile(options), options.results))
+    if options.environment is None:
+        raise ConfigError("references: --environment NAME says which to measure, or --publish to keep them all")
+    progress = partial(print, file=sys.stderr, flush=True)
+    return _say(stage.run(_profile(options), _environment(options), options.results, progress))
 
 
 def experiment1(options: argparse.Namespace) -> None:
@@ -214,6 +226,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", help="the config itself, instead of a file")
     sub.add_argument("--output", type=Path, help="write here instead of printing")
     add("anchors", anchors, "measure the uniform random policy on an environment", _stage, _where)
+    sub = add("references", references, "what planners and chance score on a task of the suite", _stage)
+    sub.add_argument("--environment", "--env", help="a task of the suite: subcritic/<Name>-v0, or its name")
+    sub.add_argument("--publish", action="store_true", help="keep what was measured with the package")
     add("experiment1", experiment1, "sub-critics learned beside a DDPG actor", _stage, _where)
     add("gradients", gradients, "gradient agreement from Experiment 1's snapshots", _stage, _where)
     sub = add("experiment2", experiment2, "train one method on one environment", _stage, _where)

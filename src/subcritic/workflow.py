@@ -10,6 +10,7 @@ import yaml
 from subcritic import config as schema
 from subcritic import envs, provenance
 from subcritic.config import ConfigError, Profile
+from subcritic.envs.suite import published
 from subcritic.provenance import code_digest
 
 __all__ = ["check_environments", "code_digest", "merged", "resolve", "stage_inputs"]
@@ -46,7 +47,7 @@ def stage_inputs(
 ) -> dict:
     """What the results of a job depend on besides its input files: a change makes Snakemake run it again."""
     data: dict[str, Any] = {"code": provenance.stage_digest(stage)}
-    if stage not in ("anchors", "throughput"):
+    if stage not in ("anchors", "references", "throughput"):
         data["seeds"] = profile.seed_list()
     if environment:
         entry = profile.environment(environment)
@@ -62,7 +63,10 @@ def stage_inputs(
         data["steps"] = profile.ablation_steps(profile.ablated_environment(environment))
     if stage in ("experiment1", "experiment2", "ablation"):
         data["training"] = schema.dump(profile.training)
-    if stage in ("anchors", "throughput", "theorem", "asynchronous", "recurrent"):
+    if stage == "anchors":
+        data["published"] = repr(published.reference(profile.environment(environment).id))
+        data["references"] = profile.references.source
+    if stage in ("anchors", "references", "throughput", "theorem", "asynchronous", "recurrent"):
         data[stage] = schema.dump(getattr(profile, stage))
     return data
 

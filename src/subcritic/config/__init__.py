@@ -9,6 +9,7 @@ from subcritic.config.agents import DDPG_PRESETS, AgentSettings, DDPGSettings, L
 from subcritic.config.environments import Environment, Reference
 from subcritic.config.loading import digest, dump, load, parse
 from subcritic.config.profile import Profile
+from subcritic.config.references import References
 from subcritic.config.sections import Activation, ConfigError, Section
 from subcritic.config.stages import (
     Anchors,
@@ -38,6 +39,7 @@ __all__ = [
     "Profile",
     "Recurrent",
     "Reference",
+    "References",
     "Scaling",
     "Section",
     "Statistics",

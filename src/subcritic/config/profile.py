@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from subcritic.config.ablation import Ablation
 from subcritic.config.agents import DDPGSettings, LocalSettings, Method
 from subcritic.config.environments import Environment
+from subcritic.config.references import References
 from subcritic.config.sections import ConfigError, Count, Section
 from subcritic.config.stages import (
     Anchors,
@@ -24,10 +25,12 @@ from subcritic.config.stages import (
 
 
 class Profile(Section):
-    """purpose: 'results' runs every stage; 'lab_book' the ablation alone, its methods being the attempts to keep."""
+    """purpose: 'results' runs every stage; 'lab_book' the ablation alone, its methods being the attempts to keep;
+    'suite' the references and gallery of tasks of the suite, and how the methods learn them.
+    """
 
     profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    purpose: Literal["results", "lab_book"] = "results"
+    purpose: Literal["results", "lab_book", "suite"] = "results"
     seeds: Count = 3
     first_seed: Annotated[int, Field(ge=0)] = 0
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)]
@@ -36,6 +39,7 @@ class Profile(Section):
     ablation: Ablation = Ablation()
     experiment1: Experiment1 = Experiment1()
     anchors: Anchors = Anchors()
+    references: References = References()
     statistics: Statistics = Statistics()
     throughput: Throughput = Throughput()
     theorem: Theorem = Theorem()
