@@ -1,98 +1,21 @@
-"""Arms that reach, grasp and hit."""
+"""Arms that reach, grasp and hit: 14 tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
-import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
-from subcritic.envs.suite.arm_models import TOP_SPEED, Arm, Hinge, Link, build
-from subcritic.envs.suite.rewards import effort, near
-from subcritic.envs.suite.task import Component, Readings, Task
-
-
-@dataclass(frozen=True)
-class View:
-    """A part of the observation: what it is, and how it is read, readings → (..., size)."""
-
-    component: Component
-    read: Callable[[Readings], NDArray]
-
-
-@dataclass(frozen=True)
-class Start:
-    """How an episode starts.
-
-    angles: of the arm's hinges (rad), None for uniform in their ranges. target: the coordinates (m) of the target, None
-    for where the hand is in a random pose, so that it can be reached.
-    """
-
-    angles: tuple[float, ...] | None = None
-    target: tuple[float, ...] | None = None
-
-
-def views(arm: Arm) -> tuple[View, ...]:
-    """What is seen of an arm and its task, in order."""
-    joints, axes = len(arm.hinges), len(arm.space)
-    where = arm.coordinates
-
-    def between(readings):
-        return (readings["target"] - readings["hand"])[..., where]
-
-    return (
-        View(Component("cosines of the joint angles", joints, "1"), lambda r: np.cos(r["angle"])),
-        View(Component("sines of the joint angles", joints, "1"), lambda r: np.sin(r["angle"])),
-        View(Component("joint speeds", joints, f"{TOP_SPEED:g} rad/s"), lambda r: r["speed"] / TOP_SPEED),
-        View(Component("place of the hand", axes, "m"), lambda r: r["hand"][..., where]),
-        View(Component("from the hand to the target", axes, "m"), between),
-    )
-
-
-def start(arm: Arm, where: Start, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """(qpos, qvel) of an episode that starts at rest."""
-    qpos = model.qpos0.copy()
-    target = where.target
-    if target is None:
-        target = _place_of_hand(model, random_angles(arm, rng))[arm.coordinates]
-    joints = len(arm.hinges)
-    if where.angles is None:
-        qpos[:joints] = random_angles(arm, rng)
-    else:
-        qpos[:joints] = where.angles + rng.uniform(-0.1, 0.1, joints)
-    qpos[-len(arm.space) :] = target
-    return qpos, np.zeros(model.nv)
-
-
-def random_angles(arm: Arm, rng: np.random.Generator) -> NDArray:
-    """Joint angles, uniform in their ranges."""
-    return np.array([rng.uniform(*(hinge.limits or (-np.pi, np.pi))) for hinge in arm.hinges])
-
-
-def _place_of_hand(model: mujoco.MjModel, angles: NDArray) -> NDArray:
-    data = mujoco.MjData(model)
-    data.qpos[: len(angles)] = angles
-    mujoco.mj_kinematics(model, data)
-    return data.site("hand").xpos.copy()
-
-
-def distance(readings: Readings, first: str, second: str) -> NDArray:
-    """Between two places (m), (...)."""
-    return np.linalg.norm(readings[first] - readings[second], axis=-1)
-
-
-def reach(readings: Readings, action: NDArray) -> NDArray:
-    """The closer the hand to the target, the more, with a bonus within 5 cm; at most 1."""
-    miss = distance(readings, "hand", "target")
-    return 0.5 * near(miss, 0.2) + 0.5 * near(miss, 0.05) - 0.05 * effort(action)
+from subcritic.envs.suite.arm_models import Arm, Hinge, Link, Payload, build
+from subcritic.envs.suite.arm_tasks import Start, carry, hit, reach, start, views
+from subcritic.envs.suite.task import Task
 
 
 def task(
     paper: str, name: str, summary: str, arm: Arm, begin: Start, reward=reach, seconds=0.04, steps=150
 ) -> Task:
+    """The `Task` of an arm; see there."""
     seen = views(arm)
     return Task(
         paper=paper,
@@ -108,24 +31,92 @@ def task(
     )
 
 
-BENT = (-2.6, 2.6)
-ONE = Arm((Link(0.4, (Hinge("z", 0.5),)),))
-TWO = Arm((Link(0.3, (Hinge("z", 1.0),)), Link(0.25, (Hinge("z", 0.4, BENT),))))
-THREE = Arm(
-    (
-        Link(0.25, (Hinge("z", 1.5),)),
-        Link(0.2, (Hinge("z", 0.6, BENT),)),
-        Link(0.15, (Hinge("z", 0.2, BENT),)),
+def chain(axis: str, *links: tuple[float, float]) -> tuple[Link, ...]:
+    """Links of (length, torque) that turn about one axis: the first all the way round, the others within ±2.6 rad."""
+    return tuple(
+        Link(length, (Hinge(axis, torque, (-2.6, 2.6) if index else None),))
+        for index, (length, torque) in enumerate(links)
     )
+
+
+def at(*place: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """A range that is one place."""
+    return place, place
+
+
+ONE = Arm(chain("z", (0.4, 0.5)), target_slides="xy")
+TWO = Arm(chain("z", (0.3, 1.0), (0.25, 0.4)), target_slides="xy")
+THREE = Arm(chain("z", (0.25, 1.5), (0.2, 0.6), (0.15, 0.2)), target_slides="xy")
+
+# Shoulder, elbow and wrist of a human-like arm with 7 hinges.
+HUMAN = (
+    Link(0.3, (Hinge("z", 3.0, (-1.5, 1.5)), Hinge("y", 3.0, (-1.2, 1.8)), Hinge("x", 1.0, (-1.5, 1.5)))),
+    Link(0.25, (Hinge("y", 1.5, (-2.4, 0.3)),)),
+    Link(0.12, (Hinge("x", 0.3, (-1.5, 1.5)), Hinge("y", 0.4, (-1.5, 1.5)), Hinge("z", 0.4, (-1.0, 1.0)))),
+)
+HUMAN_ARM = Arm(HUMAN, space="xyz", shoulder=(0, 0, 0.7), target_slides="xyz")
+
+BALL = Payload("ball", size=0.03, mass=0.1, slides="xy", drag=5.0)
+GRIPPER = Arm(
+    chain("z", (0.3, 4.0), (0.25, 1.8), (0.08, 0.5)), tool="gripper", payload=BALL, target_slides="xy"
+)
+LIFTER = Arm(
+    chain("y", (0.3, 4.0), (0.25, 2.0), (0.12, 0.8), (0.05, 0.4)),
+    space="xz",
+    tool="gripper",
+    shoulder=(0, 0, 0.5),
+    one_motor=True,
+    payload=Payload("block", size=0.03, mass=0.1, slides="xz", turns="y"),
+    target=(0.35, 0, 0.6),
+    timestep=0.005,
+)
+HUMAN_LIFTER = replace(
+    HUMAN_ARM,
+    tool="gripper",
+    shoulder=(0, 0, 0.45),
+    payload=Payload("block", size=0.03, mass=0.1),
+    target_slides="",
+    target=(0.4, 0, 0.4),
+    timestep=0.005,
+)
+
+PUCK = Payload("ball", size=0.04, mass=0.1, slides="xy", drag=5.0)
+HOCKEY = Arm(chain("z", (0.35, 3.0), (0.3, 1.5), (0.08, 0.4)), tool="stick", payload=PUCK, target_slides="xy")
+HUMAN_HOCKEY = replace(
+    HUMAN_ARM, tool="stick", shoulder=(0, 0, 0.9), payload=PUCK, target_slides="xy", target=(0, 0, 0.04)
 )
 
 TASKS = (
-    task("fixedReacherSingle", "ReacherOneFixed", "a planar arm of one link reaches a fixed target", ONE,
-         Start(angles=(0.0,), target=(-0.32, 0.24))),
-    task("reacherSingle", "ReacherOneRandom", "a planar arm of one link reaches random targets", ONE, Start()),
-    task("fixedReacherDouble", "ReacherTwoFixed", "a planar arm of two links reaches a fixed target", TWO,
-         Start(angles=(0.0, 0.5), target=(-0.2, 0.3))),
-    task("fixedReacher", "ReacherThreeFixed", "a planar arm of three links reaches a fixed target", THREE,
-         Start(angles=(0.0, 0.5, 0.5), target=(-0.2, 0.3))),
-    task("reacher", "ReacherThreeRandom", "a planar arm of three links reaches random targets", THREE, Start()),
+    task("fixedReacherSingle", "ReacherOneFixed", "an arm of one link reaches a fixed target", ONE,
+         Start(angles=(0.0,), target=at(-0.32, 0.24))),
+    task("reacherSingle", "ReacherOneRandom", "an arm of one link reaches random targets", ONE, Start()),
+    task("fixedReacherDouble", "ReacherTwoFixed", "an arm of two links reaches a fixed target", TWO,
+         Start(angles=(0.0, 0.5), target=at(-0.2, 0.3))),
+    task("fixedReacher", "ReacherThreeFixed", "an arm of three links reaches a fixed target", THREE,
+         Start(angles=(0.0, 0.5, 0.5), target=at(-0.2, 0.3))),
+    task("reacher", "ReacherThreeRandom", "an arm of three links reaches random targets", THREE, Start()),
+    task("reacher3daFixedTarget", "ArmReachFixed", "a human-like arm reaches a fixed target", HUMAN_ARM,
+         Start(angles=(0, 0.8, 0, -0.8, 0, 0, 0), target=at(0.3, 0.3, 0.9))),
+    task("reacher3daRandomTarget", "ArmReachRandom", "a human-like arm reaches random targets", HUMAN_ARM, Start()),
+    task("gripper", "GripperFixed", "a planar arm grasps a ball and moves it to a fixed target", GRIPPER,
+         Start(angles=(-1.9, 2.4, -0.4), payload=((0.38, -0.05), (0.48, 0.05)), target=at(0.1, 0.4)),
+         reward=carry, steps=200),
+    task("gripperRandom", "GripperRandom", "as GripperFixed, with arm, ball and target anywhere", GRIPPER,
+         Start(payload=((0.2, -0.3), (0.45, 0.3)), target=((0.2, -0.3), (0.45, 0.3))),
+         reward=carry, steps=200),
+    task("movingGripper", "GripperMoving", "as GripperFixed, on a platform that is driven along x and y",
+         replace(GRIPPER, rolls=True),
+         Start(angles=(-1.9, 2.4, -0.4), payload=((0.38, -0.05), (0.48, 0.05)), target=at(-0.2, 0.4)),
+         reward=carry, steps=200),
+    task("blockworld1", "BlockLift", "a planar arm grabs a falling block and lifts it against gravity", LIFTER,
+         Start(angles=(-0.2, 0.6, 0.4, 0.2), payload=((0.4, 0.35), (0.5, 0.45))), reward=carry, steps=200),
+    task("blockworld3da", "BlockLiftArm", "a human-like arm grabs a block and lifts it to a fixed target", HUMAN_LIFTER,
+         Start(angles=(0, 0.2, 0, -1.2, 0, 1.5, 0), payload=((0.35, -0.05, 0.035), (0.45, 0.05, 0.035))),
+         reward=carry, steps=200),
+    task("canada2d", "HockeyPlanar", "a planar arm with a hockey stick hits a puck to a random target", HOCKEY,
+         Start(angles=(-1.9, 2.4, 0.4), spread=0.3, payload=((0.3, -0.15), (0.4, 0.15)),
+               target=((0.5, -0.3), (0.7, 0.3))), reward=hit, steps=150),
+    task("canada", "HockeyArm", "a human-like arm with a hockey stick hits a puck to a target", HUMAN_HOCKEY,
+         Start(angles=(0, 1.4, 0, -0.8, 0, 0.7, 0), payload=((0.45, -0.1), (0.55, 0.1)), target=at(0.9, 0.1)),
+         reward=hit, steps=150),
 )  # fmt: skip

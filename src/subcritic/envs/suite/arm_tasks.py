@@ -1,0 +1,149 @@
+"""What the arms' tasks share: where an episode starts, what is seen of it, and what it earns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from subcritic.envs.suite.arm_models import PALM_TO_HAND, TOP_SPEED, Arm
+from subcritic.envs.suite.rewards import effort, near
+from subcritic.envs.suite.task import Component, Readings
+
+# Lowest and highest coordinates of a place (m).
+Range = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an episode starts, at rest.
+
+    angles: of the hinges (rad), or None: uniform in their ranges. spread: how far (rad) they differ from `angles` at most.
+    payload: the range of its first coordinates. target: the range of the target's; None: where the hand is in a random
+    pose, so that it can be reached.
+    """
+
+    angles: tuple[float, ...] | None = None
+    spread: float = 0.1
+    payload: Range = ((), ())
+    target: Range | None = None
+
+
+def start(arm: Arm, where: Start, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """(qpos, qvel) of an episode; drawn again while anything touches."""
+    data = mujoco.MjData(model)
+    hinges = model.joint("hinge 0").qposadr[0] + np.arange(len(arm.hinges))
+    if arm.target_slides:
+        place_target = model.joint(f"target {arm.target_slides[0]}").qposadr[0] + np.arange(
+            len(arm.target_slides)
+        )
+        if where.target is None:
+            data.qpos[hinges] = random_angles(arm, rng)
+            mujoco.mj_kinematics(model, data)
+            data.qpos[place_target] = data.site("hand").xpos[arm.coordinates]
+        else:
+            data.qpos[place_target] = rng.uniform(*where.target)
+    for _ in range(1000):
+        if where.angles is None:
+            data.qpos[hinges] = random_angles(arm, rng)
+        else:
+            data.qpos[hinges] = where.angles + rng.uniform(-where.spread, where.spread, len(hinges))
+        if arm.payload:
+            first = model.jnt_qposadr[model.body("payload").jntadr[0]]
+            data.qpos[first : first + len(where.payload[0])] = rng.uniform(*where.payload)
+        mujoco.mj_forward(model, data)
+        if data.ncon == 0:
+            return data.qpos.copy(), np.zeros(model.nv)
+    raise RuntimeError("found no start in which nothing touches")
+
+
+def random_angles(arm: Arm, rng: np.random.Generator) -> NDArray:
+    """Angles of the hinges (n,), uniform in their ranges."""
+    return np.array([rng.uniform(*(hinge.limits or (-np.pi, np.pi))) for hinge in arm.hinges])
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of the observation: what it is, and how it is read, readings → (..., size)."""
+
+    component: Component
+    read: Callable[[Readings], NDArray]
+
+
+def views(arm: Arm) -> list[View]:
+    """What is seen of an arm and its task, in order."""
+    joints, axes, where = len(arm.hinges), len(arm.space), arm.coordinates
+
+    def view(name: str, size: int, unit: str, read: Callable[[Readings], NDArray]) -> View:
+        return View(Component(name, size, unit), read)
+
+    def between(first: str, second: str) -> Callable[[Readings], NDArray]:
+        return lambda r: (r[second] - r[first])[..., where]
+
+    seen = [
+        view("cosines of the joint angles", joints, "1", lambda r: np.cos(r["angle"])),
+        view("sines of the joint angles", joints, "1", lambda r: np.sin(r["angle"])),
+        view("joint speeds", joints, f"{TOP_SPEED:g} rad/s", lambda r: r["speed"] / TOP_SPEED),
+        view("place of the hand", axes, "m", lambda r: r["hand"][..., where]),
+        view("from the hand to the target", axes, "m", between("hand", "target")),
+    ]
+    if arm.rolls:
+        seen.append(view("place of the base", 2, "m", lambda r: r["base"]))
+        seen.append(view("velocity of the base", 2, "m/s", lambda r: r["base speed"]))
+    if arm.tool == "gripper":
+        seen.append(view("how far the fingers are closed", 2, "5 cm", lambda r: r["finger"] / 0.05))
+        seen.append(view("speeds of the fingers", 2, "0.5 m/s", lambda r: r["finger speed"] / 0.5))
+    if arm.payload:
+        seen.append(view("from the hand to the payload", axes, "m", between("hand", "payload")))
+        seen.append(view("from the payload to the target", axes, "m", between("payload", "target")))
+        seen.append(
+            view("velocity of the payload", axes, "2 m/s", lambda r: r["payload velocity"][..., where] / 2)
+        )
+        if arm.payload.shape == "block":
+            seen.append(view("the block's x axis", axes, "1", lambda r: r["payload axis"][..., where]))
+            seen.append(
+                view("angular velocity of the block", 3, "10 rad/s", lambda r: r["payload spin"] / 10)
+            )
+    return seen
+
+
+def distance(readings: Readings, first: str, second: str) -> NDArray:
+    """Between two places (m), (...)."""
+    return np.linalg.norm(readings[first] - readings[second], axis=-1)
+
+
+def goal(miss: NDArray) -> NDArray:
+    """What a distance (m) to the target earns: it grows all the way, with a bonus within 5 cm; 1 at the target."""
+    return 0.7 * near(miss, 0.2) + 0.3 * near(miss, 0.05)
+
+
+def reach(readings: Readings, action: NDArray) -> NDArray:
+    """The hand to the target; at most 1."""
+    return goal(distance(readings, "hand", "target")) - 0.05 * effort(action)
+
+
+def carry(readings: Readings, action: NDArray) -> NDArray:
+    """The open hand to the payload, and the payload in the hand to the target; at most 1.
+
+    The second term counts only as far as the payload is between the fingers, so that pushing or throwing it earns little;
+    the first one counts in full only for a hand that faces it.
+    """
+    reaching = readings["payload"] - readings["hand"]
+    apart = np.linalg.norm(reaching, axis=-1)
+    from_palm = reaching + PALM_TO_HAND * readings["hand axis"]
+    ahead = (from_palm * readings["hand axis"]).sum(axis=-1) / (np.linalg.norm(from_palm, axis=-1) + 1e-3)
+    held = near(np.square(apart), 0.04**2)
+    carried = held * goal(distance(readings, "payload", "target"))
+    return 0.2 * near(apart, 0.15) * (1 + ahead) / 2 + 0.8 * carried - 0.05 * effort(action)
+
+
+def hit(readings: Readings, action: NDArray) -> NDArray:
+    """The puck to the target, and the blade to the side of the puck from which a hit sends it there; at most 1."""
+    path = readings["target"] - readings["payload"]
+    miss = np.linalg.norm(path, axis=-1)
+    behind = readings["payload"] - 0.07 * path / np.sqrt(np.square(miss) + 0.05**2)[..., None]
+    aim = np.linalg.norm(readings["hand"] - behind, axis=-1)
+    return 0.85 * goal(miss) + 0.15 * near(aim, 0.15) - 0.05 * effort(action)
