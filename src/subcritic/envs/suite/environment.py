@@ -9,11 +9,16 @@ import mujoco
 import numpy as np
 from gymnasium.spaces import Box
 
+from subcritic.envs import display
 from subcritic.envs.suite.task import SensorLayout, Task
+
+# Observations are in units in which ordinary motion stays within 10; only what explodes is ever cut off here.
+BOUND = 20.0
 
 
 class SuiteEnvironment(gym.Env):
-    """Plays a `Task`. Observations are float32; actions (nu,) in [-1, 1] are clipped, and held for `control_seconds`.
+    """Plays a `Task`. Observations are float32 in [-20, 20], what goes beyond is clipped; actions (nu,) are clipped to
+    [-1, 1], and held for `control_seconds`.
 
     `model` and `data` are MuJoCo's, open to planners that start from the true state. An episode also ends (terminated)
     when the simulation becomes unstable. Raises ValueError for an action of the wrong shape or with non-finite values.
@@ -31,7 +36,7 @@ class SuiteEnvironment(gym.Env):
         self.layout = SensorLayout(self.model)
         self.substeps = round(task.control_seconds / self.model.opt.timestep)
         size = sum(component.size for component in task.components)
-        self.observation_space = Box(-np.inf, np.inf, (size,), np.float32)
+        self.observation_space = Box(-BOUND, BOUND, (size,), np.float32)
         self.action_space = Box(-1.0, 1.0, (self.model.nu,), np.float32)
         self._renderer: mujoco.Renderer | None = None
 
@@ -63,7 +68,7 @@ class SuiteEnvironment(gym.Env):
         if self.render_mode is None:
             return None
         if self._renderer is None:
-            self._renderer = mujoco.Renderer(self.model, self.height, self.width)
+            self._renderer = display.renderer(self.model, self.width, self.height)
         self._renderer.update_scene(self.data, self.task.camera)
         return self._renderer.render()
 
@@ -73,4 +78,5 @@ class SuiteEnvironment(gym.Env):
             self._renderer = None
 
     def _observation(self) -> np.ndarray:
-        return self.task.observe(self.layout.readings(self.data.sensordata)).astype(np.float32)
+        observation = self.task.observe(self.layout.readings(self.data.sensordata))
+        return np.clip(observation, -BOUND, BOUND).astype(np.float32)

@@ -220,4 +220,160 @@ HARD_CHEETAH = _cheetah(
     _without_springs(CHEETAH),
 )
 
-TASKS = (RUNNING_CHEETAH, HARD_CHEETAH)
+
+def _walker_leg(side: str, depth: float, colour) -> Leg:
+    return Leg((0, depth, -0.3), (
+        Link(f"{side}_hip", (0, 0, -0.42), (-1.7, 0.6), 80, radius=0.05),
+        Link(f"{side}_knee", (0, 0, -0.42), (-0.05, 2.4), 80, radius=0.04),
+        Link(f"{side}_ankle", (0.2, 0, -0.03), (-0.8, 0.8), 30, radius=0.05),
+    ), colour)  # fmt: skip
+
+
+WALKER = Body(
+    trunk=(((0, 0, -0.3), (0, 0, 0.3), 0.07),),
+    legs=(_walker_leg("left", 0.06, parts.ROBOT), _walker_leg("right", -0.06, parts.SECOND)),
+    height=1.22,
+    density=1000,
+    timestep=0.005,
+)
+
+
+def _walker_has_fallen(readings, action):
+    return (readings["place"][..., 2] < 0.8) | (readings["up"][..., 2] < np.cos(1.0))
+
+
+def _walk_reward(readings, action):
+    speed, upright = readings["velocity"][..., 0], readings["up"][..., 2]
+    fall = FALL * _walker_has_fallen(readings, action)
+    return speed / 4 + 0.25 * upright - 0.05 * effort(action) - 0.02 * impact(readings) - fall
+
+
+WALKING = Task(
+    paper="walker2d",
+    name="Walker",
+    summary="planar biped walks forward fast without falling or pitching its torso too far",
+    model=partial(model, WALKER),
+    start=partial(_start, 0.05),
+    components=_planar_components(WALKER),
+    observe=_observe_planar,
+    reward=_walk_reward,
+    reward_text="forward speed / 4 m/s + ¼ · cosine of the pitch − 0.05 · effort − 0.02 · impact; −2 for a fall",
+    terminated=_walker_has_fallen,
+    ending="the trunk is lower than 0.8 m, or pitches more than 1 rad",
+    control_seconds=0.02,
+    episode_steps=250,
+)
+
+HOPPER = Body(
+    trunk=(((0, 0, 0), (0, 0, 0.4), 0.07),),
+    legs=(
+        Leg((0, 0, 0), (
+            Link("waist", (0, 0, -0.2), (-0.8, 0.8), 80, radius=0.07),
+            Link("hip", (0.15, 0, -0.36), (-1.5, 0.8), 80, radius=0.05),
+            Link("knee", (-0.12, 0, -0.36), (-1.0, 1.5), 80, radius=0.045),
+            Link("ankle", (0.24, 0, -0.04), (-0.7, 0.7), 40, radius=0.05),
+        )),
+    ),
+    height=1.01,
+    density=1000,
+    timestep=0.005,
+)  # fmt: skip
+
+
+def _standing(body: Body, readings):
+    """1 for a trunk upright and as high as it started, towards 0 for one that is not."""
+    upright = np.maximum(readings["up"][..., 2], 0)
+    return upright * near(np.minimum(readings["place"][..., 2] - body.height, 0), 0.25)
+
+
+def _has_fallen(body: Body, readings, action):
+    return (readings["place"][..., 2] < 0.7 * body.height) | (readings["up"][..., 2] < np.cos(0.8))
+
+
+def _stand_reward(body: Body, readings, action):
+    slow = near(np.linalg.norm(readings["velocity"], axis=-1), 1.0)
+    fall = FALL * _has_fallen(body, readings, action)
+    return _standing(body, readings) * slow - 0.05 * effort(action) - 0.02 * impact(readings) - fall
+
+
+def _balance(body: Body, **settings) -> Task:
+    return Task(
+        model=partial(model, body),
+        start=partial(_start, 0.1),
+        reward=partial(_stand_reward, body),
+        reward_text="cosine of the trunk's tilt × 1/(1 + (height lost / 0.25 m)²) × 1/(1 + speed²) "
+        "− 0.05 · effort − 0.02 · impact; −2 for a fall",
+        terminated=partial(_has_fallen, body),
+        ending=f"the trunk is lower than {0.7 * body.height:.2f} m, or tilts more than 0.8 rad",
+        control_seconds=0.02,
+        episode_steps=250,
+        **settings,
+    )
+
+
+HOPPER_BALANCE = _balance(
+    HOPPER,
+    paper="hopper",
+    name="HopperBalance",
+    summary="balance a multi-DOF monopod and keep it from falling",
+    components=_planar_components(HOPPER),
+    observe=_observe_planar,
+)
+
+
+def _quadruped_leg(name: str, x: float, y: float, colour) -> Leg:
+    knees = -1 if x > 0 else 1
+    outwards = 0.08 if y > 0 else -0.08
+    return Leg((x, y, 0), (
+        Link(f"{name}_roll", (0, outwards, 0), (-0.8, 0.8), 60, damping=2, axis=(1, 0, 0), radius=0.05),
+        Link(f"{name}_hip", (knees * 0.15, 0, -0.31), (-1.0, 1.0), 100, damping=2, radius=0.04),
+        Link(f"{name}_knee", (-knees * 0.15, 0, -0.31), (-1.2, 1.2), 100, damping=2, radius=0.035),
+    ), colour)  # fmt: skip
+
+
+QUADRUPED = Body(
+    trunk=(((-0.45, 0, 0), (0.45, 0, 0), 0.12),),
+    legs=(
+        _quadruped_leg("front_left", 0.37, 0.15, parts.ROBOT),
+        _quadruped_leg("front_right", 0.37, -0.15, parts.ROBOT),
+        _quadruped_leg("hind_left", -0.37, 0.15, parts.SECOND),
+        _quadruped_leg("hind_right", -0.37, -0.15, parts.SECOND),
+    ),
+    height=0.67,
+    density=700,
+    planar=False,
+    timestep=0.005,
+)
+
+
+def _observe_free(readings):
+    return np.concatenate(
+        [
+            readings["place"][..., 2:],
+            readings["up"],
+            readings["angles"],
+            readings["velocity"] / 2,
+            readings["turning"] / 5,
+            readings["spins"] / 10,
+        ],
+        axis=-1,
+    )
+
+
+QUADRUPED_STAND = _balance(
+    QUADRUPED,
+    paper="hyq",
+    name="QuadrupedStand",
+    summary="keep a quadruped modelled on HyQ from falling",
+    components=(
+        Component("height of the trunk", 1, "m"),
+        Component("the trunk's upward axis", 3, "1"),
+        Component("joint angles", 12, "rad"),
+        Component("velocity of the trunk in its own frame", 3, "2 m/s"),
+        Component("angular velocity of the trunk in its own frame", 3, "5 rad/s"),
+        Component("joint velocities", 12, "10 rad/s"),
+    ),
+    observe=_observe_free,
+)
+
+TASKS = (RUNNING_CHEETAH, HARD_CHEETAH, WALKING, HOPPER_BALANCE, QUADRUPED_STAND)

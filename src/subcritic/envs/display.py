@@ -1,0 +1,56 @@
+"""How MuJoCo draws and where it complains; imported before MuJoCo itself, which reads MUJOCO_GL at its import."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import warnings
+
+LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
+
+
+def choose_backend() -> None:
+    """Without a display on Linux, let MuJoCo draw in memory by whatever is installed; a MUJOCO_GL of the user's stands."""
+    if sys.platform != "linux" or any(os.environ.get(name) for name in ("MUJOCO_GL", "DISPLAY")):
+        return
+    for backend, library in LIBRARIES.items():
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            continue
+        os.environ["MUJOCO_GL"] = backend
+        return
+
+
+choose_backend()
+
+import mujoco  # noqa: E402
+
+
+def write_no_log_file() -> None:
+    """Keep MuJoCo from leaving MUJOCO_LOG.TXT in the working folder; environments end unstable episodes themselves."""
+    settings = mujoco.MjLogConfig.get()
+    settings.logto_file = False
+    settings.set()
+
+
+write_no_log_file()
+
+
+class NoPicture(RuntimeError):
+    """Nothing can be drawn here; the message says what is missing."""
+
+
+def renderer(model: mujoco.MjModel, width: int, height: int) -> mujoco.Renderer:
+    """A renderer, to be closed after use. Raises NoPicture where there is no OpenGL that it could use."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return mujoco.Renderer(model, height, width)
+    except (mujoco.FatalError, ImportError, AttributeError, RuntimeError) as error:
+        backend = os.environ.get("MUJOCO_GL", "")
+        raise NoPicture(
+            f"MuJoCo cannot draw (MUJOCO_GL={backend!r}: {error}); with Mesa's EGL (libegl1) or OSMesa (libosmesa6) "
+            "installed, set MUJOCO_GL to 'egl' or 'osmesa' before Python starts"
+        ) from None
