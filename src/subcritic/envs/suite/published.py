@@ -62,6 +62,11 @@ def references(path: Path = FILE) -> dict[str, Reference]:
         return {row["id"]: _reference(row) for row in csv.DictReader(file)}
 
 
+def measured(found: Mapping[str, Any]) -> Reference:
+    """What the stage `references` measured on one task, as it would be published."""
+    return _reference({name: str(value) for name, value in row(found).items()})
+
+
 def why_not(found: Reference | None) -> str:
     """Why published scores cannot be used with what is installed; empty when they can."""
     if found is None:
@@ -72,9 +77,9 @@ def why_not(found: Reference | None) -> str:
     return ""
 
 
-def write(measured: Sequence[Mapping[str, Any]], path: Path = FILE) -> Path:
+def write(found: Sequence[Mapping[str, Any]], path: Path = FILE) -> Path:
     """Publish what the stage `references` measured, one mapping per task."""
-    rows = [row(entry) for entry in measured]
+    rows = [row(entry) for entry in found]
     columns = list(dict.fromkeys(name for entry in rows for name in entry))
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, columns, lineterminator="\n")
