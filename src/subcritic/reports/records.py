@@ -123,6 +123,7 @@ def _anchor(root: Path, environment: str) -> dict:
     reference = anchor["reference_return"]
     return {**{name: anchor[name] for name in ANCHORS},
             "reference_return": float("nan") if reference is None else float(reference),
+            "reference_standard_error": float(anchor.get("reference_standard_error") or 0.0),
             "reference_source": anchor["reference_source"] or ""}  # fmt: skip
 
 

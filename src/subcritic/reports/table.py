@@ -15,7 +15,7 @@ from . import documents, lillicrap, records, style
 from .estimates import MISSING, Estimate, interval, number, over_seeds, percent, stratified
 
 CLEAR = (
-    5.0  # standard errors by which a reference must exceed random before scores are divided by the distance
+    5.0  # standard errors of the difference by which a reference must exceed random before it divides scores
 )
 NO_REFERENCE = "no reference return: raw only"
 UNCLEAR_REFERENCE = f"reference within {CLEAR:g} standard errors of random: raw only"
@@ -62,7 +62,8 @@ def why_raw_only(anchor: pd.Series) -> str:
     if np.isnan(anchor["reference_return"]):
         return NO_REFERENCE
     distance = anchor["reference_return"] - anchor["random_mean"]
-    clear = distance >= CLEAR * anchor["random_standard_error"] and distance > 0
+    error = np.hypot(anchor["random_standard_error"], anchor.get("reference_standard_error", 0.0))
+    clear = distance >= CLEAR * error and distance > 0
     return "" if clear else UNCLEAR_REFERENCE
 
 
