@@ -1,0 +1,245 @@
+"""The learner around the rules: what is replayed, imagined, broadcast, and who learns when."""
+
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from subcritic import envs
+from subcritic.agents import LocalLearner
+from subcritic.config import LocalSettings
+from subcritic.replay import Replay
+from subcritic.training import Trainer, checkpoint
+
+SMALL = {"hidden": (7, 5), "batch_size": 16, "learning_starts": 40}
+METHODS = {
+    "bilinear": {"algorithm": "bilinear", "optimiser": "adam"},
+    "compatible": {"algorithm": "compatible", "exploration": "neuron"},
+    "compatible-recomputed": {
+        "algorithm": "compatible", "exploration": "subset", "replay": "recomputed", "target": "global_td",
+    },
+    "compatible-imagined": {"algorithm": "compatible", "replay": "imagined", "optimiser": "adam", "draws": 2},
+    "mlp": {"algorithm": "mlp", "target": "global_q", "replay": "recomputed"},
+    "imagined": {"algorithm": "node_perturbation", "optimiser": "adam", "perturbation_scale": (0.3, 0.2, 0.1)},
+    "imagined-heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
+    "imagined-features": {"algorithm": "node_perturbation", "critic": "random_features"},
+    "replayed-noise": {
+        "algorithm": "node_perturbation", "replay": "recomputed", "exploration": "neuron", "noise_scale": (0.1, 0.2, 0.3),
+    },
+    "feedback": {"algorithm": "feedback_alignment"},
+    "feedback-features": {"algorithm": "feedback_alignment", "critic": "random_features"},
+    "random": {"algorithm": "random_direction"},
+    "in-turn": {"algorithm": "linear", "layers_in_turn": 3, "optimiser": "adam", "target": "global_advantage"},
+}  # fmt: skip
+
+
+def learner(name, seeds=(0, 1), dtype=torch.float64, **extra):
+    return LocalLearner(LocalSettings(**SMALL, **METHODS[name], **extra), 3, 2, list(seeds), dtype)
+
+
+def filled(agent, rows=30, seed=0):
+    """A minibatch of what the agent would store on random observations, with noise on whatever it explores by."""
+    torch.manual_seed(seed)
+    seeds, dtype = agent.online.flat.shape[0], agent.online.flat.dtype
+    replay = Replay(seeds, rows, agent.columns, dtype)
+    quiet = agent.settings.exploration == "action"
+
+    def draw(n):
+        return torch.randn(seeds, 1, n, dtype=dtype)
+
+    for _ in range(rows):
+        noise = [None if quiet and n != 2 else 0.3 * draw(n) for n in agent.actor.sizes[1:]]
+        acted = agent.act(draw(3), noise)
+        replay.add(agent.transition(acted, draw(1)[:, 0], torch.zeros(seeds, 1, dtype=dtype), draw(3)[:, 0]))
+    return replay.unpack(replay.rows)
+
+
+def trainer(name, seeds, steps=150):
+    agent = LocalLearner(LocalSettings(**SMALL, **METHODS[name]), 3, 1, seeds)
+    return Trainer(agent, partial(envs.make, "Pendulum-v1"), seeds, steps, 10.0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_resumed_training_ends_bit_for_bit_as_one_that_was_not_stopped(name, tmp_path):
+    whole, stopped, resumed = (trainer(name, [0, 1]) for _ in range(3))
+    whole.run()
+    while stopped.step < 90:
+        stopped.advance()
+    checkpoint.save(tmp_path / "c.pt", "key", stopped.state_dict())
+    resumed.load_state_dict(checkpoint.load(tmp_path / "c.pt", "key"))
+    resumed.run()
+    assert torch.equal(resumed.agent.policy().flat, whole.agent.policy().flat)
+    assert not torch.equal(whole.agent.policy().flat, trainer(name, [0, 1]).agent.policy().flat)
+    assert whole.agent.finite().all() and whole.watch.active == [0, 1]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_seed_trains_the_same_alone_or_beside_others_and_a_look_changes_nothing(name):
+    together, alone = learner(name), learner(name, [1])
+    batch = filled(together)
+    for _ in range(5):
+        together.learn(batch)
+        alone.directions({key: column[1:] for key, column in batch.items()})
+        alone.learn({key: column[1:] for key, column in batch.items()})
+    torch.testing.assert_close(together.online.flat[1:], alone.online.flat, rtol=0, atol=1e-9)
+    for key, value in together.metrics().items():
+        torch.testing.assert_close(value[1:], alone.metrics()[key], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["replayed-noise", "compatible-recomputed"])
+def test_recomputed_voltages_are_those_of_acting_as_long_as_the_weights_are_the_same(name):
+    agent = learner(name)
+    batch = filled(agent)
+    seen = agent.local_transitions(batch)
+    noise = batch["perturbation"].split([7, 5], dim=-1)
+    h = batch["observation"]
+    for number, layer in enumerate(seen):
+        torch.testing.assert_close(layer.voltage, h)
+        clean = torch.tanh(h @ agent.online.weights[number] + agent.online.biases[number])
+        h = clean + noise[number] if number < 2 else batch["action"]
+        torch.testing.assert_close(layer.alpha, h)
+        torch.testing.assert_close(layer.noise, h - clean)
+    assert (noise[0].abs() > 0.01).any()
+
+
+def test_imagined_noise_is_normal_of_each_layers_scale_and_both_signs_are_judged():
+    agent = learner("imagined", draws=400)
+    batch = filled(agent)
+    observation = batch["observation"]
+    (first, second, third), advantage = agent.broadcaster.imagine(observation, agent.noise_rngs)
+    for number, (layer, scale) in enumerate(zip((first, second, third), (0.3, 0.2, 0.1), strict=True)):
+        drawn = layer.noise.flatten().numpy()[:20_000]
+        assert stats.kstest(drawn, stats.norm(0, scale).cdf).pvalue > 1e-4
+        mean = torch.tanh(layer.voltage @ agent.online.weights[number] + agent.online.biases[number])
+        torch.testing.assert_close(layer.alpha, mean + layer.noise)
+    both = []
+    for sign in (1, -1):
+        noise = [sign * layer.noise for layer in (first, second, third)]
+        acted = agent.act(first.voltage, noise)
+        assert acted.output.abs().max() <= 1
+        both.append(agent.global_critic.values(first.voltage, acted.output))
+    torch.testing.assert_close(advantage, (both[0] - both[1]) / 2)
+    torch.testing.assert_close(first.voltage, observation.repeat(1, 400, 1))
+
+
+def test_imagined_node_perturbation_approaches_the_policy_gradient():
+    """Small noise, many draws: the mean direction is backpropagation's, layer by layer."""
+    settings = LocalSettings(
+        **SMALL, algorithm="node_perturbation", perturbation_scale=0.01, draws=3_000, critic_hidden=(40,)
+    )
+    agent = LocalLearner(settings, 3, 2, [0], torch.float64)
+    batch = filled(agent)
+    weights = [weight.clone().requires_grad_() for weight in agent.online.weights]
+    h = batch["observation"]
+    for weight, bias in zip(weights, agent.online.biases, strict=True):
+        h = torch.tanh(h @ weight + bias)
+    agent.global_critic.values(batch["observation"], h).mean(dim=1).sum().backward()
+    for (found, _), weight in zip(agent.directions(batch), weights, strict=True):
+        assert torch.cosine_similarity(found.flatten(), weight.grad.flatten(), dim=0) > 0.9
+
+
+@pytest.mark.parametrize("target", ["global_td", "global_q", "global_advantage"])
+def test_the_broadcast_target_is_what_its_name_says(target):
+    agent = LocalLearner(
+        LocalSettings(**SMALL, algorithm="linear", target=target), 3, 2, [0, 1], torch.float64
+    )
+    batch = filled(agent)
+    agent.learn(batch)
+    whole, critic = agent.whole(batch), agent.global_critic
+    heard = agent.lesson(batch, agent.noise_rngs)[1]
+    own = agent.actor.forward(agent.online, whole.observation).output
+    after = agent.actor.forward(agent.target, whole.next_observation).output
+    q = critic.values(whole.observation, whole.action)
+    expected = {
+        "global_td": whole.reward + 0.99 * critic.values(whole.next_observation, after, target=True),
+        "global_q": q,
+        "global_advantage": q - critic.values(whole.observation, own),
+    }[target]
+    torch.testing.assert_close(heard.target, expected)
+    assert heard.advantage is None and heard.feedback is None
+    assert heard.target.shape == (2, 30, 1)
+
+
+def test_feedback_is_the_critics_gradient_by_the_action_by_autograd():
+    for name in ("feedback", "feedback-features"):
+        agent = learner(name)
+        batch = filled(agent)
+        for _ in range(3):
+            agent.learn(batch)
+        action = agent.act(batch["observation"]).output.requires_grad_()
+        agent.global_critic.values(batch["observation"], action).sum().backward()
+        assert action.grad.abs().max() > 1e-4
+        feedback = agent.lesson(batch, agent.noise_rngs)[1].feedback
+        torch.testing.assert_close(feedback, action.grad, rtol=0, atol=1e-10)
+
+
+def test_one_layer_moves_at_a_time_when_they_take_turns():
+    agent = learner("in-turn")
+    batch = filled(agent)
+    for update in range(12):
+        before = [weight.clone() for weight in agent.online.weights]
+        critics = [c.voltage.clone() for c in agent.critics]
+        agent.learn(batch)
+        moved = [not torch.equal(a, b) for a, b in zip(before, agent.online.weights, strict=True)]
+        assert moved == [update // 3 % 3 == layer for layer in range(3)]
+        assert all(not torch.equal(a, c.voltage) for a, c in zip(critics, agent.critics, strict=True))
+
+
+@pytest.mark.parametrize("name", ["imagined-heads", "imagined-features"])
+def test_a_critic_without_backpropagation_steps_along_autograd_of_its_own_layers(name):
+    """Of local heads: the gradient of each head's loss by its layer alone, the input taken as given."""
+    agent = learner(name, critic_hidden=(6, 4))
+    critic, batch = agent.global_critic, filled(agent)
+    x, action = batch["observation"], batch["action"]
+    target = torch.randn(2, 30, 1, dtype=torch.float64)
+    if name == "imagined-heads":
+        trunk, heads = critic._own
+        leaves = [trunk.flat, *(head.flat for head in heads)]
+        leaves = [leaf.clone().requires_grad_() for leaf in leaves]
+        trunk = critic.trunk.views(leaves[0])
+        heads = [spec.views(leaf) for spec, leaf in zip(critic.head_shapes, leaves[1:], strict=True)]
+        v, loss = torch.cat((x, action), dim=-1), 0.0
+        for weight, bias, head in zip(trunk.weights, trunk.biases, heads, strict=True):
+            h = torch.relu(v.detach() @ weight + bias)
+            loss = loss + ((target - h @ head.weights[0] - head.biases[0]) ** 2 / 2).mean(dim=1).sum()
+            v = h
+    else:
+        leaves = [critic.online.clone().requires_grad_()]
+        readout = critic.readout.views(leaves[0])
+        features = torch.relu(torch.cat((x, action), dim=-1) @ critic.weight + critic.bias)
+        value = features @ readout.weights[0] + readout.biases[0]
+        loss = ((target - value) ** 2 / 2).mean(dim=1).sum()
+    loss.backward()
+    before = critic.online.clone()
+    critic.fit(x, action, target)
+    expected = torch.cat([leaf.grad for leaf in leaves], dim=1)
+    torch.testing.assert_close(critic.gradient, expected, rtol=0, atol=1e-10)
+    assert not torch.equal(critic.online, before)
+
+
+@pytest.mark.parametrize("kind", ["backprop", "local_heads", "random_features"])
+def test_every_global_critic_learns_a_value_that_depends_on_state_and_action(kind):
+    settings = LocalSettings(
+        algorithm="node_perturbation", hidden=(32, 32), critic=kind, global_critic_rate=3e-3
+    )
+    agent, rng = LocalLearner(settings, 3, 1, [0]), torch.Generator().manual_seed(0)
+
+    def draw():
+        x, a = torch.randn(1, 64, 3, generator=rng), 2 * torch.rand(1, 64, 1, generator=rng) - 1
+        return x, a, (x[..., :1] - a) ** 2
+
+    for _ in range(1_500):
+        agent.global_critic.fit(*draw())
+    x, a, y = draw()
+    found = agent.global_critic.values(x, a)
+    assert np.corrcoef(found.flatten(), y.flatten())[0, 1] > 0.95
+
+
+def test_looking_at_imagined_directions_leaves_the_generators_alone():
+    agent = learner("imagined")
+    batch, before = filled(agent), copy.deepcopy(agent.state_dict()["noise_rngs"])
+    agent.directions(batch)
+    assert agent.state_dict()["noise_rngs"] == before
