@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from subcritic import nn
+from subcritic import nn, seeding
 from subcritic.agents import LocalLearner
 from subcritic.config import LocalSettings
 from subcritic.replay import Replay
@@ -18,25 +18,98 @@ def test_importing_the_rules_does_not_load_backpropagation():
     assert shown.split() == ["False", "False"]
 
 
-def test_a_local_learner_learns_with_backpropagation_and_autograd_forbidden(monkeypatch):
+# Which functions of nn.backprop a method may call: none, or those of its global critic. See `mlp` below.
+NO_BACKPROP = {
+    "linear": {},
+    "bilinear": {"algorithm": "bilinear", "optimiser": "adam"},
+    "compatible": {"algorithm": "compatible", "exploration": "neuron", "trace": 0.5},
+    "random direction": {"algorithm": "random_direction"},
+    "imagined, critic with local heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
+    "imagined, random features": {
+        "algorithm": "compatible",
+        "replay": "imagined",
+        "critic": "random_features",
+    },
+    "feedback alignment, random features": {"algorithm": "feedback_alignment", "critic": "random_features"},
+}
+THROUGH_THE_CRITIC = {
+    "node perturbation": ({"algorithm": "node_perturbation"}, {"gradients"}),
+    "compatible, imagined": (
+        {"algorithm": "compatible", "replay": "imagined", "optimiser": "adam"},
+        {"gradients"},
+    ),
+    "global target": ({"algorithm": "linear", "target": "global_q"}, {"gradients"}),
+    "feedback alignment": ({"algorithm": "feedback_alignment"}, {"gradients", "side_gradient"}),
+}
+
+
+def learn_once(settings, watch):
+    """One update, with every function through which an error could travel backwards replaced by `watch(name, original)`."""
     import subcritic.nn.backprop  # noqa: F401
 
-    def forbidden(*args, **kwargs):
-        raise AssertionError("an error travelled backwards")
-
-    for name in ("gradients", "voltage_gradients", "side_gradient"):
-        monkeypatch.setattr(nn.backprop, name, forbidden)
-    monkeypatch.setattr(torch.autograd, "backward", forbidden)
-    monkeypatch.setattr(torch.autograd, "grad", forbidden)
-    agent = LocalLearner(LocalSettings(algorithm="linear", hidden=(8, 8)), 3, 2, [0, 1])
-    replay = Replay(2, 10, agent.columns)
-    with torch.no_grad():
-        for _ in range(10):
-            acted = agent.act(torch.randn(2, 1, 3), [None, None, torch.randn(2, 1, 2)])
-            replay.add(agent.transition(acted, torch.randn(2, 1), torch.zeros(2, 1), torch.randn(2, 3)))
-        before = agent.online.flat.clone()
-        agent.learn(replay.unpack(replay.rows))
+    agent = LocalLearner(LocalSettings(**{"algorithm": "linear", "hidden": (8, 8), **settings}), 3, 2, [0, 1])
+    with pytest.MonkeyPatch.context() as patch:
+        for room in (nn.backprop, torch.autograd):
+            for name in ("gradients", "voltage_gradients", "side_gradient", "backward", "grad"):
+                if hasattr(room, name):
+                    patch.setattr(room, name, watch(name, getattr(room, name)))
+        replay = Replay(2, 10, agent.columns)
+        noise = [torch.randn(2, 1, n) for n in (8, 8, 2)]
+        with torch.no_grad():
+            for _ in range(10):
+                acted = agent.act(torch.randn(2, 1, 3), noise)
+                replay.add(agent.transition(acted, torch.randn(2, 1), torch.zeros(2, 1), torch.randn(2, 3)))
+            before = agent.online.flat.clone()
+            for _ in range(3):
+                agent.learn(replay.sample(16, seeding.generators([0, 1], "test")))
     assert (agent.online.flat != before).any(dim=1).all()
+    return agent
+
+
+@pytest.mark.parametrize("method", NO_BACKPROP)
+def test_a_local_learner_learns_with_backpropagation_and_autograd_forbidden(method):
+    def forbidden(name, original):
+        def fail(*args, **kwargs):
+            raise AssertionError(f"an error travelled backwards: {name}")
+
+        return fail
+
+    learn_once(NO_BACKPROP[method], forbidden)
+
+
+@pytest.mark.parametrize("method", THROUGH_THE_CRITIC)
+def test_with_a_backpropagated_critic_errors_cross_the_critic_and_never_the_actor(method):
+    settings, allowed = THROUGH_THE_CRITIC[method]
+    called = []
+
+    def noted(name, original):
+        def call(spec, *args):
+            called.append((name, spec))
+            return original(spec, *args)
+
+        return call
+
+    agent = learn_once(settings, noted)
+    assert {name for name, _ in called} == allowed
+    assert all(spec is agent.global_critic.network.spec for _, spec in called)
+
+
+def test_the_mlp_rule_takes_gradients_within_one_neurons_own_critic_and_nowhere_else():
+    """The exception: no rule but this one imports backprop, and what it calls it on are networks of one neuron each."""
+    called = []
+
+    def noted(name, original):
+        def call(spec, params, *args):
+            called.append((name, spec.sizes, len(params.flat)))
+            return original(spec, params, *args)
+
+        return call
+
+    learn_once({"algorithm": "mlp"}, noted)
+    sizes = {(n_in, 32, 32, 1) for n_in in (3, 8)}
+    assert {name for name, *_ in called} == {"gradients", "side_gradient"}
+    assert {size for _, size, _ in called} == sizes
+    assert {count for *_, count in called} == {2 * 8, 2 * 2}, "seeds times neurons"
 
 
 def test_a_layer_learns_from_nothing_but_its_own_voltages():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from subcritic import seeding
-from subcritic.exploration import MEAN_REVERSION, Exploration
+from subcritic.exploration import MEAN_REVERSION, Exploration, stationary_variance
 from subcritic.replay import Replay
 
 COLUMNS = {"observation": 3, "reward": 1}
@@ -82,8 +82,8 @@ def test_a_restored_replay_goes_on_as_the_saved_one(added):
     assert state["rows"].shape[1] == min(added, 10), "only what was stored is saved"
 
 
-def exploration(where="neuron", kind="gaussian", scale=0.2, seeds=2):
-    return Exploration(SIZES, scale, where, kind, rngs(seeds, "noise"))
+def exploration(where="neuron", kind="gaussian", scale=0.2, seeds=2, **extra):
+    return Exploration(SIZES, scale, where, kind, rngs(seeds, "noise"), **extra)
 
 
 def trajectory(noise, steps):
@@ -107,6 +107,28 @@ def test_gaussian_noise_is_normal_of_the_given_scale_and_without_memory():
     lagged = np.corrcoef(drawn[:-1].ravel(), drawn[1:].ravel())[0, 1]
     assert abs(lagged) < 5 / math.sqrt(drawn.size)
     assert np.abs(np.corrcoef(drawn.reshape(3_000, -1).T) - np.eye(22)).max() < 5 / math.sqrt(3_000)
+
+
+def test_every_layer_has_the_noise_of_its_own_scale():
+    drawn = trajectory(exploration(scale=(0.4, 0.0, 0.1)), 2_000)
+    for part, scale in zip(np.split(drawn, [5, 9], axis=-1), (0.4, 0.0, 0.1), strict=True):
+        assert part.std() == pytest.approx(scale, rel=0.05)
+    action = trajectory(exploration("action", scale=(0.4, 0.0, 0.1)), 2_000)
+    assert action.std() == pytest.approx(0.1, rel=0.05)
+    with pytest.raises(ValueError, match="2 noise scales for 3 layers"):
+        exploration(scale=(0.1, 0.2))
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "ornstein_uhlenbeck"])
+def test_a_random_subset_of_neurons_is_noisy_drawn_anew_every_step(kind):
+    noise = exploration("subset", kind, fraction=0.25, seeds=5)
+    drawn = trajectory(noise, 2_000)[100:]
+    noisy = drawn != 0
+    assert noisy.mean() == pytest.approx(0.25, abs=5 * math.sqrt(0.25 * 0.75 / noisy.size))
+    lagged = np.corrcoef(noisy[:-1].ravel(), noisy[1:].ravel())[0, 1]
+    assert abs(lagged) < 5 / math.sqrt(noisy.size)
+    expected = stationary_variance(0.2, "subset", kind, 0.25)
+    assert (drawn**2).mean() == pytest.approx(expected, rel=0.1)
 
 
 def test_ornstein_uhlenbeck_noise_has_its_stationary_variance_and_correlation():
