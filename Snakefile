@@ -26,6 +26,7 @@ FIGURES = [
     "learning",
     "ablation",
     "theorem",
+    "scaling",
     "asynchronous",
     "recurrent",
 ]
@@ -50,6 +51,7 @@ include: "workflow/rules/ablation.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/throughput.smk"
 include: "workflow/rules/theorem.smk"
+include: "workflow/rules/scaling.smk"
 include: "workflow/rules/asynchronous.smk"
 include: "workflow/rules/recurrent.smk"
 include: "workflow/rules/report.smk"

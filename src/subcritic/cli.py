@@ -23,6 +23,7 @@ REPORTS = (
     "table",
     "throughput",
     "theorem",
+    "scaling",
     "asynchronous",
     "recurrent",
     "summary",
@@ -119,6 +120,12 @@ def ablation(options: argparse.Namespace) -> None:
 
 def theorem(options: argparse.Namespace) -> None:
     from subcritic.experiments import theorem as stage
+
+    _say(stage.run(_profile(options), _environment(options), options.results))
+
+
+def scaling(options: argparse.Namespace) -> None:
+    from subcritic.experiments import scaling as stage
 
     _say(stage.run(_profile(options), _environment(options), options.results))
 
@@ -237,6 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--method", required=True, help="a method of the config's ablation, such as compatible")
     add("throughput", throughput, "updates per second of the local rule, DDPG and Stable-Baselines3", _stage)
     add("theorem", theorem, "Theorem 2.2.4 on Experiment 1's trained agents", _stage, _where)
+    add("scaling", scaling, "gradient agreement against width, noise and number of draws", _stage, _where)
     add("asynchronous", asynchronous, "neurons that learn in threads, without a lock between them", _stage)
     add("recurrent", recurrent, "recurrent networks that learn by the local rule, without unrolling", _stage)
     sub = add("report", report, "make the tables and figures of one report", _stage)

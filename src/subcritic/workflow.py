@@ -55,7 +55,7 @@ def stage_inputs(
     if method:
         chosen = profile.ablated_method if stage == "ablation" else profile.method
         data["method"] = schema.dump(chosen(method))
-    if stage in ("experiment1", "gradients", "theorem"):
+    if stage in ("experiment1", "gradients", "theorem", "scaling"):
         data["experiment1"] = schema.dump(profile.experiment1)
     if stage == "experiment2":
         data["steps"] = profile.steps_for(profile.environment(environment))
@@ -66,7 +66,7 @@ def stage_inputs(
     if stage == "anchors":
         data["published"] = repr(published.reference(profile.environment(environment).id))
         data["references"] = profile.references.source
-    if stage in ("anchors", "references", "throughput", "theorem", "asynchronous", "recurrent"):
+    if stage in ("anchors", "references", "throughput", "theorem", "scaling", "asynchronous", "recurrent"):
         data[stage] = schema.dump(getattr(profile, stage))
     return data
 

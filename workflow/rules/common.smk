@@ -15,6 +15,10 @@ def theorem_inputs(wildcards):
     return subcritic_workflow.stage_inputs(profile, "theorem", wildcards.environment)
 
 
+def scaling_inputs(wildcards):
+    return subcritic_workflow.stage_inputs(profile, "scaling", wildcards.environment)
+
+
 def experiment2_inputs(wildcards):
     return subcritic_workflow.stage_inputs(
         profile, "experiment2", wildcards.environment, wildcards.method

@@ -36,6 +36,11 @@ rule agreement:
             category="Gradient agreement",
             caption="../report/agreement.rst",
         ),
+        training=report(
+            f"{ROOT}/figures/agreement_training.png",
+            category="Gradient agreement",
+            caption="../report/agreement_training.rst",
+        ),
         table=report(
             f"{ROOT}/table/agreement.csv",
             category="Gradient agreement",

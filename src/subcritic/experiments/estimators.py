@@ -93,10 +93,11 @@ def linear_fit(voltage: Tensor, alpha: Tensor, value: Tensor) -> LinearFit:
     voltage, alpha, value = (
         part.double() - part.double().mean(dim=1, keepdim=True) for part in (voltage, alpha, value)
     )
-    basis, sizes, _ = torch.linalg.svd(voltage, full_matrices=False)
+    sizes, directions = torch.linalg.eigh(voltage.mT @ voltage)
     # Directions in which v does not vary are rounding.
-    basis = basis * (sizes > 1e-6 * sizes[:, :1]).unsqueeze(1)
-    rest_alpha, rest_value = (part - basis @ (basis.mT @ part) for part in (alpha, value))
+    inverse = torch.where(sizes > 1e-12 * sizes[:, -1:], 1 / sizes, 0.0)
+    explain = directions @ (inverse.unsqueeze(-1) * directions.mT) @ voltage.mT
+    rest_alpha, rest_value = (part - voltage @ (explain @ part) for part in (alpha, value))
     power = rest_alpha.square().sum(dim=1)
     known = power > 1e-10 * alpha.square().sum(dim=1).clamp_min(1e-30)
     theta = torch.where(known, (rest_alpha * rest_value).sum(dim=1) / power.clamp_min(1e-30), 0.0)

@@ -82,10 +82,9 @@ def measure(
         for width in sorted({*settings.widths, settings.width}):
             agent = climbed(experiment1, sizes, snapshot, width, steps)
             for scale in _scales(settings, width):
-                found = [
-                    *cosines(agent, settings, snapshot["seeds"], scale),
-                    *linear(agent, snapshot["seeds"], scale),
-                ]
+                found = list(cosines(agent, settings, snapshot["seeds"], scale))
+                if scale == settings.noise_scale:
+                    found += linear(agent, snapshot["seeds"], scale)
                 where = {"width": width, "neurons": sum(agent.actor.sizes[1:]), "noise_scale": scale}
                 for estimator, draws, layer, name, values in found:
                     kept = {"actor_steps": steps, "estimator": estimator, **where, "draws": draws}

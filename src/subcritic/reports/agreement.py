@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 
-from . import documents, records, style
+from . import documents, readings, records, style
 from .empirical import (
     PARTS,
     EmpiricalValue,
@@ -26,12 +26,23 @@ from .estimates import Estimate, number, over_seeds, percent
 KEYS = ["environment", "reading", "critic", "granularity", "part", "measure"]
 ROWS = {
     "values": "Q-values, drafts",
-    "oracle": "gradients, oracle",
     "drafts": "gradients, drafts",
-    "untrained": "gradients, untrained",
-    "permuted": "gradients, permuted",
+    "neuron_noise": "+ neuron noise",
+    "compatible": "+ compatible features",
+    "global_baseline": "+ global baseline",
+    "regression": "regression on the truth",
+    "oracle": "oracle",
+    "permuted": "permuted neurons",
+    "untrained": "untrained",
+    "random_direction": "random direction",
 }
 READINGS = list(ROWS)[1:]
+DRAFTS = list(ROWS).index("drafts")
+READINGS_NOTE = """Cosine with the true gradient per neuron, layer and whole actor: median over neurons or layers, mean
+over seeds and environments. Correlation of Q-values with Q^μ, and of ∂Q^n/∂α with ∂Q^μ/∂h, across states. Each `+` keeps
+what the rows above have. The drafts' number is bold, `permuted neurons` is the null, a random direction is expected at
+0 ± 1/√dim. What the rows mean: docs/agreement.md.
+"""
 TITLES = {"neuron": "Per neuron", "layer": "Per layer", "actor": "Whole actor"}
 SHOWN = (
     "equality",
@@ -40,21 +51,27 @@ SHOWN = (
     "cosine",
     "scalar_pearson",
     "scalar_sign",
+    "value_pearson",
+    "chance_spread",
     "finite_difference_error",
 )
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
-    """Write table/agreement.{csv,md}, table/empirical_value.json and figures/agreement.{png,svg,pdf}."""
-    frame = last_snapshot(records.gradient_agreement(profile, root))
+    """Write table/agreement.{csv,md}, table/agreement_readings.csv, table/empirical_value.json, and the figures agreement
+    and agreement_training (png, svg, pdf)."""
+    everything = records.gradient_agreement(profile, root)
+    frame, short = last_snapshot(everything), readings.table(profile, everything)
     curves = records.experiment1_curves(profile, root)
     table, result = summary(profile, frame), empirical_value(profile, frame, curves)
     folder = root / "table"
     return [
         documents.write(folder / "agreement.csv", table),
-        documents.write(folder / "agreement.md", markdown(profile, table, result)),
+        documents.write(folder / "agreement_readings.csv", short),
+        documents.write(folder / "agreement.md", markdown(profile, table, short, result)),
         documents.write(folder / "empirical_value.json", result.as_data(profile)),
         *style.save(figure(profile, frame, curves), root / "figures", "agreement"),
+        *style.save(readings.training_figure(profile, everything), root / "figures", "agreement_training"),
     ]
 
 
@@ -83,9 +100,14 @@ def summary(profile: Profile, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def markdown(profile: Profile, table: pd.DataFrame, result: EmpiricalValue) -> str:
-    """The sentence, then every reading beside its controls; scales and quartiles of the rest are in the CSV."""
-    blocks = ["# Agreement of local gradients with the true one\n", result.sentence(profile) + "\n"]
+def markdown(profile: Profile, table: pd.DataFrame, short: pd.DataFrame, result: EmpiricalValue) -> str:
+    """The sentence, the short table, then every reading beside its controls; scales and quartiles are in the CSV."""
+    blocks = [
+        "# Agreement of local gradients with the true one\n",
+        result.sentence(profile) + "\n",
+        documents.markdown(readings.readable(short)),
+        READINGS_NOTE,
+    ]
     for (granularity, part), group in table.groupby(["granularity", "part"], sort=False):
         blocks.append(
             f"## {TITLES[granularity]}" + ("\n" if granularity == "actor" else f", {part} layers\n")
@@ -107,10 +129,12 @@ def figure(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame) -> Figur
     groups = [(name, [name]) for name in names]
     if len(names) > 1:
         groups.insert(0, (f"all {len(names)} environments", names))
-    fig, panels = style.grid(2 * len(groups), columns=2, width=4.6, height=1.8)
+    fig, panels = style.grid(2 * len(groups), columns=2, width=4.8, height=2.7)
     panels_of = [(title, members, part) for title, members in groups for part in ("hidden", "output")]
     for axes, (title, members, part) in zip(panels, panels_of, strict=True):
         here = frame[frame["environment"].isin(members)]
+        null = pooled(profile, neuron_correlations(here, "permuted", part))
+        axes.axvspan(null.low, null.high, color="#e8e8e8", zorder=0)
         values = value_similarity(curves[curves["environment"].isin(members)], here, part)
         _draw_row(axes, 0, values, style.INK, profile)
         for row, reading in enumerate(READINGS, start=1):
@@ -118,6 +142,7 @@ def figure(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame) -> Figur
         axes.set(title=f"{title}, {part} layer{'s' if part == 'hidden' else ''}", xlim=(-1.1, 1.1))
         axes.set_xticks([-1, -0.5, 0, 0.5, 1])
         axes.set_yticks(range(len(ROWS)), ROWS.values() if part == "hidden" else [""] * len(ROWS))
+        axes.get_yticklabels()[DRAFTS].set_fontweight("bold")
         axes.set_ylim(len(ROWS) - 0.4, -0.6)
         axes.axvline(0, color=style.INK, linewidth=0.6)
         axes.grid(axis="x")
@@ -132,7 +157,7 @@ def neuron_correlations(frame: pd.DataFrame, reading: str, part: str) -> pd.Data
     chosen = (
         (frame["reading"] == reading) & (frame["granularity"] == "neuron") & (frame["measure"] == "pearson")
     )
-    return frame[chosen & frame["critic"].isin(["neuron", "oracle"]) & parts_of(frame, part)]
+    return frame[chosen & frame["critic"].isin(readings.CRITICS) & readings.parts_of_all(frame, frame, part)]
 
 
 def _note(profile: Profile) -> str:
@@ -140,6 +165,7 @@ def _note(profile: Profile) -> str:
     return "   ·   ".join([
         "dots: neurons of all seeds (Q-values: layers)",
         "diamond: median over neurons, mean over seeds",
+        "grey: interval of permuted neurons, the null",
         "one seed: no interval" if profile.seeds == 1 else bar,
     ])  # fmt: skip
 
@@ -153,7 +179,8 @@ def _draw_row(axes: Axes, row: int, values: pd.DataFrame, colour: str, profile: 
     axes.plot(known["value"], row + jitter, ".", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
     estimate = pooled(profile, known)
     style.draw_estimate(axes, estimate, row, colour)
-    axes.text(1.13, row, str(estimate), va="center", fontsize=8)
+    weight = "bold" if row == DRAFTS else "normal"
+    axes.text(1.13, row, str(estimate), va="center", fontsize=8, fontweight=weight)
 
 
 def _side_by_side(group: pd.DataFrame) -> pd.DataFrame:

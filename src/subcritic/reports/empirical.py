@@ -12,7 +12,8 @@ from subcritic.config import Profile
 from .estimates import Estimate, number, percent, stratified
 
 PARTS = ("all", "hidden", "output")
-CONTROLS = ("oracle", "permuted", "untrained")
+CONTROLS = ("oracle", "permuted", "untrained", "random_direction")
+BETTER = ("neuron_noise", "compatible", "global_baseline", "regression")
 NEAR = 0.9  # of the oracle: what counts as near it
 SIMILAR = 0.9  # the correlation from which values are called alike, as in Experiment 1
 
@@ -21,10 +22,12 @@ SIMILAR = 0.9  # the correlation from which values are called alike, as in Exper
 class EmpiricalValue:
     """Median over neurons of corr[grad Q^n, grad Q^mu], mean over seeds and environments; by part and control.
 
-    `drafts` and `values` map a part (all, hidden, output) to its estimate, `controls` a reading to its own parts.
+    `drafts` and `values` map a part (all, hidden, output) to its estimate, `better` and `controls` a reading to its own
+    parts: readings under better conditions, and controls.
     """
 
     drafts: dict[str, Estimate]
+    better: dict[str, dict[str, Estimate]]
     controls: dict[str, dict[str, Estimate]]
     values: dict[str, Estimate]
     environments: int
@@ -48,19 +51,22 @@ class EmpiricalValue:
             "seeds": profile.seeds,
             **self.drafts["all"]._asdict(),
             "parts": {part: self.drafts[part]._asdict() for part in PARTS},
-            "controls": {
-                name: {part: parts[part]._asdict() for part in PARTS} for name, parts in self.controls.items()
-            },
+            "better": _as_data(self.better),
+            "controls": _as_data(self.controls),
             "q_value_similarity": {part: self.values[part]._asdict() for part in PARTS},
             "case": self.case(),
             "sentence": self.sentence(profile),
         }
 
 
+def _as_data(readings: dict[str, dict[str, Estimate]]) -> dict[str, dict[str, dict]]:
+    return {name: {part: parts[part]._asdict() for part in PARTS} for name, parts in readings.items()}
+
+
 def empirical_value(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame) -> EmpiricalValue:
     """From the last snapshot's agreement rows and Experiment 1's curves."""
     pearson = frame[(frame["granularity"] == "neuron") & (frame["measure"] == "pearson")]
-    pearson = pearson[pearson["critic"].isin(["neuron", "oracle"])]
+    pearson = pearson[pearson["critic"].isin(["neuron", "oracle", "none"])]
 
     # Split by layer first: a reading may lack the output layer, as permuted does where that is one neuron.
     split = {part: pearson[parts_of(pearson, part)] for part in PARTS}
@@ -70,6 +76,7 @@ def empirical_value(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame)
 
     return EmpiricalValue(
         drafts=parts("drafts"),
+        better={name: parts(name) for name in BETTER},
         controls={name: parts(name) for name in CONTROLS},
         values={part: pooled(profile, value_similarity(curves, frame, part)) for part in PARTS},
         environments=frame["environment"].nunique(),

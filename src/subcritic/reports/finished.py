@@ -16,11 +16,11 @@ from .similarity import PHASES
 TABLES = (
     "table.csv", "table.md", "aggregates.csv", "agreement.csv", "agreement.md", "empirical_value.json",
     "steps_to_similar.csv", "steps_to_similar.md", "throughput.csv", "throughput.md", "throughput_ratios.csv",
-    "theorem.csv", "theorem.md", "asynchronous.csv", "asynchronous.md", "asynchronous_speed.csv", "recurrent.csv",
+    "scaling.csv", "scaling.md", "theorem.csv", "theorem.md", "asynchronous.csv", "asynchronous.md", "asynchronous_speed.csv", "recurrent.csv",
     "recurrent.md", "ablation.csv", "ablation.md", "ablation_answer.json",
 )  # fmt: skip
 FIGURES = (
-    "agreement", "learning", "similarity", "values", "cosine", "table", "throughput", "theorem", "asynchronous",
+    "agreement", "agreement_training", "scaling", "learning", "similarity", "values", "cosine", "table", "throughput", "theorem", "asynchronous",
     "recurrent", "ablation", "diagnostics",
 )  # fmt: skip
 LAB_BOOK_TABLES = ("ablation.csv", "ablation.md", "ablation_answer.json", "lab_book.csv", "lab_book.md")
@@ -59,10 +59,12 @@ def trainings(profile: Profile) -> Iterator[Training]:
     shared = {"experiment1": config.dump(profile.experiment1)}
     first = shared | {"training": config.dump(profile.training)}
     theorem = shared | {"theorem": config.dump(profile.theorem)}
+    scaling = shared | {"scaling": config.dump(profile.scaling)}
     environments = profile.environments
-    yield from _of(profile, "experiment1", environments, dict.fromkeys(PHASES, first), "agreement.csv")
+    yield from _of(profile, "experiment1", environments, dict.fromkeys((*PHASES, "neuron_noise"), first), "agreement.csv")
     yield from _of(profile, "gradients", environments, {"agreement": shared}, "agreement.csv")
     yield from _of(profile, "theorem", environments, {"theorem": theorem}, "theorem.csv")
+    yield from _of(profile, "scaling", environments, {"scaling": scaling}, "scaling.csv")
     for environment in environments:
         training = _training(profile.training, environment)
         methods = {method.name: {"agent": config.dump(method), **training} for method in profile.methods}

@@ -18,6 +18,9 @@ AGREEMENT = (
 SCORES = ("environment", "method", "seed", "score", "steps", "diverged_at")
 THROUGHPUT = ("learner", "hidden", "batch", "round", "updates_per_second")
 THEOREM = ("environment", "seed", "reading", "layer", "measure", "value")
+SCALING = (
+    "environment", "seed", "actor_steps", "estimator", "width", "neurons", "noise_scale", "draws", "layer", "measure", "value",
+)  # fmt: skip
 OPERATIONS = ("learner", "hidden", "batch", "multiply_adds")
 ANCHORS = (
     "environment", "random_mean", "random_standard_error", "random_episodes", "reference_return", "reference_source",
@@ -66,6 +69,11 @@ def ablation_scores(profile: Profile, root: Path) -> pd.DataFrame:
 def theorem(profile: Profile, root: Path) -> pd.DataFrame:
     """All environments' differences between the two sides of Theorem 2.2.4."""
     return _over_environments(profile, root, "theorem", "theorem.csv", THEOREM)
+
+
+def scaling(profile: Profile, root: Path) -> pd.DataFrame:
+    """All environments' agreement of estimates from noise, against width, noise scale and draws."""
+    return _over_environments(profile, root, "scaling", "scaling.csv", SCALING)
 
 
 def throughput(root: Path) -> pd.DataFrame:

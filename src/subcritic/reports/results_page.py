@@ -182,13 +182,14 @@ def _measured(profile: Profile, made: dict[str, Any], link: str) -> str:
 
 def _correlations(value: dict[str, Any]) -> pd.DataFrame:
     """Pearson correlations with Q^mu: values and gradients side by side, a column per part of the network."""
-    controls = value["controls"]
-    parts_of = {"values": value["q_value_similarity"], "drafts": value["parts"], **controls}
+    more = value.get("better", {}) | value["controls"]
+    parts_of = {"values": value["q_value_similarity"], "drafts": value["parts"], **more}
     columns = {"all": "all layers", "hidden": "hidden layers", "output": "output layer"}
     return pd.DataFrame([
         {"correlation with the true": label}
         | {title: _estimate(parts_of[name][part]) for part, title in columns.items()}
         for name, label in agreement.ROWS.items()
+        if name in parts_of
     ])  # fmt: skip
 
 

@@ -21,7 +21,10 @@ BLUE, ORANGE, GREEN, VERMILLION, PINK, BROWN, ROSE, GREY, YELLOW, SKY = (
 INK = "#262626"
 METHODS = {"ddpg": BLUE, "linear": ORANGE, "stable-baselines3": PINK}
 SPARE = (GREEN, SKY, VERMILLION, BROWN, ROSE, GREY, YELLOW)
-READINGS = {"oracle": GREEN, "drafts": VERMILLION, "untrained": BROWN, "permuted": GREY}
+READINGS = {
+    "drafts": VERMILLION, "neuron_noise": ORANGE, "compatible": BLUE, "global_baseline": SKY, "regression": PINK,
+    "oracle": GREEN, "permuted": GREY, "untrained": BROWN, "random_direction": INK,
+}  # fmt: skip
 FORMATS = ("png", "svg", "pdf")
 PANEL = (3.6, 2.5)  # inches
 

@@ -16,6 +16,7 @@ PLACES = (
     ("results table", "table/table.md (csv, tex)"),
     ("figures", "figures/ (png, svg, pdf)"),
     ("gradient agreement", "table/agreement.md, table/empirical_value.json"),
+    ("draws it takes, by width", "table/scaling.md"),
     ("throughput", "table/throughput.md"),
     ("Theorem 2.2.4, when it holds", "table/theorem.md"),
     ("threads, recurrent networks", "table/asynchronous.md, table/recurrent.md"),

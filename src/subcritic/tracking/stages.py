@@ -189,6 +189,18 @@ true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1:
         },
         ("return/evaluation", "cosine/actor", "diagnostic/action_entropy"),
     ),
+    Stage(
+        "scaling",
+        "10-scaling",
+        """Scaling: how many draws of noise does a neuron need, to know its share of the policy gradient?
+
+Actors of growing width at the critic of Experiment 1, fresh and after climbing it (`steps_…`). Every neuron's voltage gets
+noise of its own, and all are told one scalar: how much better the noisy action is. `score` and `antithetic` average that
+scalar times the own noise, `compatible` fits the neurons' own critics to it, `linear_…` are the drafts' linear critics.
+
+*Look at* `scaling/…/cosine`, the step being the number of draws: 1 is the true policy gradient's direction.""",
+        {},
+    ),
 )
 
 
