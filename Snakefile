@@ -36,6 +36,13 @@ RESULTS = [
 ]
 # A profile that keeps a lab book trains its attempts and nothing else.
 LAB_BOOK = f"{ROOT}/table/lab_book.md"
+# A profile of the suite measures its tasks, films them, and shows how they are learned.
+SUITE = [
+    f"{ROOT}/table/references.csv",
+    f"{ROOT}/table/table.md",
+    *collect("{root}/figures/{name}.png", root=ROOT, name=["gallery", "learning"]),
+]
+TARGETS = {"results": RESULTS, "lab_book": LAB_BOOK, "suite": SUITE}
 
 
 wildcard_constraints:
@@ -44,6 +51,7 @@ wildcard_constraints:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/environments.smk"
 include: "workflow/rules/experiment1.smk"
 include: "workflow/rules/gradients.smk"
 include: "workflow/rules/experiment2.smk"
@@ -60,7 +68,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        LAB_BOOK if profile.purpose == "lab_book" else RESULTS,
+        TARGETS[profile.purpose],
 
 
 onstart:

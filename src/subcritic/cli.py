@@ -26,6 +26,8 @@ REPORTS = (
     "scaling",
     "asynchronous",
     "recurrent",
+    "references",
+    "gallery",
     "summary",
 )
 
@@ -49,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _known_errors() -> tuple[type[Exception], ...]:
     from subcritic.envs import UnusableEnvironment
+    from subcritic.envs.display import NoPicture
     from subcritic.reports.records import MissingResult
     from subcritic.tracking import RecordError, StoreError
     from subcritic.training.checkpoint import CheckpointError
 
-    return ConfigError, UnusableEnvironment, MissingResult, CheckpointError, RecordError, StoreError
+    return ConfigError, UnusableEnvironment, NoPicture, MissingResult, CheckpointError, RecordError, StoreError
 
 
 def reproduce(options: argparse.Namespace) -> int:
@@ -92,6 +95,16 @@ def references(options: argparse.Namespace) -> None:
         raise ConfigError("references: --environment NAME says which to measure, or --publish to keep them all")
     progress = partial(print, file=sys.stderr, flush=True)
     return _say(stage.run(_profile(options), _environment(options), options.results, progress))
+
+
+def gallery(options: argparse.Namespace) -> None:
+    from subcritic.experiments import gallery as stage
+
+    if options.publish:
+        return _say(stage.publish(_profile(options), options.results, Path("docs")))
+    if options.environment is None:
+        raise ConfigError("gallery: --environment NAME says which task to film, or --publish to keep the films")
+    return _say(stage.run(_profile(options), _environment(options), options.results))
 
 
 def experiment1(options: argparse.Namespace) -> None:
@@ -236,6 +249,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("references", references, "what planners and chance score on a task of the suite", _stage)
     sub.add_argument("--environment", "--env", help="a task of the suite: subcritic/<Name>-v0, or its name")
     sub.add_argument("--publish", action="store_true", help="keep what was measured with the package")
+    sub = add("gallery", gallery, "a film of the planner on a task of the suite", _stage)
+    sub.add_argument("--environment", "--env", help="a task of the suite: subcritic/<Name>-v0, or its name")
+    sub.add_argument("--publish", action="store_true", help="copy films and gallery to docs/gallery")
     add("experiment1", experiment1, "sub-critics learned beside a DDPG actor", _stage, _where)
     add("gradients", gradients, "gradient agreement from Experiment 1's snapshots", _stage, _where)
     sub = add("experiment2", experiment2, "train one method on one environment", _stage, _where)

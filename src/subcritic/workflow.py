@@ -47,7 +47,7 @@ def stage_inputs(
 ) -> dict:
     """What the results of a job depend on besides its input files: a change makes Snakemake run it again."""
     data: dict[str, Any] = {"code": provenance.stage_digest(stage)}
-    if stage not in ("anchors", "references", "throughput"):
+    if stage not in ("anchors", "references", "gallery", "throughput"):
         data["seeds"] = profile.seed_list()
     if environment:
         entry = profile.environment(environment)
@@ -66,6 +66,8 @@ def stage_inputs(
     if stage == "anchors":
         data["published"] = repr(published.reference(profile.environment(environment).id))
         data["references"] = profile.references.source
+    if stage == "gallery":
+        data["references"] = schema.dump(profile.references)
     if stage in ("anchors", "references", "throughput", "theorem", "scaling", "asynchronous", "recurrent"):
         data[stage] = schema.dump(getattr(profile, stage))
     return data

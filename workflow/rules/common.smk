@@ -31,6 +31,20 @@ def ablation_inputs(wildcards):
     )
 
 
+def references_inputs(wildcards):
+    return subcritic_workflow.stage_inputs(profile, "references", wildcards.environment)
+
+
+def gallery_inputs(wildcards):
+    return subcritic_workflow.stage_inputs(profile, "gallery", wildcards.environment)
+
+
+def measured_references(wildcards):
+    """Anchors wait for the references of a profile that measures its own."""
+    measured = profile.references.source == "measured"
+    return rules.references.output if measured else []
+
+
 def anchors_inputs(wildcards):
     return subcritic_workflow.stage_inputs(profile, "anchors", wildcards.environment)
 

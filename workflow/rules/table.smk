@@ -2,6 +2,8 @@
 
 
 rule anchors:
+    input:
+        measured_references,
     output:
         f"{ROOT}/anchors/{{environment}}.json",
     log:

@@ -13,9 +13,11 @@ from subcritic.reports import (
     ablation,
     agreement,
     asynchronous,
+    gallery,
     lab_book,
     learning,
     recurrent,
+    references,
     scaling,
     similarity,
     summary,
@@ -38,6 +40,8 @@ REPORTS = {
     "scaling": (scaling, "scaling"),
     "asynchronous": (asynchronous, "asynchronous"),
     "recurrent": (recurrent, "recurrent"),
+    "references": (references, None),
+    "gallery": (gallery, None),
     "summary": (summary, None),
 }
 
