@@ -59,10 +59,10 @@ def test_one_action_in_every_state_has_no_entropy_and_all_equally_often_has_one(
     assert diagnostics.action_entropy(spread).item() == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("activation", "expected"), [("tanh", 0.5), ("relu", 0.25)])
-def test_a_neuron_is_stuck_at_the_ends_of_tanh_or_below_the_kink_of_relu(activation, expected):
-    h = torch.tensor([[[0.0, 1.0], [-0.995, 0.5]]])
-    assert diagnostics.saturated(h, activation).item() == expected
+@pytest.mark.parametrize(("activation", "expected"), [("tanh", 2 / 6), ("relu", 1 / 3)])
+def test_a_tanh_is_stuck_at_its_ends_and_a_relu_when_no_state_wakes_it(activation, expected):
+    h = torch.tensor([[[0.0, 1.0, 0.0], [0.0, 0.995, 0.5]]])
+    assert diagnostics.saturated(h, activation).item() == pytest.approx(expected)
 
 
 def test_the_true_gradient_is_that_of_autograd():

@@ -23,7 +23,7 @@ def observations(agent: Agent, batch: dict[str, Tensor]) -> Tensor:
 def diagnostics(agent: Agent, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Of the noise-free policy at the states of a minibatch, (S,) each; layers count from 1.
 
-    `diagnostic/saturated_l`: share of (state, neuron) pairs that are saturated (|tanh| > 0.99) or dead (ReLU at 0).
+    `diagnostic/saturated_l`: see `saturated`.
     `diagnostic/weight_norm_l`: Frobenius norm of K_l. `diagnostic/action_entropy`: see `action_entropy`.
     """
     found = {}
@@ -36,8 +36,11 @@ def diagnostics(agent: Agent, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def saturated(h: Tensor, activation: str) -> Tensor:
-    """Share of the voltages h (S, B, n) at which the neuron no longer answers to its input, (S,)."""
-    stuck = h == 0 if activation == "relu" else h.abs() > SATURATED
+    """Share of neurons that no longer answer to their inputs: voltages h (S, B, n) → (S,).
+
+    A tanh counts in the states where |h| > 0.99, a ReLU when it is dead: 0 in all B states.
+    """
+    stuck = (h == 0).all(dim=1, keepdim=True) if activation == "relu" else h.abs() > SATURATED
     return stuck.to(h.dtype).mean(dim=(1, 2))
 
 

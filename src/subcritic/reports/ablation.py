@@ -14,12 +14,13 @@ from subcritic.stats import interquartile_mean
 
 from . import diagnostics, documents, records, style
 from .answer import answer
-from .estimates import Estimate, interval, number, over_seeds, percent, stratified
+from .estimates import Estimate, number, over_seeds, percent, stratified
 from .methods import CROSSES, describe
 from .table import normalise, why_raw_only
 
 # DDPG has learned an environment when its mean normalised score is at least this.
 LEARNED = 0.5
+SHAPES = {"dot": "o", "square": "s", "triangle": "v", "tip": "^", "star": "*", "cross": "x"}
 COLOURS = dict(zip(CROSSES, (style.ORANGE, style.GREEN, style.PINK, style.BLUE), strict=True))
 
 
@@ -117,18 +118,13 @@ def explanation(profile: Profile, environments: list[str]) -> str:
 
 @style.styled
 def figure(profile: Profile, table: pd.DataFrame) -> Figure:
-    """Methods as rows, the best first: interquartile mean with its interval, means of the environments as dots."""
-    fig, (axes,) = style.grid(1, 1, width=11.0, height=0.27 * len(table) + 0.9)
+    """Methods as rows, the best first: left their scores, right in words what they are."""
+    fig, (axes, words) = style.grid(2, columns=2, width=6.0, height=0.25 * len(table) + 0.9)
     environments = [environment.name for environment in profile.ablated_environments()]
     _draw_ends(axes, table)
     for y, row in enumerate(table.to_dict("records")):
-        colour = COLOURS[row["crosses layers"]]
-        markers = zip(environments, "osv^<>ph*", strict=False)
-        for name, marker in markers:
-            axes.plot(row[name], y, marker, color=colour, alpha=0.55, markersize=5, markeredgewidth=0)
-        style.draw_estimate(axes, (row["iqm"], row["low"], row["high"]), y, colour)
-        _write(axes, y, row, colour)
-    _head(axes)
+        _draw_scores(axes, y, row, environments)
+        _write(words, y, row)
     axes.set_yticks(range(len(table)), table["method"])
     for label, crossing in zip(axes.get_yticklabels(), table["crosses layers"], strict=True):
         label.set_color(COLOURS[crossing])
@@ -138,64 +134,56 @@ def figure(profile: Profile, table: pd.DataFrame) -> Figure:
     axes.set_xlabel("normalised score: 0 the random policy, 1 the reference")
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x")
+    words.set(xlim=(0, 1), ylim=axes.get_ylim())
+    words.set_axis_off()
     style.note(fig, _note(profile, environments))
     return fig
 
 
-# Where the columns of words stand, in widths of the panel right of its edge.
+# The columns of words: their place across the panel, and how a row's cell is written.
 COLUMNS = {
-    "rule": 0.02, "exploration": 0.27, "target": 0.48, "crosses layers": 0.65, "iqm": 0.86, "diverged": 1.05, "cosine": 1.13,
-}  # fmt: skip
+    "rule": (0.0, lambda row: row["rule"]),
+    "exploration": (0.27, lambda row: row["exploration"]),
+    "target": (0.50, lambda row: row["target"]),
+    "crosses layers": (0.65, lambda row: row["crosses layers"]),
+    "IQM": (0.81, lambda row: number(row["iqm"])),
+    "cosine": (0.88, lambda row: f"{row['cosine']:.2f}"),
+    "stopped": (0.96, lambda row: f"{row['diverged']}/{row['runs']}"),
+}
 
 
 def _draw_ends(axes: Axes, table: pd.DataFrame) -> None:
     """Bands of DDPG and of the random direction over all rows: the two ends of the scale."""
     for algorithm, colour in (("ddpg", style.BLUE), ("random_direction", style.GREY)):
         for row in table[table["algorithm"] == algorithm].head(1).itertuples():
-            ends = (row.iqm, row.iqm) if np.isnan(row.low) else (row.low, row.high)
-            axes.axvspan(*ends, color=colour, alpha=0.12, linewidth=0, zorder=0)
+            if not np.isnan(row.low):
+                axes.axvspan(row.low, row.high, color=colour, alpha=0.12, linewidth=0, zorder=0)
             axes.axvline(row.iqm, color=colour, linewidth=0.8, linestyle="--", zorder=0)
 
 
-def _write(axes: Axes, y: int, row: dict, colour: str) -> None:
-    cells = {
-        "rule": row["rule"],
-        "exploration": row["exploration"],
-        "target": row["target"],
-        "crosses layers": row["crosses layers"],
-        "iqm": f"{number(row['iqm'])} {interval(row['low'], row['high'])}",
-        "diverged": f"{row['diverged']}/{row['runs']}",
-        "cosine": number(row["cosine"]),
-    }
-    for name, text in cells.items():
-        shade = colour if name == "crosses layers" else style.INK
-        axes.text(
-            1 + COLUMNS[name],
-            y,
-            text,
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=7.5,
-            color=shade,
-        )
+def _draw_scores(axes: Axes, y: int, row: dict, environments: list[str]) -> None:
+    colour = COLOURS[row["crosses layers"]]
+    for name, marker in zip(environments, SHAPES.values(), strict=False):
+        axes.plot(row[name], y, marker, color=colour, alpha=0.55, markersize=5, markeredgewidth=0)
+    style.draw_estimate(axes, (row["iqm"], row["low"], row["high"]), y, colour)
 
 
-def _head(axes: Axes) -> None:
-    titles = {"iqm": "interquartile mean", "diverged": "diverged", "cosine": "update cosine"}
-    for name, place in COLUMNS.items():
-        axes.text(
-            1 + place, 1.01, titles.get(name, name), transform=axes.transAxes, fontsize=7.5, weight="bold"
-        )
+def _write(axes: Axes, y: int, row: dict) -> None:
+    for name, (place, cell) in COLUMNS.items():
+        shade = COLOURS[row["crosses layers"]] if name == "crosses layers" else style.INK
+        axes.text(place, y, cell(row), va="center", fontsize=7, color=shade)
+        if y == 0:
+            axes.text(place, -0.65, name, va="bottom", fontsize=7, weight="bold")
 
 
 def _note(profile: Profile, environments: list[str]) -> str:
-    bar = percent(profile.statistics.confidence)
-    interval_note = "one seed: no interval" if profile.seeds == 1 else f"bar: {bar} bootstrap interval"
-    shapes = dict(zip(environments, ("dot", "square", "down", "up", "left", "right"), strict=False))
-    names = ", ".join(f"{shape} {name}" for name, shape in shapes.items())
+    bar = f"bar: {percent(profile.statistics.confidence)} bootstrap interval"
+    names = ", ".join(f"{shape} {name}" for shape, name in zip(SHAPES, environments, strict=False))
     return (
-        f"diamond: interquartile mean over {profile.seeds} seeds and environments   ·   {interval_note}   ·   {names}\n"
-        "blue band: DDPG   ·   grey band: random direction   ·   colours: what crosses layers"
+        f"diamond: interquartile mean over {profile.seeds} seeds and the environments that DDPG learns   ·   "
+        f"{'one seed: no interval' if profile.seeds == 1 else bar}   ·   means: {names}\n"
+        "blue band: DDPG   ·   grey band: random direction   ·   cosine: updates against the true gradient   ·   "
+        "stopped: runs that diverged"
     )
 
 

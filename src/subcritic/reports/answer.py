@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from .estimates import Estimate, number
-from .methods import ERROR, NOTHING, SCALAR, VECTOR
+from .methods import NOTHING, SCALAR, VECTOR
 
 # A rule matches backpropagation when it reaches this share of DDPG's interquartile mean.
 MATCHED = 0.9
-WORKS, IMPROVES, FAILS, DIVERGES = "works", "improves", "fails", "diverges"
+WORKS, IMPROVES, UNCLEAR, FAILS, DIVERGES = "works", "improves", "unclear", "fails", "diverges"
 WITH = {
     NOTHING: "nothing crossing layers but the common reward",
     SCALAR: "one scalar, the same for all neurons, crossing layers",
@@ -24,13 +24,14 @@ def verdict(row: pd.Series | dict, floor: float, ddpg: float) -> str:
     """What a method is worth.
 
     'diverges': more than half of its runs were stopped. 'works': it reaches MATCHED of DDPG's score and lies above the
-    random direction. 'improves': the lower end of its interval is above the random direction. 'fails': anything else.
+    random direction. 'improves': the lower end of its interval is above the random direction; 'unclear': only its score is.
+    'fails': not even that.
     """
     if row["diverged"] > row["runs"] / 2:
         return DIVERGES
     low = row["iqm"] if math.isnan(row["low"]) else row["low"]
     if not low > floor:
-        return FAILS
+        return UNCLEAR if row["iqm"] > floor else FAILS
     return WORKS if row["iqm"] >= MATCHED * ddpg else IMPROVES
 
 
@@ -52,7 +53,7 @@ def answer(table: pd.DataFrame, learned: list[str]) -> dict[str, Any]:
 
     table: as `ablation.summary` makes it. learned: the environments that DDPG learns, over which the table's interquartile
     mean is taken. case: what must cross layers for the whole policy to get as good as DDPG's ('nothing', '1 scalar',
-    'action-wide vector'), 'in part' when some rule improves the policy but none reaches DDPG, 'no' when none improves it,
+    'a vector'), 'in part' when some rule improves the policy but none reaches DDPG, 'no' when none improves it,
     'untested' when DDPG itself learns nothing.
     """
     if not learned:
@@ -80,7 +81,7 @@ def answer(table: pd.DataFrame, learned: list[str]) -> dict[str, Any]:
 def _best(rows: pd.DataFrame, floor: float, ddpg: float) -> tuple[pd.Series, str]:
     """The best verdict of a group of rules, and the rule with the highest score among those that have it."""
     verdicts = rows.apply(verdict, axis=1, floor=floor, ddpg=ddpg)
-    for name in (WORKS, IMPROVES, FAILS, DIVERGES):
+    for name in (WORKS, IMPROVES, UNCLEAR, FAILS, DIVERGES):
         if (verdicts == name).any():
             return rows[verdicts == name].sort_values("iqm", ascending=False).iloc[0], name
     raise ValueError("no rule to judge")
@@ -113,6 +114,7 @@ def _part(crossing: str, rows: pd.DataFrame, floor: float, ddpg: float) -> str:
     said = {
         WORKS: f"yes: {who} reaches {score}",
         IMPROVES: f"in part: {who} improves the whole policy, to {score}",
+        UNCLEAR: f"it is not shown: {who} gets {score}, but its interval reaches down to moving at random",
         FAILS: f"no: {who} gets {_score(best)}, which does not exceed moving at random",
         DIVERGES: f"no: most runs diverge, also of {who.removesuffix(',')}",
     }[found]
@@ -128,6 +130,8 @@ def _closing(case: str, verdicts: dict[str, str]) -> str:
             f"So the whole policy improves without backpropagation through it, but no rule tried reaches "
             f"{100 * MATCHED:.0f} % of DDPG's score."
         )
+    if UNCLEAR in verdicts.values():
+        return "So these runs do not show that the whole policy gets better by any of the rules tried."
     return "So for none of the rules tried did the whole policy get better than by moving at random."
 
 
@@ -149,17 +153,3 @@ def _score(row: pd.Series) -> str:
 
 def _names(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-__all__ = [
-    "DIVERGES",
-    "ERROR",
-    "FAILS",
-    "IMPROVES",
-    "MATCHED",
-    "WORKS",
-    "answer",
-    "ddpg_of",
-    "floor_of",
-    "verdict",
-]

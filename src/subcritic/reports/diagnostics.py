@@ -32,7 +32,7 @@ ROWS = (
     Row(r"diagnostic/action_entropy", "entropy of actions\nover states", limits=(-0.02, 1.02)),
     Row(r"cosine/layer_(\d+)", "update · true gradient\n(cosine)", limits=(-1.02, 1.02)),
     Row(r"diagnostic/weight_norm_(\d+)", "norm of K", log=True),
-    Row(r"diagnostic/critic_norm_(\d+)", "slope of Q$^n$ in α\n(mean |θ$_a$| or |w|)", log=True),
+    Row(r"diagnostic/critic_norm_(\d+)", "norm of the\nlocal critics", log=True),
     Row(r"loss/(?:layer_(\d+)|critic)", "TD error\n(root mean square)", log=True),
 )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from subcritic.config import DDPGSettings, Method
 
-NOTHING, SCALAR, VECTOR, ERROR = "nothing", "1 scalar", "action-wide vector", "full error"
+# The vector is as wide as the action.
+NOTHING, SCALAR, VECTOR, ERROR = "nothing", "1 scalar", "a vector", "full error"
 CROSSES = (NOTHING, SCALAR, VECTOR, ERROR)
 TARGETS = {
     "own_td": "own TD",
@@ -52,6 +53,5 @@ def _rule(method: Method) -> str:
 
 def _exploration(method: Method) -> str:
     if method.replay == "imagined":
-        pairs = f"{method.draws} pairs" if method.draws > 1 else "1 pair"
-        return f"{method.exploration}; imagined, {pairs}"
-    return method.exploration + ("; recomputed" if method.replay == "recomputed" else "")
+        return f"{method.exploration}, imagined ×{method.draws}"
+    return method.exploration + (", recomputed" if method.replay == "recomputed" else "")
