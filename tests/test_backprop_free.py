@@ -28,6 +28,7 @@ NO_BACKPROP = {
     "imagined, random features": {
         "algorithm": "compatible",
         "replay": "imagined",
+        "optimiser": "adam",
         "critic": "random_features",
     },
     "feedback alignment, random features": {"algorithm": "feedback_alignment", "critic": "random_features"},
