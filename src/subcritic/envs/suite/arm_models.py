@@ -97,8 +97,8 @@ def build(arm: Arm) -> mujoco.MjSpec:
     """The model. Positions of all joints are in the order base, hinges, fingers, payload, target.
 
     Readings: `angle`, `speed` of the hinges (n,); `base`, `base speed`, `finger`, `finger speed` (2,) where there are any;
-    places (3,) of the sites `hand`, `payload`, `target`; `hand axis` (3,), from a gripper's palm outwards; `payload velocity` (3,), and `payload axis`, `payload spin` (3,) of
-    a block.
+    places (3,) of the sites `hand`, `payload`, `target`; `payload velocity` (3,); `hand axis` (3,), from a gripper's palm
+    outwards; `payload axis`, `payload spin` (3,) of a block.
     """
     spec = _scene(arm)
     body = _add_base(spec, arm)
@@ -191,7 +191,7 @@ def _add_gripper(spec: mujoco.MjSpec, body: mujoco.MjsBody, far_end: np.ndarray,
 
 def _add_stick(spec: mujoco.MjSpec, body: mujoco.MjsBody, far_end: np.ndarray, arm: Arm) -> None:
     """A hockey stick along the last link, with a blade across; the hand is the blade's middle."""
-    blade = far_end + np.array([0.06 if arm.space == "xy" else 0.3, 0, 0])
+    blade = far_end + np.array([0.06 if arm.space == "xy" else 0.45, 0, 0])
     half = 0.06 * np.array(AXES["y"])
     parts.capsule(body, far_end, blade, 0.012, parts.SECOND, density=200)
     parts.capsule(

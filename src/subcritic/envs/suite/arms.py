@@ -13,7 +13,7 @@ from subcritic.envs.suite.task import Task
 
 
 def task(
-    paper: str, name: str, summary: str, arm: Arm, begin: Start, reward=reach, seconds=0.04, steps=150
+    paper: str, name: str, summary: str, arm: Arm, begin: Start, reward=reach, seconds=0.05, steps=100
 ) -> Task:
     """The `Task` of an arm; see there."""
     seen = views(arm)
@@ -50,7 +50,7 @@ THREE = Arm(chain("z", (0.25, 1.5), (0.2, 0.6), (0.15, 0.2)), target_slides="xy"
 
 # Shoulder, elbow and wrist of a human-like arm with 7 hinges.
 HUMAN = (
-    Link(0.3, (Hinge("z", 3.0, (-1.5, 1.5)), Hinge("y", 3.0, (-1.2, 1.8)), Hinge("x", 1.0, (-1.5, 1.5)))),
+    Link(0.3, (Hinge("z", 3.0, (-1.5, 1.5)), Hinge("y", 3.0, (-1.2, 2.4)), Hinge("x", 1.0, (-1.5, 1.5)))),
     Link(0.25, (Hinge("y", 1.5, (-2.4, 0.3)),)),
     Link(0.12, (Hinge("x", 0.3, (-1.5, 1.5)), Hinge("y", 0.4, (-1.5, 1.5)), Hinge("z", 0.4, (-1.0, 1.0)))),
 )
@@ -83,7 +83,7 @@ HUMAN_LIFTER = replace(
 PUCK = Payload("ball", size=0.04, mass=0.1, slides="xy", drag=5.0)
 HOCKEY = Arm(chain("z", (0.35, 3.0), (0.3, 1.5), (0.08, 0.4)), tool="stick", payload=PUCK, target_slides="xy")
 HUMAN_HOCKEY = replace(
-    HUMAN_ARM, tool="stick", shoulder=(0, 0, 0.9), payload=PUCK, target_slides="xy", target=(0, 0, 0.04)
+    HUMAN_ARM, tool="stick", shoulder=(0, 0, 0.88), payload=PUCK, target_slides="xy", target=(0, 0, 0.04)
 )
 
 TASKS = (
@@ -100,23 +100,24 @@ TASKS = (
     task("reacher3daRandomTarget", "ArmReachRandom", "a human-like arm reaches random targets", HUMAN_ARM, Start()),
     task("gripper", "GripperFixed", "a planar arm grasps a ball and moves it to a fixed target", GRIPPER,
          Start(angles=(-1.9, 2.4, -0.4), payload=((0.38, -0.05), (0.48, 0.05)), target=at(0.1, 0.4)),
-         reward=carry, steps=200),
+         reward=carry, seconds=0.04, steps=150),
     task("gripperRandom", "GripperRandom", "as GripperFixed, with arm, ball and target anywhere", GRIPPER,
          Start(payload=((0.2, -0.3), (0.45, 0.3)), target=((0.2, -0.3), (0.45, 0.3))),
-         reward=carry, steps=200),
+         reward=carry, seconds=0.04, steps=150),
     task("movingGripper", "GripperMoving", "as GripperFixed, on a platform that is driven along x and y",
          replace(GRIPPER, rolls=True),
          Start(angles=(-1.9, 2.4, -0.4), payload=((0.38, -0.05), (0.48, 0.05)), target=at(-0.2, 0.4)),
-         reward=carry, steps=200),
+         reward=carry, seconds=0.04, steps=150),
     task("blockworld1", "BlockLift", "a planar arm grabs a falling block and lifts it against gravity", LIFTER,
-         Start(angles=(-0.2, 0.6, 0.4, 0.2), payload=((0.4, 0.35), (0.5, 0.45))), reward=carry, steps=200),
+         Start(angles=(-0.2, 0.6, 0.4, 0.2), payload=((0.4, 0.35), (0.5, 0.45))), reward=carry, seconds=0.04, steps=150),
     task("blockworld3da", "BlockLiftArm", "a human-like arm grabs a block and lifts it to a fixed target", HUMAN_LIFTER,
          Start(angles=(0, 0.2, 0, -1.2, 0, 1.5, 0), payload=((0.35, -0.05, 0.035), (0.45, 0.05, 0.035))),
-         reward=carry, steps=200),
+         reward=carry, seconds=0.04, steps=150),
     task("canada2d", "HockeyPlanar", "a planar arm with a hockey stick hits a puck to a random target", HOCKEY,
          Start(angles=(-1.9, 2.4, 0.4), spread=0.3, payload=((0.3, -0.15), (0.4, 0.15)),
-               target=((0.5, -0.3), (0.7, 0.3))), reward=hit, steps=150),
+               target=((0.5, -0.3), (0.7, 0.3))), reward=hit, seconds=0.04, steps=120),
     task("canada", "HockeyArm", "a human-like arm with a hockey stick hits a puck to a target", HUMAN_HOCKEY,
-         Start(angles=(0, 1.4, 0, -0.8, 0, 0.7, 0), payload=((0.45, -0.1), (0.55, 0.1)), target=at(0.9, 0.1)),
-         reward=hit, steps=150),
+         Start(angles=(0, 2.1, 0, -1.5, 0, 0.28, 0), payload=((0.46, -0.1), (0.52, 0.1)),
+               target=((0.6, -0.2), (0.7, 0.2))),
+         reward=hit, seconds=0.04, steps=120),
 )  # fmt: skip
