@@ -31,6 +31,7 @@ NO_BACKPROP = {
         "optimiser": "adam",
         "critic": "random_features",
     },
+    "learned feedback, random features": {"algorithm": "learned_feedback", "critic": "random_features"},
     "feedback alignment, random features": {"algorithm": "feedback_alignment", "critic": "random_features"},
 }
 THROUGH_THE_CRITIC = {
@@ -39,6 +40,7 @@ THROUGH_THE_CRITIC = {
         {"algorithm": "compatible", "replay": "imagined", "optimiser": "adam"},
         {"gradients"},
     ),
+    "learned feedback": ({"algorithm": "learned_feedback"}, {"gradients"}),
     "global target": ({"algorithm": "linear", "target": "global_q"}, {"gradients"}),
     "feedback alignment": ({"algorithm": "feedback_alignment"}, {"gradients", "side_gradient"}),
 }

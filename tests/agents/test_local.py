@@ -22,6 +22,10 @@ METHODS = {
         "algorithm": "compatible", "exploration": "subset", "replay": "recomputed", "target": "global_td",
     },
     "compatible-imagined": {"algorithm": "compatible", "replay": "imagined", "optimiser": "adam", "draws": 2},
+    "traces": {"algorithm": "compatible", "trace": 0.8, "trace_length": 4},
+    "traces-recomputed": {
+        "algorithm": "compatible", "trace": 0.5, "trace_length": 3, "replay": "recomputed", "exploration": "neuron",
+    },
     "mlp": {"algorithm": "mlp", "target": "global_q", "replay": "recomputed"},
     "imagined": {"algorithm": "node_perturbation", "optimiser": "adam", "perturbation_scale": (0.3, 0.2, 0.1)},
     "imagined-heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
@@ -30,6 +34,7 @@ METHODS = {
         "algorithm": "node_perturbation", "replay": "recomputed", "exploration": "neuron", "noise_scale": (0.1, 0.2, 0.3),
     },
     "feedback": {"algorithm": "feedback_alignment"},
+    "learned feedback": {"algorithm": "learned_feedback"},
     "feedback-features": {"algorithm": "feedback_alignment", "critic": "random_features"},
     "random": {"algorithm": "random_direction"},
     "in-turn": {"algorithm": "linear", "layers_in_turn": 3, "optimiser": "adam", "target": "global_advantage"},
@@ -54,7 +59,11 @@ def filled(agent, rows=30, seed=0):
         noise = [None if quiet and n != 2 else 0.3 * draw(n) for n in agent.actor.sizes[1:]]
         acted = agent.act(draw(3), noise)
         replay.add(agent.transition(acted, draw(1)[:, 0], torch.zeros(seeds, 1, dtype=dtype), draw(3)[:, 0]))
-    return replay.unpack(replay.rows)
+    batch = replay.unpack(replay.rows)
+    if agent.consecutive > 1:
+        later = [replay.rows.roll(-k, dims=1) for k in range(1, agent.consecutive)]
+        batch["following"] = torch.stack(later, dim=2)
+    return batch
 
 
 def trainer(name, seeds, steps=150):
@@ -109,7 +118,7 @@ def test_imagined_noise_is_normal_of_each_layers_scale_and_both_signs_are_judged
     agent = learner("imagined", draws=400)
     batch = filled(agent)
     observation = batch["observation"]
-    (first, second, third), advantage = agent.broadcaster.imagine(observation, agent.noise_rngs)
+    (first, second, third), heard = agent.broadcaster.imagine(observation, agent.noise_rngs)
     for number, (layer, scale) in enumerate(zip((first, second, third), (0.3, 0.2, 0.1), strict=True)):
         drawn = layer.noise.flatten().numpy()[:20_000]
         assert stats.kstest(drawn, stats.norm(0, scale).cdf).pvalue > 1e-4
@@ -121,7 +130,7 @@ def test_imagined_noise_is_normal_of_each_layers_scale_and_both_signs_are_judged
         acted = agent.act(first.voltage, noise)
         assert acted.output.abs().max() <= 1
         both.append(agent.global_critic.values(first.voltage, acted.output))
-    torch.testing.assert_close(advantage, (both[0] - both[1]) / 2)
+    torch.testing.assert_close(heard.advantage, (both[0] - both[1]) / 2)
     torch.testing.assert_close(first.voltage, observation.repeat(1, 400, 1))
 
 
@@ -139,6 +148,41 @@ def test_imagined_node_perturbation_approaches_the_policy_gradient():
     agent.global_critic.values(batch["observation"], h).mean(dim=1).sum().backward()
     for (found, _), weight in zip(agent.directions(batch), weights, strict=True):
         assert torch.cosine_similarity(found.flatten(), weight.grad.flatten(), dim=0) > 0.9
+
+
+def test_what_an_action_neuron_finds_for_one_action_is_the_critics_central_difference():
+    agent = LocalLearner(LocalSettings(**SMALL, algorithm="learned_feedback"), 3, 1, [0, 1], torch.float64)
+    observation = filled(agent)["observation"]
+    action = agent.act(observation).output
+    _, heard = agent.broadcaster.imagine_apart(observation, agent.noise_rngs)
+    up, down = (agent.global_critic.values(observation, action + step) for step in (0.1, -0.1))
+    expected = (up - down) / 0.2 * (1 - action**2)
+    torch.testing.assert_close(heard.feedback, expected, rtol=0, atol=1e-10)
+
+
+def test_learned_feedback_becomes_the_mean_effect_on_the_action_and_the_direction_the_policy_gradient():
+    settings = LocalSettings(**SMALL, algorithm="learned_feedback", perturbation_scale=0.01, draws=50)
+    agent = LocalLearner(settings, 3, 1, [0], torch.float64)
+    batch = filled(agent)
+    for _ in range(100):
+        seen, heard = agent.lesson(batch, agent.noise_rngs)
+        for critics, layer, part in zip(agent.critics, agent.layers, seen, strict=True):
+            agent.rule.learn(critics, layer, part, heard, moves=False)
+    weights = [weight.clone().requires_grad_() for weight in agent.online.weights]
+    h = [batch["observation"]]
+    for weight, bias in zip(weights, agent.online.biases, strict=True):
+        z = h[-1] @ weight + bias
+        h.append(torch.tanh(z))
+        h[-1].retain_grad()
+    z.sum().backward(retain_graph=True)
+    for critics, voltage in zip(agent.critics[:-1], h[1:-1], strict=True):
+        effect = voltage.grad.mean(dim=1)
+        assert (critics.weight[:, 0] - effect).norm() < 0.1 * effect.norm()
+    for weight in weights:
+        weight.grad = None
+    agent.global_critic.values(batch["observation"], h[-1]).mean(dim=1).sum().backward()
+    for (found, _), weight in zip(agent.directions(batch), weights, strict=True):
+        assert torch.cosine_similarity(found.flatten(), weight.grad.flatten(), dim=0) > 0.95
 
 
 @pytest.mark.parametrize("target", ["global_td", "global_q", "global_advantage"])
@@ -243,3 +287,44 @@ def test_looking_at_imagined_directions_leaves_the_generators_alone():
     batch, before = filled(agent), copy.deepcopy(agent.state_dict()["noise_rngs"])
     agent.directions(batch)
     assert agent.state_dict()["noise_rngs"] == before
+
+
+@pytest.mark.parametrize("name", ["traces", "traces-recomputed"])
+def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(name):
+    """Rows 0 to 29 of a replay; episodes end after rows 9 (terminated) and 19 (cut)."""
+    agent = learner(name, [0])
+    settings, rows = agent.settings, 30
+    torch.manual_seed(1)
+    states = torch.randn(rows + 3, 3, dtype=torch.float64)
+    replay = Replay(1, rows, agent.columns, torch.float64)
+    for t in range(rows):
+        # The observation reached before a reset is not where the next row starts.
+        reached = states[t + 1] + (1.0 if t in (9, 19) else 0.0)
+        noise = [0.3 * torch.randn(1, 1, n, dtype=torch.float64) for n in (7, 5, 2)]
+        acted = agent.act(states[t].view(1, 1, 3), noise)
+        ended = torch.full((1, 1), float(t == 9), dtype=torch.float64)
+        replay.add(agent.transition(acted, torch.full((1, 1), t + 1.0).double(), ended, reached.view(1, 3)))
+    batch = replay.sample(400, [np.random.default_rng(0)], agent.consecutive)
+    drawn = batch["reward"][0, :, 0].long() - 1
+    for critics in agent.critics:
+        critics.target_value.normal_()
+    for k, seen in enumerate(agent.local_transitions(batch)):
+        critics = agent.critics[k]
+        after = agent.act(
+            torch.stack([s + (t in (9, 19)) for t, s in enumerate(states[1 : rows + 1])])[None]
+        ).h[k]
+        value = (after @ critics.target_value + critics.target_value_bias)[0, :, 0]
+
+        def plain(t, left):
+            ended, last = t == 9, left == 1 or t in (9, 19, rows - 1)
+            onward = (
+                value[t]
+                if last
+                else (1 - settings.trace) * value[t] + settings.trace * plain(t + 1, left - 1)
+            )
+            return t + 1.0 + settings.discount * (1 - ended) * onward
+
+        expected = torch.stack([torch.as_tensor(plain(t, settings.trace_length)) for t in drawn.tolist()])
+        found = agent.rule._return(critics, seen)[0, :, 0]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+    assert set(drawn.tolist()) == set(range(rows))

@@ -42,7 +42,9 @@ def make_transition(rng, layer, seeds=SEEDS):
 
 
 def make_broadcast(rng, seeds=SEEDS, actions=3):
-    return Broadcast(draw(rng, seeds, BATCH, 1), draw(rng, seeds, BATCH, 1), draw(rng, seeds, BATCH, actions))
+    scalars = (draw(rng, seeds, BATCH, 1) for _ in range(2))
+    vectors = (draw(rng, seeds, BATCH, actions) for _ in range(2))
+    return Broadcast(*scalars, *vectors)
 
 
 def close(ours, expected):

@@ -26,6 +26,7 @@ from subcritic.rules import (
     Broadcast,
     CompatibleRule,
     FeedbackAlignmentRule,
+    LearnedFeedbackRule,
     LinearRule,
     LocalTransition,
     NodePerturbationRule,
@@ -49,6 +50,7 @@ KINDS = {
     "mlp told": (MlpRule, {"hidden": (5, 3), "aim": "told"}),
     "node_perturbation": (NodePerturbationRule, {}),
     "feedback_alignment": (FeedbackAlignmentRule, {"action_size": 3}),
+    "learned_feedback": (LearnedFeedbackRule, {"action_size": 3}),
     "random_direction": (RandomDirectionRule, {}),
 }
 
@@ -94,11 +96,12 @@ def test_a_rule_reads_what_it_says_it_receives_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_broadcast_is_scalars_unless_the_rule_is_feedback_alignment(name):
+def test_a_broadcast_is_one_scalar_unless_the_rule_is_named_after_its_feedback(name):
     told = make_rule(name).receives - {f.name for f in fields(LocalTransition)}
     assert told <= {f.name for f in fields(Broadcast)}
-    assert ("feedback" in told) == (name == "feedback_alignment")
-    assert len(told) <= 1
+    vectors = {"feedback_alignment": {"feedback"}, "learned_feedback": {"feedback", "deviation"}}
+    assert told - {"target", "advantage"} == vectors.get(name, set())
+    assert len(told & {"target", "advantage"}) <= (name not in vectors)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -242,6 +245,29 @@ def test_node_perturbation_has_the_gradient_as_its_mean():
     error = each.std(dim=1, keepdim=True) / draws**0.5
     assert ((found - expected).abs() < 5 * error).all()
     assert (expected.abs() > 5 * error).any()
+
+
+def test_learned_feedback_by_plain_loops():
+    rng, rule = np.random.default_rng(9), make_rule("learned_feedback")
+    hidden, last = make_layer("tanh", rng, noise_variance=0.09), make_layer("tanh", rng, last=True)
+    seen, heard = received(rule, make_transition(rng, hidden), make_broadcast(rng))
+    state = rule.init(hidden, rngs())
+    assert not state.weight.any()
+    state.weight.copy_(draw(rng, *state.weight.shape))
+    expected, pushes = state.weight.clone().numpy(), np.zeros((SEEDS, BATCH, N_OUT))
+    for s, n, i in np.ndindex(SEEDS, N_OUT, 3):
+        before = expected[s, i, n]
+        for b in range(BATCH):
+            xi, dz = float(seen.noise[s, b, n]), float(heard.deviation[s, b, i])
+            expected[s, i, n] += 0.1 / 0.09 * (dz - before * xi) * xi / BATCH
+    clean = (seen.alpha - seen.noise).numpy()
+    for s, b, n in np.ndindex(SEEDS, BATCH, N_OUT):
+        pushes[s, b, n] = heard.feedback[s, b].numpy() @ expected[s, :, n] * (1 - clean[s, b, n] ** 2)
+    weight = hidden.weight + ACTOR_RATE * seen.voltage.mT @ torch.from_numpy(pushes) / BATCH
+    rule.update(state, hidden, seen, heard)
+    close(state.weight, expected)
+    close(hidden.weight, weight)
+    assert torch.equal(rule.push(state, last, seen, heard), heard.feedback)
 
 
 def test_feedback_alignment_is_backpropagation_with_other_weights_and_exact_at_the_output():

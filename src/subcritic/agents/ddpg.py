@@ -19,6 +19,8 @@ from subcritic.nn.network import Network
 class DDPG:
     """S independent DDPG agents, one per seed. Terminal states do not bootstrap, truncated ones do."""
 
+    consecutive = 1
+
     def __init__(
         self,
         settings: DDPGSettings,

@@ -17,7 +17,7 @@ from subcritic.agents.protocol import perturbed_forward
 from subcritic.config import LocalSettings
 from subcritic.exploration import per_layer, stationary_variance
 from subcritic.nn import MLP, Parameters, Voltages
-from subcritic.rules import SILENCE, Broadcast, Layer, LocalTransition
+from subcritic.rules import SILENCE, Broadcast, Following, Layer, LocalTransition
 
 
 class LocalLearner:
@@ -54,6 +54,7 @@ class LocalLearner:
             self.broadcaster = Broadcaster(settings, self.actor, self.online, self.target, self.global_critic)
         self.noise_rngs = seeding.generators(seeds, "training imagination")
         self.columns = self._columns(observation_size, action_size)
+        self.consecutive = settings.trace_length if settings.trace else 1
         self.updates = 0
         self.residuals: list[Tensor | None] = []
         self._last: list[LocalTransition] = []
@@ -165,6 +166,7 @@ class LocalLearner:
             h, clean, h_next = self._recomputed(batch)
         shared = {"reward": batch["reward"], "terminated": batch["terminated"]}
         noisy = "noise" in self.rule.receives
+        following = self._following(batch) if "following" in self.rule.receives else [None] * self.actor.depth
         return [
             self._received(
                 shared
@@ -173,6 +175,7 @@ class LocalLearner:
                     "alpha": h[k + 1],
                     "next_voltage": h_next[k],
                     "noise": h[k + 1] - clean[k] if noisy else None,
+                    "following": following[k],
                 }
             )
             for k in range(self.actor.depth)
@@ -189,6 +192,23 @@ class LocalLearner:
             h_next = self.actor.forward(self.online, batch["next_observation"]).h
         return [*replayed.h[:-1], batch["action"]], replayed.activations, h_next
 
+    def _following(self, batch: dict[str, Tensor]) -> list[Following]:
+        """What each layer sees of the rows that follow those of a minibatch."""
+        parts = batch["following"].split(list(self.columns.values()), dim=-1)
+        later = dict(zip(self.columns, parts, strict=True))
+        first, after = self.whole(batch), self.whole(later)
+        # An episode goes on where the next row starts from the observation that this one led to.
+        reached = torch.cat((first.next_observation.unsqueeze(2), after.next_observation), dim=2)[:, :, :-1]
+        goes_on = (reached == after.observation).all(dim=-1, keepdim=True).to(reached.dtype)
+        ended = torch.cat((first.terminated.unsqueeze(2), after.terminated), dim=2)[:, :, :-1]
+        continues = (goes_on * (1 - ended)).cumprod(dim=2)
+        if "next_voltages" in later:
+            h_next = later["next_voltages"].split(list(self.actor.sizes[:-1]), dim=-1)
+        else:
+            flat = self.actor.forward(self.online, after.next_observation.flatten(1, 2)).h[:-1]
+            h_next = [h.unflatten(1, continues.shape[1:3]) for h in flat]
+        return [Following(after.reward, after.terminated, v, continues) for v in h_next]
+
     def _received(self, fields: dict[str, Any]) -> LocalTransition:
         receives = self.rule.receives
         return LocalTransition(**{name: value for name, value in fields.items() if name in receives})
@@ -198,8 +218,9 @@ class LocalLearner:
     ) -> tuple[list[LocalTransition], Broadcast]:
         """What each layer sees, and what all are told; imagined noise comes from `rngs`."""
         if self.settings.replay == "imagined":
-            seen, advantage = self.broadcaster.imagine(batch["observation"], rngs)
-            return seen, Broadcast(advantage=advantage)
+            apart = "deviation" in self.rule.receives
+            imagine = self.broadcaster.imagine_apart if apart else self.broadcaster.imagine
+            return imagine(batch["observation"], rngs)
         seen = self.local_transitions(batch)
         if self.broadcaster is None:
             return seen, SILENCE

@@ -13,6 +13,7 @@ from subcritic.rules import (
     BilinearRule,
     CompatibleRule,
     FeedbackAlignmentRule,
+    LearnedFeedbackRule,
     LinearRule,
     NodePerturbationRule,
     RandomDirectionRule,
@@ -28,6 +29,7 @@ RULES = {
     "mlp": MlpRule,
     "node_perturbation": NodePerturbationRule,
     "feedback_alignment": FeedbackAlignmentRule,
+    "learned_feedback": LearnedFeedbackRule,
     "random_direction": RandomDirectionRule,
 }
 
@@ -38,11 +40,14 @@ def make_rule(settings: LocalSettings, action_size: int) -> Rule:
     if settings.algorithm == "compatible":
         extra = {
             "natural": settings.natural,
+            "trace": settings.trace,
             "imagined": settings.replay == "imagined",
             "knows_noise": settings.replay != "stored",
         }
     if settings.algorithm == "feedback_alignment":
         extra = {"action_size": action_size}
+    if settings.algorithm == "learned_feedback":
+        extra = {"action_size": action_size, "feedback_rate": settings.feedback_rate}
     kind = RULES[settings.algorithm]
     return kind(
         critic=ascent(settings.optimiser, settings.critic_rate),

@@ -13,12 +13,13 @@ from subcritic.nn import MLP, Parameters, Voltages
 class Agent(Protocol):
     """S agents of one kind, one per seed, acting and learning side by side.
 
-    columns: what its replay stores, name → width.
+    columns: what its replay stores, name → width. consecutive: how many rows in a row it learns from.
     """
 
     settings: AgentSettings
     actor: MLP
     columns: dict[str, int]
+    consecutive: int
 
     def policy(self) -> Parameters:
         """The actor's parameters."""

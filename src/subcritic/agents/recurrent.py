@@ -43,8 +43,8 @@ class RecurrentLearner(LocalLearner):
     ) -> None:
         if not 0 < leak <= 1:
             raise ValueError(f"leak = {leak}: must be in (0, 1]")
-        if settings.replay != "stored" or settings.needs_global_critic:
-            raise ValueError("a recurrent learner needs replay stored and target own_td")
+        if settings.replay != "stored" or settings.needs_global_critic or settings.trace:
+            raise ValueError("a recurrent learner needs replay stored, target own_td and trace 0")
         super().__init__(settings, observation_size, action_size, seeds, dtype)
         self.hidden, self.leak = sum(settings.hidden), leak
         self.running = torch.zeros(len(seeds), 1, self.hidden + action_size, dtype=dtype)

@@ -97,14 +97,26 @@ class DDPGSettings(AgentSettings):
 
 
 Algorithm = Literal[
-    "linear", "bilinear", "compatible", "mlp", "node_perturbation", "feedback_alignment", "random_direction"
+    "linear",
+    "bilinear",
+    "compatible",
+    "mlp",
+    "node_perturbation",
+    "feedback_alignment",
+    "learned_feedback",
+    "random_direction",
 ]
 
-# Where a rule's choices differ from the drafts': these two cannot learn from a neuron's own TD error.
+# Where a rule's choices differ from the drafts': these cannot learn from a neuron's own TD error.
 RULE_DEFAULTS: dict[str, dict[str, Any]] = {
     "node_perturbation": {"replay": "imagined"},
+    "learned_feedback": {"replay": "imagined"},
     "feedback_alignment": {"replay": "recomputed", "target": "global_q"},
 }
+
+
+# Rules that read a neuron's own noise, and so can learn from imagined noise.
+IMAGINING = ("node_perturbation", "compatible", "learned_feedback")
 
 
 class LocalSettings(AgentSettings):
@@ -117,7 +129,8 @@ class LocalSettings(AgentSettings):
     ±ξ of `perturbation_scale` at replayed observations, `draws` pairs each, judged by a global critic.
     critic: the global critic, if one is needed: 'backprop' as DDPG's, 'local_heads' (no error crosses a layer), or
     'random_features' (a fixed random layer, a linear readout). critic_hidden: None is as `hidden`.
-    natural: the compatible rule steps along w. layers_in_turn: so many updates of one layer's neurons, then of the next's.
+    natural: the compatible rule steps along w. feedback_rate: how fast learned feedback follows, per update.
+    layers_in_turn: so many updates of one layer's neurons, then of the next's.
     trace: λ of the compatible rule's λ-return over `trace_length` consecutive rows.
     """
 
@@ -136,6 +149,7 @@ class LocalSettings(AgentSettings):
     critic_hidden: Sizes | None = None
     random_features: Count = 1024
     natural: bool = False
+    feedback_rate: Fraction = 0.1
     layers_in_turn: Count | None = None
     trace: Annotated[float, Field(ge=0, lt=1)] = 0.0
     trace_length: Count = 8
@@ -168,8 +182,12 @@ class LocalSettings(AgentSettings):
         own_td, with_trace = self.target == "own_td", self.trace > 0
         return [
             (
-                imagined and rule not in ("node_perturbation", "compatible"),
-                f"replay imagined needs a rule that reads noise, node_perturbation or compatible, not {rule}",
+                imagined and rule not in IMAGINING,
+                f"replay imagined needs a rule that reads noise, {', '.join(IMAGINING)}, not {rule}",
+            ),
+            (
+                rule == "learned_feedback" and not imagined,
+                f"learned_feedback learns from imagined noise: replay must be imagined, not {self.replay}",
             ),
             (
                 imagined and self.target not in ("global_q", "global_advantage"),

@@ -8,9 +8,10 @@ from subcritic.rules.base import Rule
 from subcritic.rules.bilinear import BilinearRule
 from subcritic.rules.compatible import CompatibleRule
 from subcritic.rules.feedback_alignment import FeedbackAlignmentRule
+from subcritic.rules.learned_feedback import LearnedFeedbackRule
 from subcritic.rules.linear import LinearRule
 from subcritic.rules.node_perturbation import NodePerturbationRule
-from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalRule, LocalTransition
+from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Following, Layer, LocalRule, LocalTransition
 from subcritic.rules.random_direction import RandomDirectionRule
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "CompatibleRule",
     "Critics",
     "FeedbackAlignmentRule",
+    "Following",
     "Layer",
+    "LearnedFeedbackRule",
     "LinearRule",
     "LocalRule",
     "LocalTransition",

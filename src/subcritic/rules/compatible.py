@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subcritic.bellman import bellman_target
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.rules.base import TRANSITION, Rule
 from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
@@ -40,18 +41,24 @@ class CompatibleRule(Rule):
 
     With a broadcast y in place of the TD target, D_V = y − V(v). With a broadcast advantage (`imagined`), which already is
     free of V, D_V = A. Reads v, α, v′, r, terminated, or ξ in place of z where it is known. Four products per layer at most.
+
+    With trace λ > 0, the TD target is the λ-return over the rows that follow, as far as they are of the same episode:
+    G_k = r_k + γ (1 − terminated_k) ((1 − λ) V′(v′_k) + λ G_{k+1}), the last one with V′ alone (Sutton and Barto 2018,
+    section 12.3). It is not corrected for the actions in between, which were those of older policies.
     """
 
     natural: bool = False
     imagined: bool = False
     knows_noise: bool = False
+    trace: float = 0.0
 
     @property
     def receives(self) -> frozenset[str]:
         if self.imagined:
             return frozenset({"voltage", "alpha", "noise", "advantage"})
         told = TRANSITION if self.aim == "own" else frozenset({"voltage", "alpha", "target"})
-        return told | {"noise"} if self.knows_noise else told
+        extra = {"noise": self.knows_noise, "following": self.trace > 0}
+        return told | {name for name, wanted in extra.items() if wanted}
 
     def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> CompatibleCritics:
         seeds, n_in, n_out = layer.weight.shape
@@ -107,9 +114,25 @@ class CompatibleRule(Rule):
         if self.aim == "told":
             target = heard.target
         else:
-            next_value = torch.baddbmm(state.target_value_bias, seen.next_voltage, state.target_value)
-            target = self._bellman(seen, next_value)
+            target = self._return(state, seen)
         return target - torch.baddbmm(state.value_bias, seen.voltage, state.value)
+
+    def _return(self, state: CompatibleCritics, seen: LocalTransition) -> Tensor:
+        """The TD target, or the λ-return, (S, B, 1)."""
+        next_value = torch.baddbmm(state.target_value_bias, seen.next_voltage, state.target_value)
+        if self.trace == 0:
+            return self._bellman(seen, next_value)
+        after = seen.following
+        v = after.next_voltage.flatten(1, 2)
+        later = torch.baddbmm(state.target_value_bias, v, state.target_value).view_as(after.reward)
+        values = torch.cat((next_value.unsqueeze(2), later), dim=2)
+        rewards = torch.cat((seen.reward.unsqueeze(2), after.reward), dim=2)
+        ends = torch.cat((seen.terminated.unsqueeze(2), after.terminated), dim=2)
+        mixed = values[:, :, -1]
+        for k in range(values.shape[2] - 1, 0, -1):
+            found = bellman_target(rewards[:, :, k], self.discount, ends[:, :, k], mixed)
+            mixed = values[:, :, k - 1].lerp(found, self.trace * after.continues[:, :, k - 1])
+        return bellman_target(rewards[:, :, 0], self.discount, ends[:, :, 0], mixed)
 
     def _learn_value(self, state: CompatibleCritics, v: Tensor, surprise: Tensor) -> None:
         self.critic.outer(state.value, v, surprise)

@@ -48,7 +48,10 @@ class FeedbackAlignmentRule(Rule):
         self, state: Feedback, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
     ) -> Tensor:
         h = neurons(seen.voltage, layer.weight, layer.bias, layer.activation)
-        return times_slope(torch.bmm(heard.feedback, state.weight), h, layer.activation)
+        return self._through(state, layer, heard.feedback, h)
+
+    def _through(self, state: Feedback, layer: Layer, feedback: Tensor, h: Tensor) -> Tensor:
+        return times_slope(torch.bmm(feedback, state.weight), h, layer.activation)
 
     def _learn(
         self, state: Feedback, layer: Layer, seen: LocalTransition, heard: Broadcast

@@ -36,11 +36,26 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Following:
+    """The rows stored after each of a minibatch's, in order; T of them.
+
+    reward, terminated (S, B, T, 1), next_voltage (S, B, T, n_in), as in LocalTransition. continues (S, B, T, 1): 1 while
+    the episode has gone on since the minibatch's row, else 0.
+    """
+
+    reward: Tensor
+    terminated: Tensor
+    next_voltage: Tensor
+    continues: Tensor
+
+
+@dataclass(frozen=True)
 class LocalTransition:
     """A minibatch as the neurons of one layer saw it; None for what the rule does not receive.
 
     voltage v (S, B, n_in): presynaptic voltages. alpha α (S, B, n): the voltages the neurons put out, noise included.
     reward, terminated (S, B, 1): the whole agent's. next_voltage v′ (S, B, n_in). noise ξ (S, B, n): α − μ^n(v).
+    following: what came after, for rules with traces.
     """
 
     voltage: Tensor | None = None
@@ -49,6 +64,7 @@ class LocalTransition:
     terminated: Tensor | None = None
     next_voltage: Tensor | None = None
     noise: Tensor | None = None
+    following: Following | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +72,14 @@ class Broadcast:
     """All that ever crosses layers besides reward and terminated; None for what the rule does not receive.
 
     target y (S, B, 1): what local critics regress on, when a global critic says it. advantage A (S, B, 1): by how much the
-    action was better than without the neurons' noise. feedback ∂Q^μ/∂a (S, B, n_L): no scalar, for feedback alignment only.
+    action was better than without the neurons' noise. feedback (S, B, n_L), for the two rules named after it: the error at
+    the action's neurons. deviation Δz (S, B, n_L): by how much the hidden neurons' noise moved those neurons' z.
     """
 
     target: Tensor | None = None
     advantage: Tensor | None = None
     feedback: Tensor | None = None
+    deviation: Tensor | None = None
 
 
 SILENCE = Broadcast()
