@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from subcritic.config.sections import Count, Rate, Section
 
@@ -25,6 +25,13 @@ class References(Section):
     film_seed: Annotated[int, Field(ge=0)] = 0
     film_seconds: Rate = 6.0
     film_frames: Count = 12
+
+    @field_validator("planners")
+    @classmethod
+    def _with_the_one_that_defines_score_1(cls, planners: tuple) -> tuple:
+        if "mppi" not in planners or len(set(planners)) < len(planners):
+            raise ValueError("mppi defines score 1 and must be among the planners, each named once")
+        return planners
 
     def planner(self, name: str) -> dict[str, Any]:
         """The settings of the planner called `name`."""
