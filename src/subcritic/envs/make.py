@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from typing import Any
 
@@ -9,6 +10,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import FlattenObservation, RescaleAction, TransformObservation
+
+from subcritic.envs import suite
+from subcritic.envs.display import NoPicture
+from subcritic.envs.pixels import Pixels
 
 # Networks here read vectors, so RAM is the default view of an Atari game.
 ATARI = {"continuous": True, "obs_type": "ram"}
@@ -22,10 +27,15 @@ def make(environment_id: str, kwargs: dict[str, Any] | None = None) -> gym.Env:
     """The environment with flat float32 observations and actions in [-1, 1].
 
     8-bit observations (images, RAM) are divided by 255. Atari games (ALE/…) are played with continuous actions from the
-    128 bytes of RAM unless `kwargs` say otherwise. Raises UnusableEnvironment for an unknown id, a missing
-    dependency, and spaces that are not (finite, for actions) Boxes.
+    128 bytes of RAM unless `kwargs` say otherwise. `pixels: true` among the kwargs shows a task of the suite through its
+    camera (`Pixels`). Raises UnusableEnvironment for an unknown id, a missing dependency, and spaces that are not
+    (finite, for actions) Boxes.
     """
-    environment = _make(environment_id, kwargs or {})
+    kwargs = dict(kwargs or {})
+    pixels = kwargs.pop("pixels", False)
+    environment = _make(environment_id, kwargs)
+    if pixels:
+        environment = _seen(environment, environment_id)
     actions, observations = environment.action_space, environment.observation_space
     if not isinstance(actions, Box):
         raise UnusableEnvironment(
@@ -72,11 +82,32 @@ def _make(environment_id: str, kwargs: dict[str, Any]) -> gym.Env:
             f"{environment_id!r} needs a package that is not installed: {error}"
         ) from None
     except gym.error.Error as error:
-        raise UnusableEnvironment(f"unknown environment {environment_id!r}: {error}") from None
+        raise UnusableEnvironment(
+            f"unknown environment {environment_id!r}: {error}{_close_names(environment_id)}"
+        ) from None
     except (TypeError, AssertionError) as error:
         raise UnusableEnvironment(
             f"{environment_id!r} cannot be made with kwargs {kwargs}: {error}"
         ) from None
+
+
+def _close_names(environment_id: str) -> str:
+    """A hint for a name that is not registered: what it may have been meant to be."""
+    if environment_id in suite.TASKS:
+        return f"; the paper's {environment_id} is {suite.TASKS[environment_id].id!r}"
+    namespace = environment_id.rpartition("/")[0]
+    known = sorted(name for name in gym.registry if name.rpartition("/")[0] == namespace)
+    close = difflib.get_close_matches(environment_id, known, n=4, cutoff=0.7)
+    if not close and namespace == "subcritic":
+        close = known
+    return f"; there is {', '.join(close)}" if close else ""
+
+
+def _seen(environment: gym.Env, environment_id: str) -> gym.Env:
+    try:
+        return Pixels(environment)
+    except (TypeError, NoPicture) as error:
+        raise UnusableEnvironment(f"{environment_id!r} cannot be seen as pixels: {error}") from None
 
 
 def _register_atari(environment_id: str) -> None:

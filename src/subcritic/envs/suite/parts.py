@@ -30,8 +30,9 @@ def scene(timestep: float, camera: Point, floor: float = 0.0) -> mujoco.MjSpec:
     )  # fmt: skip
     grid = spec.add_material(name="grid", texrepeat=[1, 1], texuniform=True)
     grid.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grid"
+    # A large finite plane is drawn ten times as fast as an infinite one; for contacts it is infinite anyway.
     spec.worldbody.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, floor], size=[0, 0, 1], material="grid",
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0, 0, floor], size=[120, 12, 1], material="grid",
         contype=0, conaffinity=0,
     )  # fmt: skip
     spec.worldbody.add_light(

@@ -69,8 +69,7 @@ def model(body: Body) -> mujoco.MjSpec:
     for start, end, radius in body.trunk:
         parts.capsule(trunk, start, end, radius, parts.DARK, contype=1, density=body.density)
     trunk.add_site(name="trunk")
-    camera = spec.camera("view")
-    spec.delete(camera)
+    spec.delete(spec.camera("view"))
     trunk.add_camera(
         name="view", pos=body.camera, xyaxes=[1, 0, 0, 0, 0, 1], mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACKCOM
     )
@@ -235,6 +234,7 @@ WALKER = Body(
     height=1.22,
     density=1000,
     timestep=0.005,
+    camera=(0, -3.2, -0.2),
 )
 
 
@@ -277,6 +277,7 @@ HOPPER = Body(
     height=1.01,
     density=1000,
     timestep=0.005,
+    camera=(0, -3.2, -0.2),
 )  # fmt: skip
 
 
