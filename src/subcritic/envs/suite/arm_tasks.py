@@ -33,36 +33,46 @@ class Start:
 
 
 def start(arm: Arm, where: Start, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """(qpos, qvel) of an episode; drawn again while anything touches."""
+    """(qpos, qvel) of an episode. Raises RuntimeError when 1000 draws of arm and payload all touch something."""
     data = mujoco.MjData(model)
-    hinges = model.joint("hinge 0").qposadr[0] + np.arange(len(arm.hinges))
-    if arm.target_slides:
-        place_target = model.joint(f"target {arm.target_slides[0]}").qposadr[0] + np.arange(
-            len(arm.target_slides)
-        )
-        if where.target is None:
-            data.qpos[hinges] = random_angles(arm, rng)
-            mujoco.mj_kinematics(model, data)
-            data.qpos[place_target] = data.site("hand").xpos[arm.coordinates]
-        else:
-            data.qpos[place_target] = rng.uniform(*where.target)
+    angles = model.joint("hinge 0").qposadr[0] + np.arange(len(arm.hinges))
+    if arm.target_slides and where.target is None:
+        data.qpos[angles] = random_angles(arm, rng)
+        mujoco.mj_kinematics(model, data)
+        _put(data, "target", data.site("hand").xpos[arm.coordinates])
+    elif arm.target_slides:
+        _put(data, "target", rng.uniform(*where.target))
     for _ in range(1000):
-        if where.angles is None:
-            data.qpos[hinges] = random_angles(arm, rng)
-        else:
-            data.qpos[hinges] = where.angles + rng.uniform(-where.spread, where.spread, len(hinges))
+        data.qpos[angles] = _drawn_angles(arm, where, rng)
         if arm.payload:
-            first = model.jnt_qposadr[model.body("payload").jntadr[0]]
-            data.qpos[first : first + len(where.payload[0])] = rng.uniform(*where.payload)
+            _put(data, "payload", rng.uniform(*where.payload))
         mujoco.mj_forward(model, data)
         if data.ncon == 0:
             return data.qpos.copy(), np.zeros(model.nv)
-    raise RuntimeError("found no start in which nothing touches")
+    raise RuntimeError(f"found no start in which nothing touches; the payload is put within {where.payload}")
 
 
 def random_angles(arm: Arm, rng: np.random.Generator) -> NDArray:
     """Angles of the hinges (n,), uniform in their ranges."""
-    return np.array([rng.uniform(*(hinge.limits or (-np.pi, np.pi))) for hinge in arm.hinges])
+    return rng.uniform(*_limits(arm))
+
+
+def _drawn_angles(arm: Arm, where: Start, rng: np.random.Generator) -> NDArray:
+    if where.angles is None:
+        return random_angles(arm, rng)
+    spread = rng.uniform(-where.spread, where.spread, len(where.angles))
+    return np.clip(where.angles + spread, *_limits(arm))
+
+
+def _limits(arm: Arm) -> NDArray:
+    """(2, n)."""
+    return np.transpose([hinge.limits or (-np.pi, np.pi) for hinge in arm.hinges])
+
+
+def _put(data: mujoco.MjData, body: str, place: NDArray) -> None:
+    """Set the first coordinates of a body's joints."""
+    first = data.model.jnt_qposadr[data.model.body(body).jntadr[0]]
+    data.qpos[first : first + len(place)] = place
 
 
 @dataclass(frozen=True)
