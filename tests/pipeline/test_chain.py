@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chain")]
 def test_one_command_makes_every_table_and_figure(finished):
     root = finished.results / "tiny"
     for name in ("similarity", "values", "agreement", "learning", "cosine", "table", "throughput", "theorem",
-                 "asynchronous", "recurrent"):  # fmt: skip
+                 "asynchronous", "recurrent", "ablation", "diagnostics"):  # fmt: skip
         for suffix in ("png", "svg"):
             assert (root / "figures" / f"{name}.{suffix}").stat().st_size > 1000
     for name in ("table.csv", "table.md", "table.tex", "aggregates.csv", "agreement.csv", "throughput.csv", "theorem.csv",
-                 "asynchronous.csv", "asynchronous_speed.csv", "recurrent.csv"):  # fmt: skip
+                 "asynchronous.csv", "asynchronous_speed.csv", "recurrent.csv", "ablation.csv"):  # fmt: skip
         assert (root / "table" / name).stat().st_size > 0
     assert (root / "report.html").stat().st_size > 100_000
 
@@ -100,12 +100,20 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
                 "gradients": 2,
                 "theorem": 2,
                 "experiment2": 4,
+                "ablation": 3,
                 "asynchronous": 1,
                 "recurrent": 1,
             },
         ),
-        ("training={log_every: 60}", {"experiment1": 2, "gradients": 2, "theorem": 2, "experiment2": 4}),
-        ("statistics={resamples: 300}", {"agreement": 1, "table": 1, "theorem_report": 1}),
+        (
+            "training={log_every: 60}",
+            {"experiment1": 2, "gradients": 2, "theorem": 2, "experiment2": 4, "ablation": 3},
+        ),
+        (
+            "statistics={resamples: 300}",
+            {"agreement": 1, "table": 1, "theorem_report": 1, "ablation_report": 1},
+        ),
+        ("ablation={steps: 400}", {"ablation": 3}),
         ("throughput={rounds: 4}", {"throughput": 1}),
         ("theorem={aliases: 9}", {"theorem": 2}),
         ("asynchronous={lag: 8}", {"asynchronous": 1}),
@@ -122,6 +130,7 @@ def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expect
         "gradients",
         "theorem",
         "experiment2",
+        "ablation",
         "throughput",
         "anchors",
         "asynchronous",

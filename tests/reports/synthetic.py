@@ -20,13 +20,24 @@ ANCHORS = {  # random mean, standard error, reference
 }
 ACTIONS = {"Pendulum-v1": 1, "MountainCarContinuous-v0": 1, "LunarLanderContinuous-v3": 2}
 LAYERS = (1, 2, 3)
+# Method of the ablation → the normalised score it reaches.
+ABLATED = {
+    "ddpg": 0.95,
+    "random_direction": 0.0,
+    "linear": -0.1,
+    "node_perturbation": 0.9,
+    "feedback_alignment": 0.6,
+}
+FIRST = ("oracle", "drafts", "untrained", "permuted")  # they draw from the stream of everything else
+CRITICS = {"oracle": "oracle", "random_direction": "none", "regression": "neuron"}
 
 
 def profile(environments=ENVIRONMENTS, seeds: int = 3, **changes) -> Profile:
     return config.parse({
         "profile": "synthetic", "seeds": seeds, "environments": list(environments),
         "methods": [{"algorithm": "ddpg", "hidden": [64, 64]}, {"algorithm": "linear", "hidden": [64, 64]}],
-        "statistics": {"resamples": 200}, **changes,
+        "statistics": {"resamples": 200},
+        "ablation": {"methods": [{"algorithm": name, "hidden": [8, 8]} for name in ABLATED]}, **changes,
     })  # fmt: skip
 
 
@@ -40,10 +51,16 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
         _csv(root / "experiment1" / name / "steps_to_similar.csv", _steps(profile, name, rng))
         _csv(root / "gradients" / name / "agreement.csv", _agreement(profile, name, gradient, rng))
         _csv(root / "theorem" / name / "theorem.csv", _theorem(profile, name, rng))
+        _csv(root / "scaling" / name / "scaling.csv", _scaling(profile, name, np.random.default_rng(1)))
         for method in profile.methods:
             curves, scores = _learning(profile, environment, method.name, rng)
             _csv(root / "experiment2" / name / f"{method.name}.csv", curves)
             _csv(root / "experiment2" / name / f"{method.name}.scores.csv", scores)
+    for environment in profile.ablated_environments():
+        for method in profile.ablation.methods:
+            curves, scores = _ablation(profile, environment, method, rng)
+            _csv(root / "ablation" / environment.name / f"{method.name}.csv", curves)
+            _csv(root / "ablation" / environment.name / f"{method.name}.scores.csv", scores)
     rounds, operations = _throughput(profile, rng)
     _csv(root / "throughput" / "throughput.csv", rounds)
     _csv(root / "throughput" / "operations.csv", operations)
@@ -93,6 +110,31 @@ def _learning(profile: Profile, environment, method: str, rng) -> tuple[list[dic
     return curves, scores
 
 
+def _ablation(profile: Profile, environment, method, rng) -> tuple[list[dict], list[dict]]:
+    low, _, reference = ANCHORS.get(environment.name, (0.0, 1.0, 100.0))
+    last, reach = profile.ablation_steps(environment), ABLATED.get(method.algorithm, 0.2)
+    curves, scores = [], []
+    for seed in profile.seed_list():
+        base = {"environment": environment.name, "method": method.name, "seed": seed}
+        final = low + ((reference or 100.0) - low) * (reach + rng.uniform(-0.03, 0.03))
+        for step in range(0, last + 1, max(1, last // 5)):
+            values = {"return/evaluation": low + (final - low) * step / last, "cosine/actor": reach / 2,
+                      "diagnostic/action_entropy": rng.uniform(0.2, 0.8)}  # fmt: skip
+            for layer in LAYERS:
+                values |= {f"cosine/layer_{layer}": reach / 2, f"diagnostic/saturated_{layer}": rng.uniform(0, 1),
+                           f"diagnostic/weight_norm_{layer}": rng.uniform(1, 3)}  # fmt: skip
+            values |= (
+                {f"loss/layer_{n}": 1.0 for n in LAYERS}
+                if method.algorithm == "linear"
+                else {"loss/critic": 1.0}
+            )
+            curves += [
+                {**base, "step": step, "metric": name, "value": value} for name, value in values.items()
+            ]
+        scores.append({**base, "score": final, "steps": last, "diverged_at": None})
+    return curves, scores
+
+
 def _similarity(profile: Profile, name: str, rng) -> list[dict]:
     last, every = profile.experiment1.steps, max(1, profile.experiment1.steps // 20)
     rows = []
@@ -126,9 +168,10 @@ def _steps(profile: Profile, name: str, rng) -> list[dict]:
     return rows
 
 
-def _agreement(profile: Profile, name: str, gradient: float, rng) -> list[dict]:
-    rows = []
-    centres = {"oracle": 1.0, "drafts": gradient, "untrained": 0.01, "permuted": 0.02}
+def _agreement(profile: Profile, name: str, gradient: float, first) -> list[dict]:
+    rows, more = [], np.random.default_rng(1)
+    centres = {"oracle": 1.0, "drafts": gradient, "untrained": 0.01, "permuted": 0.02, "neuron_noise": 0.1,
+               "compatible": 0.3, "global_baseline": 0.5, "regression": 0.9, "random_direction": 0.0}  # fmt: skip
     steps = (profile.experiment1.steps // 2, profile.experiment1.steps)
     for seed, step, (reading, centre) in itertools.product(profile.seed_list(), steps, centres.items()):
 
@@ -138,6 +181,7 @@ def _agreement(profile: Profile, name: str, gradient: float, rng) -> list[dict]:
                              "granularity": granularity, "layer": layer, "neuron": neuron, "measure": measure,
                              "value": value})  # fmt: skip
 
+        rng = first if reading in FIRST else more
         shift = rng.normal(0, 0.03)
         for layer in LAYERS:
             neurons = range(8) if layer < 3 else range(ACTIONS.get(name, 2))
@@ -154,10 +198,14 @@ def _agreement(profile: Profile, name: str, gradient: float, rng) -> list[dict]:
                 }
                 if reading == "oracle":
                     measures["finite_difference_error"] = abs(rng.normal(0, 1e-6))
-                add("oracle" if reading == "oracle" else "neuron", "neuron", layer, neuron, measures)
-            for critic in ("oracle",) if reading == "oracle" else ("neuron", "layer"):
+                if reading in ("drafts", "neuron_noise", "compatible", "untrained"):
+                    measures["value_pearson"] = 0.97 if reading != "untrained" else 0.0
+                if reading == "random_direction":
+                    measures["chance_spread"] = 0.125
+                add(CRITICS.get(reading, "neuron"), "neuron", layer, neuron, measures)
+            for critic in (CRITICS[reading],) if reading in CRITICS else ("neuron", "layer"):
                 add(critic, "layer", layer, None, _measures(reading, centre + shift, rng))
-        for critic in ("oracle",) if reading == "oracle" else ("neuron", "layer"):
+        for critic in (CRITICS[reading],) if reading in CRITICS else ("neuron", "layer"):
             add(critic, "actor", None, None, _measures(reading, centre + shift, rng))
     return rows
 
@@ -183,6 +231,39 @@ def _theorem(profile: Profile, name: str, rng) -> list[dict]:
         add(
             "aliased", {f"relative_difference_of_mean/{m}": scale / np.sqrt(m) for m in profile.theorem.draws}
         )
+    return rows
+
+
+def _scaling(profile: Profile, name: str, rng) -> list[dict]:
+    """Draws that grow as the number of neurons for fresh actors, and as its square for others."""
+    settings, rows = profile.scaling, []
+    for seed, steps, width in itertools.product(profile.seed_list(), settings.actor_steps, settings.widths):
+        neurons = 2 * width + 1
+        base = {"environment": name, "seed": seed, "actor_steps": steps, "width": width, "neurons": neurons}
+        for scale in settings.noise_scales if width == settings.width else (settings.noise_scale,):
+            noise = 100 * rng.uniform(0.9, 1.1) * neurons ** (1 if steps == 0 else 2)
+            for layer, estimator in itertools.product((*LAYERS, None), ("score", "antithetic", "compatible")):
+                at = {**base, "estimator": estimator, "noise_scale": scale, "layer": layer}
+                for draws in settings.draws:
+                    rows.append(
+                        {**at, "draws": draws, "measure": "cosine", "value": 1 / np.sqrt(1 + noise / draws)}
+                    )
+                if estimator != "compatible":
+                    rows.append(
+                        {**at, "draws": settings.draws[-1], "measure": "noise_to_signal", "value": noise}
+                    )
+        for layer, (estimator, value) in itertools.product(
+            LAYERS, (("linear_action", 0.02), ("linear_neuron", 0.1))
+        ):
+            at = {
+                **base,
+                "estimator": estimator,
+                "noise_scale": settings.noise_scale,
+                "draws": 8192,
+                "layer": layer,
+            }
+            rows.append({**at, "measure": "cosine", "value": value + rng.normal(0, 0.01)})
+            rows.append({**at, "measure": "value_pearson", "value": 0.98})
     return rows
 
 

@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 
 from subcritic import config
 from subcritic.reports import (
+    ablation,
     agreement,
     comparison,
+    diagnostics,
     finished,
     learning,
     records,
@@ -31,7 +33,10 @@ from subcritic.tracking.record import Run
 SEEDS = 2
 # Empty figures will do here, and are quick.
 DRAWN = (
-    *((module, "figure") for module in (learning, agreement, table, throughput, theorem)),
+    *(
+        (module, "figure")
+        for module in (learning, ablation, diagnostics, agreement, table, throughput, theorem)
+    ),
     (learning, "cosine_figure"),
     (similarity, "similarity_figure"),
     (similarity, "values_figure"),
@@ -62,7 +67,7 @@ def finished_profile(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for module, function in DRAWN:
             patch.setattr(module, function, lambda *_: Figure())
-        for report in (learning, similarity, agreement, table, throughput, theorem, summary):
+        for report in (learning, ablation, similarity, agreement, table, throughput, theorem, summary):
             report.make(profile, root)
     compared(root, "asynchronous", finished.ASYNCHRONOUS, ("synchronous",), profile)
     compared(root, "recurrent", ("random", *finished.RECURRENT), ("random", "feedforward"), profile)

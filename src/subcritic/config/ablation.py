@@ -9,16 +9,58 @@ from pydantic import Field, TypeAdapter
 from subcritic.config.agents import Method
 from subcritic.config.sections import Count, Section
 
+# Small networks, since there are many methods; correlated noise, as DDPG has in the profile `quick`.
 SHARED: dict[str, Any] = {
-    "hidden": (64, 64),
-    "batch_size": 128,
+    "hidden": (32, 32),
+    "batch_size": 64,
     "noise": "ornstein_uhlenbeck",
     "noise_scale": 0.3,
 }
+ADAM: dict[str, Any] = {"optimiser": "adam", "critic_rate": 1e-3, "actor_rate": 1e-3}
+# Less noise on hidden neurons than on the action.
+NEURONS: dict[str, Any] = {"exploration": "neuron", "noise_scale": (0.1, 0.1, 0.3)}
+SUBSET: dict[str, Any] = {"exploration": "subset", "noise_scale": (0.3, 0.3, 0.3), "noisy_fraction": 0.1}
+
+# A fraction of rules × exploration × target: each line changes one thing of a line before it.
 ATTEMPTS: tuple[dict[str, Any], ...] = (
     {"algorithm": "ddpg"},
-    {"algorithm": "random_direction"},
+    {"algorithm": "random_direction", **ADAM},
+    # Nothing crosses layers.
     {"algorithm": "linear"},
+    {"algorithm": "linear", "name": "linear-neuron", **NEURONS},
+    {"algorithm": "bilinear", "name": "bilinear-neuron", **ADAM, **NEURONS},
+    {"algorithm": "compatible", **ADAM},
+    {"algorithm": "compatible", "name": "compatible-neuron", **ADAM, **NEURONS},
+    {"algorithm": "compatible", "name": "compatible-subset", **ADAM, **SUBSET},
+    # One scalar crosses layers.
+    {"algorithm": "compatible", "name": "compatible-global-td", "target": "global_td", **ADAM, **NEURONS},
+    {
+        "algorithm": "compatible",
+        "name": "compatible-global-advantage",
+        "target": "global_advantage",
+        **ADAM,
+        **NEURONS,
+    },
+    {"algorithm": "compatible", "name": "compatible-imagined", "replay": "imagined", **ADAM},
+    {
+        "algorithm": "node_perturbation",
+        "name": "node-perturbation-replayed",
+        "replay": "recomputed",
+        **ADAM,
+        **NEURONS,
+    },
+    {"algorithm": "node_perturbation", **ADAM, "actor_rate": 3e-3},
+    {"algorithm": "node_perturbation", "name": "node-perturbation-4", "draws": 4, **ADAM},
+    # And nothing is backpropagated anywhere.
+    {
+        "algorithm": "node_perturbation",
+        "name": "node-perturbation-no-backprop",
+        "critic": "random_features",
+        **ADAM,
+        "actor_rate": 3e-3,
+    },
+    # As many numbers as an action has cross layers.
+    {"algorithm": "feedback_alignment", **ADAM},
 )
 DEFAULT_METHODS = TypeAdapter(tuple[Method, ...]).validate_python([SHARED | attempt for attempt in ATTEMPTS])
 

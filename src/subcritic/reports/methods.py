@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from subcritic.agents.making import make_rule
 from subcritic.config import DDPGSettings, Method
 
-# The vector is as wide as the action.
+# A vector is as wide as the action.
 NOTHING, SCALAR, VECTOR, ERROR = "nothing", "1 scalar", "a vector", "full error"
 CROSSES = (NOTHING, SCALAR, VECTOR, ERROR)
 TARGETS = {
@@ -25,9 +26,11 @@ def crosses(method: Method) -> str:
     """What reaches a neuron of the actor from beyond its own layer, besides the reward: one of CROSSES."""
     if isinstance(method, DDPGSettings):
         return ERROR
-    if method.algorithm == "feedback_alignment":
+    # How wide the action is does not change what a rule receives.
+    receives = make_rule(method, action_size=1).receives
+    if receives & {"feedback", "deviation"}:
         return VECTOR
-    return SCALAR if method.needs_global_critic else NOTHING
+    return SCALAR if receives & {"target", "advantage"} else NOTHING
 
 
 def describe(method: Method) -> dict[str, str]:

@@ -17,7 +17,7 @@ import pandas as pd
 from subcritic import config, provenance
 from subcritic.config import Profile
 
-from . import agreement, asynchronous, documents, finished, recurrent, table, throughput
+from . import agreement, asynchronous, documents, finished, lab_book, recurrent, table, throughput
 from .estimates import Estimate
 
 ORDER = ("quick", "standard", "paper")
@@ -39,6 +39,8 @@ NOT_MEASURED = """- Of the gradients: sub-critics learned from noise on every ne
 def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]:
     """Copy the tables and figures of profile `name` to published/<name>/, and make docs/results.md anew.
 
+    A profile that keeps a lab book goes to docs/local-rules.md instead, between the markers there.
+
     provenance.json beside them says which code, packages, config and machine they come from. Nothing is changed unless
     everything is there. Returns the files written.
 
@@ -55,7 +57,10 @@ def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]
     documents.write(new / "provenance.json", describe(profile, runs))
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
-    written = documents.write(docs / PAGE, page(published, docs))
+    if profile.purpose == "lab_book":
+        written = lab_book.insert(folder, docs)
+    else:
+        written = documents.write(docs / PAGE, page(published, docs))
     return [*sorted(folder.iterdir()), written]
 
 
@@ -89,9 +94,10 @@ def _logging_share(runs: list[dict[str, Any]]) -> float:
 
 
 def page(published: Path, docs: Path) -> str:
-    """The page of all published profiles, with links relative to `docs`."""
+    """The page of all published profiles but lab books, with links relative to `docs`."""
+    found = (path.parent for path in published.glob("*/provenance.json"))
     folders = sorted(
-        (path.parent for path in published.glob("*/provenance.json")),
+        (folder for folder in found if config.load(folder / "config.yaml").purpose == "results"),
         key=lambda folder: (ORDER.index(folder.name) if folder.name in ORDER else len(ORDER), folder.name),
     )
     blocks = [HEADER.format(published=os.path.relpath(published, docs))]
@@ -146,6 +152,7 @@ def _profile_section(folder: Path, link: str) -> str:
         documents.markdown(table.readable(results)), documents.markdown(table.readable_aggregates(aggregates)),
         f"All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them: [table.md]({link}/table.md).\n",
         _figure("learning", link), _figure("cosine", link), _figure("table", link),
+        *_local_rules(folder, link),
         "### How fast is an update?\n", throughput.headline(speeds, ratios) + "\n",
         _figure("throughput", link), f"All sizes: [throughput.md]({link}/throughput.md).\n",
         "### Do neurons learn in threads without a lock, and in recurrent networks without unrolling?\n",
@@ -202,6 +209,17 @@ def _correlation_note(value: dict[str, Any], link: str) -> str:
 
 def _estimate(data: dict[str, float | None]) -> str:
     return str(Estimate(*[float("nan") if data[key] is None else data[key] for key in Estimate._fields]))
+
+
+def _local_rules(folder: Path, link: str) -> list[str]:
+    """What a local rule needs; nothing for a profile that was published before there was an ablation."""
+    if not (folder / "ablation_answer.json").is_file():
+        return []
+    found = json.loads((folder / "ablation_answer.json").read_text())
+    return [
+        "### What does a local rule need?\n", found["sentence"] + "\n", _figure("ablation", link),
+        f"The table: [ablation.md]({link}/ablation.md). Why rules fail or work:\n", _figure("diagnostics", link),
+    ]  # fmt: skip
 
 
 def _bullets(sentences: list[str]) -> str:
