@@ -1,5 +1,9 @@
 """Environments as the learners see them."""
 
+import os
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -44,6 +48,44 @@ def test_images_are_scaled_and_flattened():
 def test_what_cannot_be_used_is_refused_by_name(name):
     with pytest.raises(envs.UnusableEnvironment, match=name):
         envs.make(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("subcritic/Cheeta-v0", "subcritic/Cheetah-v0"),
+        ("subcritic/Foo-v0", "subcritic/CartRest-v0"),
+        ("hyq", "subcritic/QuadrupedStand-v0"),
+        ("Pendulm-v1", "Pendulum-v1"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_close_ones(given, meant):
+    with pytest.raises(envs.UnusableEnvironment, match=rf"{given}.*there is.*{meant}|{given}.*is '{meant}'"):
+        envs.make(given)
+
+
+def test_tasks_of_the_suite_can_be_used_by_name():
+    environment = envs.make("subcritic/Cheetah-v0")
+    assert envs.sizes(environment) == (18, 6)
+    observation, _ = environment.reset(seed=0)
+    assert observation.dtype == np.float32
+
+
+def test_drawing_in_memory_is_chosen_without_a_display_and_before_mujoco_only():
+    """In processes of their own: MuJoCo reads MUJOCO_GL when it is imported."""
+    code = "import os, {first}; import subcritic.envs; print(os.environ.get('MUJOCO_GL'))"
+
+    def chosen(first="sys", **extra):
+        plain = {name: value for name, value in os.environ.items() if name not in ("MUJOCO_GL", "DISPLAY")}
+        command = [sys.executable, "-c", code.format(first=first)]
+        return subprocess.run(
+            command, env=plain | extra, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert chosen(MUJOCO_GL="disabled") == "disabled"
+    assert chosen(DISPLAY=":0") == "None"
+    assert chosen(first="mujoco") == "None"
+    assert chosen() in ("egl", "osmesa", "None")
 
 
 def test_atari_is_continuous_from_ram_or_says_what_to_install():

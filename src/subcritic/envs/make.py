@@ -95,11 +95,11 @@ def _close_names(environment_id: str) -> str:
     """A hint for a name that is not registered: what it may have been meant to be."""
     if environment_id in suite.TASKS:
         return f"; the paper's {environment_id} is {suite.TASKS[environment_id].id!r}"
-    namespace = environment_id.rpartition("/")[0]
-    known = sorted(name for name in gym.registry if name.rpartition("/")[0] == namespace)
-    close = difflib.get_close_matches(environment_id, known, n=4, cutoff=0.7)
+    namespace, _, name = environment_id.rpartition("/")
+    known = {entry.name: entry.id for entry in gym.registry.values() if (entry.namespace or "") == namespace}
+    close = [known[match] for match in difflib.get_close_matches(name.partition("-v")[0], known, n=4)]
     if not close and namespace == "subcritic":
-        close = known
+        close = list(known.values())
     return f"; there is {', '.join(close)}" if close else ""
 
 

@@ -30,8 +30,8 @@ class Pixels(gym.Wrapper):
         self._frames = np.zeros((REPEAT, SIZE, SIZE, 3), np.uint8)
         self._renderer = display.renderer(env.unwrapped.model, SIZE, SIZE, plain=True)
 
-    def reset(self, **settings: Any):
-        _, information = self.env.reset(**settings)
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        _, information = self.env.reset(seed=seed, options=options)
         self._frames[:] = self._frame()
         return self._observation(), information
 

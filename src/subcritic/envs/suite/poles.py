@@ -86,7 +86,7 @@ class Poles:
 
 def _cart_model(poles: Poles) -> mujoco.MjSpec:
     tallest = max(map(sum, poles.chains), default=0.0)
-    spec = parts.scene(poles.timestep, camera=(0, -4 - 0.7 * tallest, 0.4 * tallest), floor=-0.75)
+    spec = parts.scene(poles.timestep, camera=(0, -4.7 - 0.5 * tallest, 0.4 * tallest), floor=-0.75)
     parts.capsule(spec.worldbody, (-RAIL, 0, 0), (RAIL, 0, 0), 0.02, parts.DARK)
     spec.worldbody.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX, pos=[0, 0.03, -0.22], size=[0.04, 0.02, 0.1], contype=0, conaffinity=0,
