@@ -56,6 +56,19 @@ def test_every_stored_transition_is_drawn_equally_often(added):
     assert abs(np.corrcoef(offsets)[0, 1]) < 5 / math.sqrt(draws), "seeds must draw independently"
 
 
+def test_rows_that_follow_are_those_stored_next_also_over_the_seam_of_the_ring():
+    replay = filled(23, 10)
+    batch = replay.sample(64, rngs(2), consecutive=4)
+    following = replay.unpack(batch["following"])["reward"][..., 0]
+    assert following.shape == (2, 64, 3)
+    steps = following - batch["reward"]
+    # Rows 13 to 22 are stored; after the newest comes the oldest.
+    newest = batch["reward"] + torch.arange(1, 4) - 1000 * torch.arange(2).view(2, 1, 1) > 22
+    assert torch.equal(steps, torch.arange(1.0, 4).expand_as(steps) - 10.0 * newest)
+    assert newest.any()
+    assert torch.equal(batch["reward"], replay.sample(64, rngs(2))["reward"])
+
+
 def test_a_seed_draws_the_same_minibatch_alone_or_beside_others():
     together, alone = filled(20, 10, seeds=3), filled(20, 10, seeds=1)
     first = together.sample(16, rngs(3))["reward"][:1]

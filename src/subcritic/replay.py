@@ -34,18 +34,32 @@ class Replay:
         self.rows[:, self.added % self.capacity] = row
         self.added += 1
 
-    def sample(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
-        """A minibatch, drawn with replacement by each seed's own generator: every column (S, B, width)."""
-        return self._gather(self._draw(batch_size, rngs))
+    def sample(
+        self, batch_size: int, rngs: Sequence[np.random.Generator], consecutive: int = 1
+    ) -> dict[str, Tensor]:
+        """A minibatch, drawn with replacement by each seed's own generator: every column (S, B, width).
+
+        consecutive > 1 adds `following` (S, B, consecutive − 1, W): the packed rows stored after each, whatever they hold;
+        who reads them sees to it that they belong to the same episode.
+        """
+        slots = self._draw(batch_size, rngs)
+        batch = self._gather(slots)
+        if consecutive > 1:
+            after = (slots[..., None] + np.arange(1, consecutive)) % self.capacity
+            batch["following"] = self._rows(after.reshape(len(slots), -1)).view(*after.shape, -1)
+        return batch
 
     def _draw(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> np.ndarray:
         """Slots (S, B) of stored rows."""
         return np.stack([rng.integers(len(self), size=batch_size) for rng in rngs])
 
     def _gather(self, slots: np.ndarray) -> dict[str, Tensor]:
+        return self.unpack(self._rows(slots))
+
+    def _rows(self, slots: np.ndarray) -> Tensor:
+        """Packed rows (S, B, W) at slots (S, B)."""
         index = (torch.from_numpy(slots) + self._offsets).view(-1)
-        rows = self.rows.view(-1, self.rows.shape[-1]).index_select(0, index)
-        return self.unpack(rows.view(*slots.shape, -1))
+        return self.rows.view(-1, self.rows.shape[-1]).index_select(0, index).view(*slots.shape, -1)
 
     def unpack(self, rows: Tensor) -> dict[str, Tensor]:
         """Views of packed rows (…, W) by column name."""

@@ -308,23 +308,22 @@ def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(n
     drawn = batch["reward"][0, :, 0].long() - 1
     for critics in agent.critics:
         critics.target_value.normal_()
+
+    def plain(value, t, left):
+        onward = value[t]
+        if left > 1 and t not in (9, 19, rows - 1):
+            onward = (1 - settings.trace) * value[t] + settings.trace * plain(value, t + 1, left - 1)
+        return t + 1.0 + settings.discount * (t != 9) * onward
+
     for k, seen in enumerate(agent.local_transitions(batch)):
         critics = agent.critics[k]
         after = agent.act(
             torch.stack([s + (t in (9, 19)) for t, s in enumerate(states[1 : rows + 1])])[None]
         ).h[k]
         value = (after @ critics.target_value + critics.target_value_bias)[0, :, 0]
-
-        def plain(t, left):
-            ended, last = t == 9, left == 1 or t in (9, 19, rows - 1)
-            onward = (
-                value[t]
-                if last
-                else (1 - settings.trace) * value[t] + settings.trace * plain(t + 1, left - 1)
-            )
-            return t + 1.0 + settings.discount * (1 - ended) * onward
-
-        expected = torch.stack([torch.as_tensor(plain(t, settings.trace_length)) for t in drawn.tolist()])
+        expected = torch.stack(
+            [torch.as_tensor(plain(value, t, settings.trace_length)) for t in drawn.tolist()]
+        )
         found = agent.rule._return(critics, seen)[0, :, 0]
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
     assert set(drawn.tolist()) == set(range(rows))

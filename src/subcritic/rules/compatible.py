@@ -111,10 +111,7 @@ class CompatibleRule(Rule):
         """D_V, (S, B, 1)."""
         if self.imagined:
             return heard.advantage
-        if self.aim == "told":
-            target = heard.target
-        else:
-            target = self._return(state, seen)
+        target = heard.target if self.aim == "told" else self._return(state, seen)
         return target - torch.baddbmm(state.value_bias, seen.voltage, state.value)
 
     def _return(self, state: CompatibleCritics, seen: LocalTransition) -> Tensor:

@@ -103,7 +103,8 @@ class Trainer:
         return taken
 
     def _learn(self) -> None:
-        self.batch = self.replay.sample(self.agent.settings.batch_size, self.minibatch_rngs)
+        batch_size, consecutive = self.agent.settings.batch_size, self.agent.consecutive
+        self.batch = self.replay.sample(batch_size, self.minibatch_rngs, consecutive)
         self.agent.learn(self.batch)
 
     def _stop_diverged(self) -> None:
