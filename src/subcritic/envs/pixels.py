@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
+from gymnasium.utils import RecordConstructorArgs
 
 from subcritic.envs import display
 from subcritic.envs.suite import SuiteEnvironment
@@ -14,7 +15,7 @@ from subcritic.envs.suite import SuiteEnvironment
 SIZE, REPEAT = 64, 3
 
 
-class Pixels(gym.Wrapper):
+class Pixels(gym.Wrapper, RecordConstructorArgs):
     """Holds an action for 3 steps of the task and shows the frame after each (Lillicrap et al. 2016, supplement).
 
     Observations are uint8 (9, 64, 64): the three frames one after the other, oldest first, RGB each. Rewards of the steps
@@ -25,6 +26,7 @@ class Pixels(gym.Wrapper):
     def __init__(self, env: gym.Env) -> None:
         if not isinstance(env.unwrapped, SuiteEnvironment):
             raise TypeError(f"{env} is no task of the suite; only those can be seen as pixels")
+        RecordConstructorArgs.__init__(self)
         super().__init__(env)
         self.observation_space = Box(0, 255, (3 * REPEAT, SIZE, SIZE), np.uint8)
         self._frames = np.zeros((REPEAT, SIZE, SIZE, 3), np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from subcritic.envs import display
-from subcritic.envs.suite.task import SensorLayout, Task
+from subcritic.envs.suite.task import Readings, SensorLayout, Task
 
 # Observations are in units in which ordinary motion stays within 10; only what explodes is ever cut off here.
 BOUND = 20.0
@@ -45,7 +45,7 @@ class SuiteEnvironment(gym.Env):
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:], self.data.qvel[:] = self.task.start(self.model, self.np_random)
         mujoco.mj_forward(self.model, self.data)
-        return self._observation(), {}
+        return self._observation(self.layout.readings(self.data.sensordata)), {}
 
     def step(self, action: np.ndarray):
         action = np.asarray(action)
@@ -62,7 +62,7 @@ class SuiteEnvironment(gym.Env):
         reward = float(self.task.reward(readings, self.data.ctrl))
         unstable = bool(self.data.warning.number.any())
         ended = self.task.terminated is not None and bool(self.task.terminated(readings, self.data.ctrl))
-        return self._observation(), reward, ended or unstable, False, {}
+        return self._observation(readings), reward, ended or unstable, False, {}
 
     def render(self) -> np.ndarray | None:
         if self.render_mode is None:
@@ -77,6 +77,5 @@ class SuiteEnvironment(gym.Env):
             self._renderer.close()
             self._renderer = None
 
-    def _observation(self) -> np.ndarray:
-        observation = self.task.observe(self.layout.readings(self.data.sensordata))
-        return np.clip(observation, -BOUND, BOUND).astype(np.float32)
+    def _observation(self, readings: Readings) -> np.ndarray:
+        return np.clip(self.task.observe(readings), -BOUND, BOUND).astype(np.float32)
