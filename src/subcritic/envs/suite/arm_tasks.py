@@ -113,9 +113,12 @@ def views(arm: Arm) -> list[View]:
             view("velocity of the payload", axes, "2 m/s", lambda r: r["payload velocity"][..., where] / 2)
         )
         if arm.payload.shape == "block":
+            turns = ["xyz".index(axis) for axis in arm.payload.turns or "xyz"]
             seen.append(view("the block's x axis", axes, "1", lambda r: r["payload axis"][..., where]))
             seen.append(
-                view("angular velocity of the block", 3, "10 rad/s", lambda r: r["payload spin"] / 10)
+                view(
+                    "spin of the block", len(turns), "10 rad/s", lambda r: r["payload spin"][..., turns] / 10
+                )
             )
     return seen
 
@@ -131,16 +134,15 @@ def goal(miss: NDArray) -> NDArray:
 
 
 def reach(readings: Readings, action: NDArray) -> NDArray:
-    """The hand to the target; at most 1."""
+    """goal(hand to target) - 0.05 effort, where goal(d) = 0.7 near(d, 20 cm) + 0.3 near(d, 5 cm) and
+    near(d, w) = 1 / (1 + (d/w)²)"""
     return goal(distance(readings, "hand", "target")) - 0.05 * effort(action)
 
 
 def carry(readings: Readings, action: NDArray) -> NDArray:
-    """The open hand to the payload, and the payload in the hand to the target; at most 1.
-
-    The second term counts only as far as the payload is between the fingers, so that pushing or throwing it earns little;
-    the first one counts in full only for a hand that faces it.
-    """
+    """0.2 near(hand to payload, 15 cm) (1 + cosine of the angle between hand and payload, seen from the palm) / 2
+    + 0.8 held goal(payload to target) - 0.05 effort, with near and goal as for the reachers. Held, 1 / (1 + (d / 4 cm)⁴)
+    for a distance d from hand to payload, falls off so fast that pushing or throwing the payload earns little"""
     reaching = readings["payload"] - readings["hand"]
     apart = np.linalg.norm(reaching, axis=-1)
     from_palm = reaching + PALM_TO_HAND * readings["hand axis"]
@@ -151,9 +153,11 @@ def carry(readings: Readings, action: NDArray) -> NDArray:
 
 
 def hit(readings: Readings, action: NDArray) -> NDArray:
-    """The puck to the target, and the blade to the side of the puck from which a hit sends it there; at most 1."""
+    """0.85 goal(puck to target) + 0.15 near(blade to where a hit starts, 15 cm) - 0.05 effort, with near and goal as for
+    the reachers; a hit starts 7 cm from the puck, on the side away from the target"""
     path = readings["target"] - readings["payload"]
     miss = np.linalg.norm(path, axis=-1)
+    # The side is lost in the middle of the target, so this point slides into the puck there.
     behind = readings["payload"] - 0.07 * path / np.sqrt(np.square(miss) + 0.05**2)[..., None]
     aim = np.linalg.norm(readings["hand"] - behind, axis=-1)
     return 0.85 * goal(miss) + 0.15 * near(aim, 0.15) - 0.05 * effort(action)
