@@ -84,7 +84,7 @@ def test_tests_named_in_the_paper_map_exist(name):
 
 def test_result_files_named_in_the_paper_map_are_files_of_a_run():
     files = (DOCS / "architecture.md").read_text().split("## Files of a run")[1]
-    folders = "experiment1|gradients|experiment2|throughput|theorem|table|figures|runs"
+    folders = "experiment1|gradients|experiment2|ablation|throughput|theorem|scaling|table|figures|runs"
     named = set(re.findall(rf"`((?:{folders})/[^`]+)`", MAP))
     assert len(named) > 10
     assert not [name for name in named if name not in files]
