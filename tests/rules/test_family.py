@@ -72,7 +72,8 @@ def poisoned(rule, *given):
     """The same with NaN in every field that the rule says it does not receive."""
     found = []
     for part in given:
-        others = [f.name for f in fields(part) if f.name not in rule.receives]
+        given_fields = [f.name for f in fields(part) if getattr(part, f.name) is not None]
+        others = [name for name in given_fields if name not in rule.receives]
         found.append(replace(part, **{name: getattr(part, name) * torch.nan for name in others}))
     return found
 
