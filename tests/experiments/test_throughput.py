@@ -4,33 +4,37 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from subcritic.config import DDPGSettings, Throughput
 from subcritic.experiments import throughput
 from subcritic.experiments.operations import (
     BareProducts,
+    counted,
     ddpg_products,
     linear_products,
     multiply_adds,
 )
 from subcritic.replay import Replay
 
-# torch's counter does not know the product that is added in place; left and right are shapes.
-ADDED_IN_PLACE = {
-    torch.ops.aten.baddbmm_: lambda _, left, right, **rest: 2 * left[1] * left[2] * right[2],
-}
-LEARNERS = {"ddpg", "linear", "stable-baselines3", "ddpg-limit", "linear-limit"}
+COUNTED_BY_HAND = {"ddpg", "linear", "stable-baselines3", "ddpg-limit", "linear-limit"}
+LEARNERS = COUNTED_BY_HAND | set(throughput.RULES)
 
 
 @pytest.mark.parametrize("hidden", [(8,), (16, 12), (10, 9, 7)])
-@pytest.mark.parametrize("learner", sorted(LEARNERS))
+@pytest.mark.parametrize("learner", sorted(COUNTED_BY_HAND))
 def test_the_count_of_operations_is_what_torch_counts_while_learning(learner, hidden):
-    updates = throughput.learners(hidden, 8)[learner]
-    updates(1)
-    with FlopCounterMode(display=False, custom_mapping=ADDED_IN_PLACE) as counter:
-        updates(1)
-    assert counter.get_total_flops() == 2 * throughput.operations(hidden, 8)[learner]
+    assert counted(throughput.learners(hidden, 8)[learner]) == throughput.operations(hidden, 8)[learner]
+
+
+def test_local_rules_need_the_products_that_their_equations_have():
+    found, layers = throughput.operations((16, 12), 8), 8 * (17 * 16 + 16 * 12 + 12 * 6)
+    voltages = 17 + 16 + 12
+    assert found["linear"] == 6 * layers
+    assert found["bilinear"] == 10 * layers
+    # z, w·v and two steps; V at v and v′, and its step, once per layer.
+    assert found["compatible"] == 4 * layers + 3 * 8 * voltages
+    assert found["random-direction"] == 0
+    assert found["node-perturbation-4"] > found["node-perturbation"] > 0
 
 
 def test_a_count_by_hand():

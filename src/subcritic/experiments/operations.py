@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import DDPGSettings, LocalSettings
@@ -38,6 +39,20 @@ class Product:
 def multiply_adds(products: Sequence[Product]) -> int:
     """Multiplications with addition in all products; a count of floating-point operations is twice as high."""
     return sum(product.multiply_adds for product in products)
+
+
+# torch's counter does not know the product that is added in place; left and right are shapes.
+_ADDED_IN_PLACE = {
+    torch.ops.aten.baddbmm_: lambda _, left, right, **rest: 2 * left[0] * left[1] * left[2] * right[2]
+}
+
+
+def counted(updates: Callable[[int], None]) -> int:
+    """Multiply-adds in the matrix products of one update, as torch counts them while it runs; the first one warms up."""
+    updates(1)
+    with FlopCounterMode(display=False, custom_mapping=_ADDED_IN_PLACE) as counter:
+        updates(1)
+    return counter.get_total_flops() // 2
 
 
 def ddpg_products(settings: DDPGSettings, observation_size: int, action_size: int) -> list[Product]:

@@ -28,6 +28,7 @@ from subcritic.config import DDPGSettings, LocalSettings, Throughput
 from subcritic.experiments.operations import (
     BareProducts,
     autograd_ddpg_products,
+    counted,
     ddpg_products,
     linear_products,
     multiply_adds,
@@ -37,6 +38,20 @@ from subcritic.replay import Replay
 # The sizes of HalfCheetah and Walker2d, the usual ones for such comparisons.
 OBSERVATION, ACTION = 17, 6
 REPLAY_ROWS = 10_000
+
+# The local rules besides the linear one, by the settings in which they differ from its defaults.
+RULES = {
+    "bilinear": {"algorithm": "bilinear"},
+    "compatible": {"algorithm": "compatible"},
+    "mlp": {"algorithm": "mlp"},
+    "node-perturbation": {"algorithm": "node_perturbation", "optimiser": "adam"},
+    "node-perturbation-4": {"algorithm": "node_perturbation", "optimiser": "adam", "draws": 4},
+    "feedback-alignment": {"algorithm": "feedback_alignment", "optimiser": "adam"},
+    "learned-feedback": {"algorithm": "learned_feedback", "optimiser": "adam"},
+    "random-direction": {"algorithm": "random_direction", "optimiser": "adam"},
+}
+# A network of its own for every neuron is slow: measured up to so many hidden neurons.
+MOST_NETWORKS = 160
 
 Updates = Callable[[int], None]
 
@@ -73,10 +88,20 @@ def agent_settings(hidden: tuple[int, ...], batch: int) -> tuple[DDPGSettings, L
     return ddpg, LocalSettings(algorithm="linear", hidden=hidden, batch_size=batch)
 
 
-def operations(hidden: tuple[int, ...], batch: int) -> dict[str, int]:
-    """Multiply-adds in the matrix products of one update, by learner."""
-    ddpg, linear = agent_settings(hidden, batch)
+def rule_settings(hidden: tuple[int, ...], batch: int) -> dict[str, LocalSettings]:
+    """The local rules besides the linear one, at one size; `mlp` only where it has few networks."""
     return {
+        name: LocalSettings(hidden=hidden, batch_size=batch, **changes)
+        for name, changes in RULES.items()
+        if name != "mlp" or sum(hidden) <= MOST_NETWORKS
+    }
+
+
+def operations(hidden: tuple[int, ...], batch: int) -> dict[str, int]:
+    """Multiply-adds in the matrix products of one update, by learner; of the rules in RULES, as torch counts them."""
+    ddpg, linear = agent_settings(hidden, batch)
+    rules = {name: counted(ours(settings)) for name, settings in rule_settings(hidden, batch).items()}
+    return rules | {
         "ddpg": multiply_adds(ddpg_products(ddpg, OBSERVATION, ACTION)),
         "linear": multiply_adds(linear_products(linear, OBSERVATION, ACTION)),
         "stable-baselines3": multiply_adds(autograd_ddpg_products(ddpg, OBSERVATION, ACTION)),
@@ -91,6 +116,7 @@ def learners(hidden: tuple[int, ...], batch: int) -> dict[str, Updates]:
     return {
         "ddpg": ours(ddpg),
         "linear": ours(linear),
+        **{name: ours(settings) for name, settings in rule_settings(hidden, batch).items()},
         "stable-baselines3": stable_baselines3(peer(ddpg)),
         "ddpg-limit": bare(BareProducts(ddpg_products(ddpg, OBSERVATION, ACTION))),
         "linear-limit": bare(BareProducts(linear_products(linear, OBSERVATION, ACTION))),
