@@ -20,6 +20,10 @@ RATIOS = (
     ("ddpg", "ddpg-limit"),
     ("linear", "linear-limit"),
 )
+# Learners whose speed is drawn at every size; the others, local rules, beside DDPG only.
+SHOWN = ("ddpg", "linear", "stable-baselines3")
+# Rules besides the linear one whose ratio to DDPG is part of the headline.
+NAMED = ("compatible", "node-perturbation")
 HEADLINE = ("256-256", 64)
 LIMIT = "-limit"
 
@@ -55,7 +59,7 @@ def speed_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratio_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
-    """Speed ratios within the same round, so that what slows the machine down slows both sides.
+    """Speed ratios within the same round, so that what slows the machine down slows both sides: RATIOS, every rule / ddpg.
 
     Columns: ratio, hidden, batch, median, quartile_1, quartile_3, rounds, operations (the ratio of multiply-adds;
     NaN where not counted).
@@ -63,15 +67,23 @@ def ratio_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
     wide = rounds.pivot(index=[*SETTING, "round"], columns="learner", values="updates_per_second")
     counted = operations.pivot(index=SETTING, columns="learner", values="multiply_adds")
     rows = []
-    for above, below in RATIOS:
+    for above, below in (*RATIOS, *((rule, "ddpg") for rule in rules(rounds))):
         if above in wide and below in wide:
             for setting in settings(rounds):
                 ratio = (wide.loc[setting, above] / wide.loc[setting, below]).dropna()
+                if ratio.empty:
+                    continue
                 operations_ratio = _operations(counted, setting, above, below)
                 quartiles = ratio.quantile([0.5, 0.25, 0.75])
                 rows.append([f"{above} / {below}", *setting, *quartiles, len(ratio), operations_ratio])
     columns = ["ratio", *SETTING, "median", "quartile_1", "quartile_3", "rounds", "operations"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def rules(rounds: pd.DataFrame) -> list[str]:
+    """The local rules measured besides the linear one."""
+    names = rounds["learner"].drop_duplicates()
+    return [name for name in names if name not in SHOWN and not name.endswith(LIMIT)]
 
 
 def settings(table: pd.DataFrame) -> list[tuple[str, int]]:
@@ -107,6 +119,8 @@ def headline(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
     measured = settings(speeds)
     hidden, batch = HEADLINE if HEADLINE in measured else measured[-1]
     here = ratios[(ratios["hidden"] == hidden) & (ratios["batch"] == batch)]
+    names = [f"{above} / {below}" for above, below in (*RATIOS, *((rule, "ddpg") for rule in NAMED))]
+    here = here[here["ratio"].isin(names)]
     parts = [
         f"{row.ratio} = {number(row.median)} ({number(row.quartile_1)} to {number(row.quartile_3)})"
         + (
@@ -121,23 +135,25 @@ def headline(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
 
 @style.styled
 def figure(speeds: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
-    """Left: updates per second with quartiles, the limit as a tick above. Right: the ratios within a round."""
-    fig, (left, right) = style.grid(2, columns=2, width=4.8, height=3.6)
+    """Updates per second with quartiles, the limit as a tick above; ratios within a round; every local rule beside DDPG."""
+    fig, (left, right, last) = style.grid(3, columns=3, width=4.8, height=3.6)
     measured = settings(speeds)
     _draw_speeds(left, speeds, measured)
     _draw_ratios(right, ratios, measured)
+    _draw_rules(last, ratios, measured)
     labels = [f"{hidden}\nbatch {batch}" for hidden, batch in measured]
     for axes in (left, right):
         axes.set_xticks(range(len(measured)), labels, fontsize=7)
     style.note(
         fig,
-        "bars and marks: medians over rounds   ·   whiskers: quartiles   ·   black lines: bare matrix products",
+        "bars and marks: medians over rounds   ·   whiskers: quartiles   ·   black lines: bare matrix products   ·   "
+        "right: dots at the other sizes",
     )
     return fig
 
 
 def _draw_speeds(axes, speeds: pd.DataFrame, measured: list) -> None:
-    learners = [name for name in speeds["learner"].drop_duplicates() if not name.endswith(LIMIT)]
+    learners = [name for name in speeds["learner"].drop_duplicates() if name in SHOWN]
     colours = style.method_colours(learners)
     width = 0.8 / len(learners)
     for index, learner in enumerate(learners):
@@ -166,7 +182,7 @@ def _draw_ratios(axes, ratios: pd.DataFrame, measured: list) -> None:
         "ddpg / ddpg-limit": ("^", style.BLUE), "linear / linear-limit": ("v", style.BROWN),
     }  # fmt: skip
     labels = []
-    names = list(ratios["ratio"].drop_duplicates())
+    names = [name for name in ratios["ratio"].drop_duplicates() if name in looks]
     for index, name in enumerate(names):
         marker, colour = looks[name]
         rows = ratios[ratios["ratio"] == name].set_index(SETTING).reindex(measured)
@@ -179,6 +195,28 @@ def _draw_ratios(axes, ratios: pd.DataFrame, measured: list) -> None:
     axes.axhline(1, color=style.INK, linewidth=0.6)
     axes.set(ylabel="ratio of updates per second", title="Ratios", ylim=(0, None))
     style.label_ends(axes, labels)
+
+
+def _draw_rules(axes, ratios: pd.DataFrame, measured: list) -> None:
+    """Local rules over DDPG at every size: the fastest on top, at the size of the headline as a diamond."""
+    rows = ratios[ratios["ratio"].str.endswith("/ ddpg")]
+    hidden, batch = HEADLINE if HEADLINE in measured else measured[-1]
+    head = (rows["hidden"] == hidden) & (rows["batch"] == batch)
+    order = rows[head].sort_values("median", ascending=False)["ratio"].tolist()
+    order += [name for name in rows["ratio"].drop_duplicates() if name not in order]
+    places = {name: y for y, name in enumerate(order)}
+    for row, is_head in zip(rows.itertuples(), head, strict=True):
+        y, colour = places[row.ratio], style.ORANGE if row.ratio.startswith("linear") else style.GREEN
+        if is_head:
+            style.draw_estimate(axes, (row.median, row.quartile_1, row.quartile_3), y, colour)
+        else:
+            axes.plot(row.median, y, ".", color=colour, alpha=0.5, markersize=6)
+    axes.axvline(1, color=style.INK, linewidth=0.6)
+    axes.set_yticks(range(len(order)), [name.removesuffix(" / ddpg") for name in order])
+    axes.set(xscale="log", ylim=(len(order) - 0.5, -0.5), xlabel="updates per second / DDPG's")
+    axes.set_title(f"Local rules beside DDPG, {hidden}, batch {batch}")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
 
 
 def _of(speeds: pd.DataFrame, learner: str, measured: list) -> pd.DataFrame:
