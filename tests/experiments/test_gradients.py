@@ -7,10 +7,11 @@ import torch
 
 from subcritic import config, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
+from subcritic.experiments import informed
 from subcritic.experiments.gradients import measure
 from subcritic.experiments.interventions import finite_difference, oracle_gradient
 from subcritic.experiments.judged import judge, weight_gradient
-from subcritic.subcritics import SubCriticFamily
+from subcritic.subcritics import CompatibleSubCritics, SubCriticFamily
 
 SIZES = (5, 12, 9, 2)
 SEEDS = [0, 1]
@@ -136,3 +137,53 @@ def test_a_layer_of_one_neuron_has_no_permutation():
     permuted = rows[rows.reading == "permuted"]
     assert set(permuted.layer.dropna()) == {1, 2}
     assert "actor" not in set(permuted.granularity)
+
+
+def test_a_random_direction_says_what_chance_gives(rows):
+    random = rows[rows.reading == "random_direction"]
+    spread = (
+        random[random.measure == "chance_spread"].set_index(["granularity", "layer", "seed", "neuron"]).value
+    )
+    assert spread.xs("neuron").xs(2.0).iloc[0] == pytest.approx(1 / np.sqrt(12))
+    entries = 4 * 5 + 4 * 12 + 2 * 9
+    assert spread.xs("actor").iloc[0] == pytest.approx(1 / np.sqrt(entries))
+    cosines = random[(random.measure == "cosine") & (random.granularity == "actor")].value
+    assert cosines.abs().max() < 4 / np.sqrt(entries)
+
+
+def test_values_of_trained_and_untrained_sub_critics_are_held_against_q(rows):
+    values = rows[rows.measure == "value_pearson"]
+    assert set(values.reading) == {"drafts", "untrained"}
+    assert values.value.dropna().between(-1, 1).all()
+
+
+@pytest.fixture(scope="module")
+def noisy_rows():
+    settings = profile()
+    taken = snapshot(settings.experiment1)
+    judged_actor = actor_spec(settings.experiment1.agent, SIZES[0], SIZES[-1])
+    params = judged_actor.views(taken["actor"])
+    critics = CompatibleSubCritics(judged_actor, params, params, "own", 1e-2, 0.9, 0.1, [])
+    tensors = [layer.tensors() for layer in critics.critics]
+    for layer in tensors:
+        layer["weight"].normal_()
+    more = {
+        "compatible": tensors,
+        "global_baseline": tensors,
+        "regression_states": torch.randn(2, 600, SIZES[0]),
+    }
+    with torch.no_grad():
+        return pd.DataFrame(informed.measure(settings, SIZES, taken | more))
+
+
+def test_the_regression_comes_close_to_the_oracle_and_random_critics_do_not(noisy_rows):
+    cosines = noisy_rows[(noisy_rows.measure == "cosine") & (noisy_rows.granularity == "actor")]
+    cosines = cosines[cosines.critic == "neuron"].groupby("reading").value.mean()
+    assert cosines["regression"] > 0.9
+    assert cosines[["compatible", "global_baseline", "neuron_noise"]].abs().max() < 0.9
+
+
+def test_readings_with_noise_have_every_granularity(noisy_rows):
+    for reading in ("neuron_noise", "compatible", "global_baseline", "regression"):
+        own = noisy_rows[noisy_rows.reading == reading]
+        assert set(own.granularity) == {"neuron", "layer", "actor"}

@@ -20,10 +20,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chain")]
 def test_one_command_makes_every_table_and_figure(finished):
     root = finished.results / "tiny"
     for name in ("similarity", "values", "agreement", "learning", "cosine", "table", "throughput", "theorem",
-                 "asynchronous", "recurrent", "ablation", "diagnostics"):  # fmt: skip
+                 "agreement_training", "scaling", "asynchronous", "recurrent", "ablation", "diagnostics"):  # fmt: skip
         for suffix in ("png", "svg"):
             assert (root / "figures" / f"{name}.{suffix}").stat().st_size > 1000
     for name in ("table.csv", "table.md", "table.tex", "aggregates.csv", "agreement.csv", "throughput.csv", "theorem.csv",
+                 "agreement_readings.csv", "scaling.csv", "scaling.md",
                  "asynchronous.csv", "asynchronous_speed.csv", "recurrent.csv", "ablation.csv"):  # fmt: skip
         assert (root / "table" / name).stat().st_size > 0
     assert (root / "report.html").stat().st_size > 100_000
@@ -58,12 +59,12 @@ def test_the_recorded_numbers_are_those_of_the_table(finished):
 def test_experiment_1_watches_every_layer_and_the_oracle_is_exact(finished):
     root = finished.results / "tiny"
     curves = pd.read_csv(root / "experiment1" / "Pendulum-v1" / "curves.csv")
-    assert set(curves.method) == {"phase1", "phase2"}
+    assert set(curves.method) == {"phase1", "phase2", "neuron_noise"}
     for layer in (1, 2, 3):
         for name in ("layer", "neurons"):
             series = curves[curves.metric == f"similarity/{name}_{layer}/pearson"].value
             assert series.between(-1, 1).all()
-            assert len(series) == 2 * 2 * 6  # phases × seeds × records from step 100 on
+            assert len(series) == 3 * 2 * 6  # runs × seeds × records from step 100 on
     frozen = curves[(curves.method == "phase2") & (curves.metric == "loss/critic")]
     assert frozen.empty, "phase 2 keeps the critic of phase 1"
     agreement = pd.read_csv(root / "gradients" / "Pendulum-v1" / "agreement.csv")
@@ -99,6 +100,7 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
                 "experiment1": 2,
                 "gradients": 2,
                 "theorem": 2,
+                "scaling": 2,
                 "experiment2": 4,
                 "ablation": 3,
                 "asynchronous": 1,
@@ -107,7 +109,7 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
         ),
         (
             "training={log_every: 60}",
-            {"experiment1": 2, "gradients": 2, "theorem": 2, "experiment2": 4, "ablation": 3},
+            {"experiment1": 2, "gradients": 2, "theorem": 2, "scaling": 2, "experiment2": 4, "ablation": 3},
         ),
         (
             "statistics={resamples: 300}",
@@ -116,6 +118,7 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
         ("ablation={steps: 400}", {"ablation": 3}),
         ("throughput={rounds: 4}", {"throughput": 1}),
         ("theorem={aliases: 9}", {"theorem": 2}),
+        ("scaling={actor_steps: [3]}", {"scaling": 2}),
         ("asynchronous={lag: 8}", {"asynchronous": 1}),
         ("recurrent={leak: 0.5}", {"recurrent": 1}),
     ],
@@ -129,6 +132,7 @@ def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expect
         "experiment1",
         "gradients",
         "theorem",
+        "scaling",
         "experiment2",
         "ablation",
         "throughput",

@@ -146,7 +146,8 @@ def test_empirical_value_json_holds_the_number_its_interval_and_its_controls(rec
     assert data["low"] <= data["value"] <= data["high"]
     assert data["parts"]["output"]["value"] > data["parts"]["hidden"]["value"]
     assert data["controls"]["oracle"]["all"]["value"] == 1
-    assert set(data["controls"]) == {"oracle", "permuted", "untrained"}
+    assert set(data["controls"]) == {"oracle", "permuted", "untrained", "random_direction"}
+    assert data["better"]["regression"]["all"]["value"] > data["better"]["neuron_noise"]["all"]["value"]
     assert data["q_value_similarity"]["all"]["value"] > 0.9
     estimates = [data, data["controls"]["permuted"]["all"], data["controls"]["oracle"]["all"]]
     estimates = [Estimate(entry["value"], entry["low"], entry["high"]) for entry in estimates]

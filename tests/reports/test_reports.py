@@ -8,7 +8,17 @@ import synthetic
 from subcritic.reports import agreement, learning, records, similarity, summary, table, theorem, throughput
 
 REPORTS = (learning, similarity, agreement, table, throughput, theorem, summary)
-FIGURES = ("learning", "cosine", "similarity", "values", "agreement", "table", "throughput", "theorem")
+FIGURES = (
+    "agreement_training",
+    "learning",
+    "cosine",
+    "similarity",
+    "values",
+    "agreement",
+    "table",
+    "throughput",
+    "theorem",
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +33,8 @@ def test_every_report_writes_what_it_says(made, recorded):
     assert all(path.stat().st_size > 0 for path in paths)
     assert len(set(paths)) == len(paths)
     assert {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg", "pdf")} | {
-        "table/agreement.csv", "table/agreement.md", "table/empirical_value.json", "table/table.csv", "table/table.md",
+        "table/agreement.csv", "table/agreement.md", "table/agreement_readings.csv", "table/empirical_value.json",
+        "table/table.csv", "table/table.md",
         "table/table.tex", "table/aggregates.csv", "table/steps_to_similar.csv", "table/steps_to_similar.md",
         "table/throughput.csv", "table/throughput.md", "table/throughput_ratios.csv", "summary.md",
         "table/theorem.csv", "table/theorem.md",

@@ -19,8 +19,11 @@ from subcritic.reports import (
     diagnostics,
     finished,
     learning,
+    readings,
     records,
     results_page,
+    scaling,
+    scaling_figure,
     similarity,
     summary,
     table,
@@ -35,8 +38,9 @@ SEEDS = 2
 DRAWN = (
     *(
         (module, "figure")
-        for module in (learning, ablation, diagnostics, agreement, table, throughput, theorem)
+        for module in (learning, ablation, diagnostics, agreement, table, throughput, theorem, scaling_figure)
     ),
+    (readings, "training_figure"),
     (learning, "cosine_figure"),
     (similarity, "similarity_figure"),
     (similarity, "values_figure"),
@@ -67,7 +71,17 @@ def finished_profile(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for module, function in DRAWN:
             patch.setattr(module, function, lambda *_: Figure())
-        for report in (learning, ablation, similarity, agreement, table, throughput, theorem, summary):
+        for report in (
+            learning,
+            ablation,
+            similarity,
+            agreement,
+            table,
+            throughput,
+            theorem,
+            scaling,
+            summary,
+        ):
             report.make(profile, root)
     compared(root, "asynchronous", finished.ASYNCHRONOUS, ("synchronous",), profile)
     compared(root, "recurrent", ("random", *finished.RECURRENT), ("random", "feedforward"), profile)

@@ -162,12 +162,11 @@ def neuron_correlations(frame: pd.DataFrame, reading: str, part: str) -> pd.Data
 
 def _note(profile: Profile) -> str:
     bar = f"bar: {percent(profile.statistics.confidence)} bootstrap interval over seeds"
-    return "   ·   ".join([
-        "dots: neurons of all seeds (Q-values: layers)",
-        "diamond: median over neurons, mean over seeds",
-        "grey: interval of permuted neurons, the null",
-        "one seed: no interval" if profile.seeds == 1 else bar,
-    ])  # fmt: skip
+    marks = (
+        "dots: neurons of all seeds (Q-values: layers)   ·   diamond: median over neurons, mean over seeds"
+    )
+    ends = "one seed: no interval" if profile.seeds == 1 else bar
+    return f"{marks}\n{ends}   ·   grey: that of permuted neurons, the null"
 
 
 def _draw_row(axes: Axes, row: int, values: pd.DataFrame, colour: str, profile: Profile) -> None:

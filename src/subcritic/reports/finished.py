@@ -16,11 +16,13 @@ from .similarity import PHASES
 TABLES = (
     "table.csv", "table.md", "aggregates.csv", "agreement.csv", "agreement.md", "empirical_value.json",
     "steps_to_similar.csv", "steps_to_similar.md", "throughput.csv", "throughput.md", "throughput_ratios.csv",
-    "scaling.csv", "scaling.md", "theorem.csv", "theorem.md", "asynchronous.csv", "asynchronous.md", "asynchronous_speed.csv", "recurrent.csv",
+    "agreement_readings.csv", "scaling.csv", "scaling.md", "scaling_slopes.csv", "scaling_fits.csv",
+    "theorem.csv", "theorem.md", "asynchronous.csv", "asynchronous.md", "asynchronous_speed.csv", "recurrent.csv",
     "recurrent.md", "ablation.csv", "ablation.md", "ablation_answer.json",
 )  # fmt: skip
 FIGURES = (
-    "agreement", "agreement_training", "scaling", "learning", "similarity", "values", "cosine", "table", "throughput", "theorem", "asynchronous",
+    "agreement_training", "scaling",
+    "agreement", "learning", "similarity", "values", "cosine", "table", "throughput", "theorem", "asynchronous",
     "recurrent", "ablation", "diagnostics",
 )  # fmt: skip
 LAB_BOOK_TABLES = ("ablation.csv", "ablation.md", "ablation_answer.json", "lab_book.csv", "lab_book.md")
@@ -61,7 +63,9 @@ def trainings(profile: Profile) -> Iterator[Training]:
     theorem = shared | {"theorem": config.dump(profile.theorem)}
     scaling = shared | {"scaling": config.dump(profile.scaling)}
     environments = profile.environments
-    yield from _of(profile, "experiment1", environments, dict.fromkeys((*PHASES, "neuron_noise"), first), "agreement.csv")
+    yield from _of(
+        profile, "experiment1", environments, dict.fromkeys((*PHASES, "neuron_noise"), first), "agreement.csv"
+    )
     yield from _of(profile, "gradients", environments, {"agreement": shared}, "agreement.csv")
     yield from _of(profile, "theorem", environments, {"theorem": theorem}, "theorem.csv")
     yield from _of(profile, "scaling", environments, {"scaling": scaling}, "scaling.csv")

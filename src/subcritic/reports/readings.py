@@ -131,7 +131,7 @@ def training_figure(profile: Profile, frame: pd.DataFrame) -> Figure:
         axes.set_ylabel("cosine with the true gradient")
         style.label_ends(axes, labels)
     bar = "" if profile.seeds == 1 else f", band: {percent(profile.statistics.confidence)} bootstrap interval"
-    style.note(fig, f"median over neurons, mean of {profile.seeds} seed(s){bar}   ·   oracle: 1 at all times")
+    style.note(fig, f"median over neurons, mean over seeds{bar}   ·   oracle: 1 at all times")
     return fig
 
 
@@ -143,6 +143,6 @@ def _draw(axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str) -> floa
     settings = profile.statistics
     low, high = bootstrap_interval(wide.T.to_numpy(), np.nanmean, settings.confidence, settings.resamples)
     mean = wide.mean(axis=1)
-    axes.fill_between(wide.index, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.fill_between(wide.index, low, high, color=colour, alpha=0.1, linewidth=0)
     axes.plot(wide.index, mean, "o-", color=colour, markersize=3)
     return float(mean.iloc[-1])

@@ -19,7 +19,8 @@ SCORES = ("environment", "method", "seed", "score", "steps", "diverged_at")
 THROUGHPUT = ("learner", "hidden", "batch", "round", "updates_per_second")
 THEOREM = ("environment", "seed", "reading", "layer", "measure", "value")
 SCALING = (
-    "environment", "seed", "actor_steps", "estimator", "width", "neurons", "noise_scale", "draws", "layer", "measure", "value",
+    "environment", "seed", "actor_steps", "estimator", "width", "neurons", "noise_scale", "draws", "layer", "measure",
+    "value",
 )  # fmt: skip
 OPERATIONS = ("learner", "hidden", "batch", "multiply_adds")
 ANCHORS = (

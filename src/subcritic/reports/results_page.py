@@ -17,7 +17,18 @@ import pandas as pd
 from subcritic import config, provenance
 from subcritic.config import Profile
 
-from . import agreement, asynchronous, documents, finished, lab_book, recurrent, table, throughput
+from . import (
+    agreement,
+    asynchronous,
+    documents,
+    finished,
+    lab_book,
+    readings,
+    recurrent,
+    scaling,
+    table,
+    throughput,
+)
 from .estimates import Estimate
 
 ORDER = ("quick", "standard", "paper")
@@ -28,8 +39,7 @@ Made by `subcritic publish` from the files in [results/published]({published}), 
 [reading.md](reading.md) says what the words mean, [paper-map.md](paper-map.md) which code made which number, and what of
 the paper is not built yet.
 """
-NOT_MEASURED = """- Of the gradients: sub-critics learned from noise on every neuron, and a regression on the true gradient.
-- Of the local rules: any but the drafts' linear one, and anything between it and DDPG.
+NOT_MEASURED = """- Of the local rules: any but the drafts' linear one, and anything between it and DDPG.
 - Scores against a planner, as in Lillicrap et al. 2016, whose environments were never released: ours are normalised by
   the reference returns that the config names.
 - Speed on a GPU, or over several processes: ours are updates per second of one process.
@@ -142,7 +152,7 @@ def _profile_section(folder: Path, link: str) -> str:
         f"## Profile {profile.profile}\n", _measured(profile, made, link),
         "### Do local gradients agree with the true one?\n", value["sentence"] + "\n",
         _figure("agreement", link), documents.markdown(_correlations(value)),
-        _correlation_note(value, link),
+        _correlation_note(value, link), _readings(folder, link), _scaling(folder, link),
         "### Do sub-critics learn the values of the whole agent's critic?\n",
         _figure("similarity", link), _figure("values", link),
         f"Steps until a critic's values correlate at 0.9: [steps_to_similar.md]({link}/steps_to_similar.md).\n",
@@ -205,6 +215,31 @@ def _correlation_note(value: dict[str, Any], link: str) -> str:
         "Median over neurons (values: over layers), mean over seeds and environments, with intervals over seeds. Every "
         f"measure, per environment, neuron, layer and whole actor: [agreement.md]({link}/agreement.md).\n"
     )
+
+
+def _readings(folder: Path, link: str) -> str:
+    """Every reading under better and better conditions; empty for a profile published without them."""
+    path = folder / "agreement_readings.csv"
+    if not path.is_file():
+        return ""
+    return "\n".join([
+        "### Do they agree under better conditions?\n",
+        documents.markdown(readings.readable(pd.read_csv(path, dtype={"expected": str}))), agreement.READINGS_NOTE,
+        _figure("agreement_training", link),
+    ])  # fmt: skip
+
+
+def _scaling(folder: Path, link: str) -> str:
+    """How many draws it takes; empty for a profile published without it."""
+    if not (folder / "scaling.csv").is_file():
+        return ""
+    found = [pd.read_csv(folder / f"{name}.csv") for name in ("scaling", "scaling_slopes", "scaling_fits")]
+    return "\n".join([
+        "### How many draws does the policy gradient take?\n",
+        _bullets(scaling.sentences(*found)), _figure("scaling", link),
+        f"By width, noise scale and layer: [scaling.md]({link}/scaling.md); how it is measured: "
+        "[agreement.md](agreement.md#scaling).\n",
+    ])  # fmt: skip
 
 
 def _estimate(data: dict[str, float | None]) -> str:

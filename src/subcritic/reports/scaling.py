@@ -20,7 +20,7 @@ SERIES = ["environment", "actor_steps", "estimator", "layer"]
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
-    """Write table/scaling.{csv,md}, table/scaling_slopes.csv and figures/scaling.{png,svg,pdf}."""
+    """Write table/scaling.{csv,md}, table/scaling_slopes.csv, table/scaling_fits.csv and figures/scaling.{png,svg,pdf}."""
     frame = records.scaling(profile, root)
     frame["layer"] = [ACTOR if pd.isna(layer) else f"layer {int(layer)}" for layer in frame["layer"]]
     table, slopes = needed(profile, frame), slopes_table(profile, frame)
@@ -29,6 +29,7 @@ def make(profile: Profile, root: Path) -> list[Path]:
     return [
         documents.write(folder / "scaling.csv", table),
         documents.write(folder / "scaling_slopes.csv", slopes),
+        documents.write(folder / "scaling_fits.csv", fits),
         documents.write(folder / "scaling.md", markdown(profile, table, slopes, fits)),
         *style.save(scaling_figure.figure(profile, frame, table, slopes, fits), root / "figures", "scaling"),
     ]
@@ -120,7 +121,7 @@ def linear_fits(profile: Profile, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*KEYS, "measure", "value", "low", "high"])
 
 
-def sentences(profile: Profile, table: pd.DataFrame, slopes: pd.DataFrame, fits: pd.DataFrame) -> list[str]:
+def sentences(table: pd.DataFrame, slopes: pd.DataFrame, fits: pd.DataFrame) -> list[str]:
     """What the numbers say of three earlier measurements on toys."""
     return [*_values_without_gradients(fits), *_reaching(table), *_growth(slopes)]
 
@@ -151,9 +152,9 @@ def _reaching(table: pd.DataFrame) -> list[str]:
     own = table[(table["estimator"] == "compatible") & (table["layer"] == "layer 2")]
     found = []
     for steps, group in own.groupby("actor_steps"):
-        got = sorted(group[group["crossed"].notna()]["width"].unique())
-        best = group[group["width"] == group["width"].max()]["cosine"].mean()
-        widths = f"at a width of {', '.join(map(str, got))}" if got else "at no width"
+        cosines = group.groupby("width")["cosine"].mean()
+        got, best = cosines[cosines >= COSINE].index, cosines.iloc[-1]
+        widths = f"at a width of {', '.join(map(str, got))}" if len(got) else "at no width"
         found.append(
             f"Compatible critics with noise on every neuron reach 0.9 in layer 2 within {table['largest'].max():,} draws "
             f"{widths} ({stage(steps)}); the widest, {group['width'].max()}, has {number(best)} there."
@@ -162,10 +163,9 @@ def _reaching(table: pd.DataFrame) -> list[str]:
 
 
 def _growth(slopes: pd.DataFrame) -> list[str]:
-    """Whether the draws grow in proportion to the number of neurons."""
-    own = slopes[
-        (slopes["estimator"] == MAIN) & (slopes["layer"] == ACTOR) & (slopes["environment"] == "all")
-    ]
+    """Whether the draws grow in proportion to the number of neurons, in layer 2 and for the whole actor."""
+    own = slopes[(slopes["estimator"] == MAIN) & (slopes["environment"] == "all")]
+    own = own[own["layer"].isin(["layer 2", ACTOR])]
     found = []
     for row in own.itertuples():
         if np.isnan(row.low):
@@ -174,9 +174,10 @@ def _growth(slopes: pd.DataFrame) -> list[str]:
             verdict = "proportion, an exponent of 1, lies within the interval"
         else:
             verdict = f"{'more' if row.low > 1 else 'less'} than in proportion"
+        whose = "the whole actor" if row.layer == ACTOR else row.layer
         found.append(
-            f"For the whole actor, {stage(row.actor_steps)}, the draws that a cosine of 0.9 takes grow with the number of "
-            f"neurons to the power {Estimate(row.slope, row.low, row.high)}: {verdict}."
+            f"For {whose}, {stage(row.actor_steps)}, the draws that a cosine of 0.9 takes grow with the number of neurons "
+            f"to the power {Estimate(row.slope, row.low, row.high)}: {verdict}."
         )
     return found
 
@@ -185,7 +186,7 @@ def markdown(profile: Profile, table: pd.DataFrame, slopes: pd.DataFrame, fits: 
     """The sentences, then draws by width, exponents, and the drafts' critics."""
     confidence = percent(profile.statistics.confidence)
     blocks = ["# Draws that the policy gradient takes\n"]
-    blocks += [f"- {sentence}" for sentence in sentences(profile, table, slopes, fits)]
+    blocks += [f"- {sentence}" for sentence in sentences(table, slopes, fits)]
     blocks += [
         "\n## Draws for a cosine of 0.9, by width\n",
         f"At noise of {profile.scaling.noise_scale}, antithetic draws. From the noise of single draws (geometric mean over "
@@ -198,7 +199,7 @@ def markdown(profile: Profile, table: pd.DataFrame, slopes: pd.DataFrame, fits: 
         documents.markdown(_by_scale(profile, table)),
         "## The drafts' linear critic: values and gradients\n",
         "Least squares of Q(s, a) on each neuron's own (v, α); correlation of values, cosine of gradients.\n",
-        documents.markdown(_fits(fits)),
+        documents.markdown(_fits(fits[fits["width"].isin([fits["width"].min(), fits["width"].max()])])),
         "How each is estimated: docs/agreement.md.\n",
     ]
     return "\n".join(blocks)
@@ -210,26 +211,28 @@ def _by_width(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
     for row in rows.itertuples():
         measured = f"{row.crossed:,.0f}" if np.isfinite(row.crossed) else f"> {row.largest:,}"
         cells.append(f"{_count(row.draws, row.low, row.high)}; {measured}")
-    rows = rows.assign(cell=cells, actor=[stage(steps) for steps in rows["actor_steps"]])
-    return _pivot(rows, ["environment", "actor", "width", "neurons"], "layer")
+    rows = rows.assign(cell=cells, actors=[stage(steps) for steps in rows["actor_steps"]])
+    return _pivot(rows, ["environment", "actors", "width", "neurons"], "layer")
 
 
 def _by_scale(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
     rows = table[(table["estimator"] == MAIN) & (table["width"] == profile.scaling.width)]
     estimates = zip(rows["cosine"], rows["cosine_low"], rows["cosine_high"], strict=True)
     rows = rows.assign(
-        cell=[str(Estimate(*one)) for one in estimates], actor=[stage(steps) for steps in rows["actor_steps"]]
+        cell=[str(Estimate(*one)) for one in estimates],
+        actors=[stage(steps) for steps in rows["actor_steps"]],
     )
-    return _pivot(rows, ["environment", "actor", "noise_scale"], "layer")
+    return _pivot(rows, ["environment", "actors", "noise_scale"], "layer")
 
 
 def _wide_slopes(slopes: pd.DataFrame) -> pd.DataFrame:
     rows = slopes[slopes["estimator"] == MAIN]
     estimates = zip(rows["slope"], rows["low"], rows["high"], strict=True)
     rows = rows.assign(
-        cell=[str(Estimate(*one)) for one in estimates], actor=[stage(steps) for steps in rows["actor_steps"]]
+        cell=[str(Estimate(*one)) for one in estimates],
+        actors=[stage(steps) for steps in rows["actor_steps"]],
     )
-    return _pivot(rows, ["environment", "actor"], "layer")
+    return _pivot(rows, ["environment", "actors"], "layer")
 
 
 def _fits(fits: pd.DataFrame) -> pd.DataFrame:
@@ -239,10 +242,10 @@ def _fits(fits: pd.DataFrame) -> pd.DataFrame:
     rows = fits.assign(
         cell=[str(Estimate(*one)) for one in estimates],
         noise=fits["estimator"].map(names),
-        actor=[stage(steps) for steps in fits["actor_steps"]],
+        actors=[stage(steps) for steps in fits["actor_steps"]],
         column=fits["layer"] + ", " + fits["measure"].map(measures),
     )
-    return _pivot(rows, ["environment", "actor", "noise", "width"], "column")
+    return _pivot(rows, ["environment", "actors", "noise", "width"], "column")
 
 
 def _pivot(rows: pd.DataFrame, index: list[str], column: str) -> pd.DataFrame:

@@ -97,7 +97,8 @@ def _draw_needed(axes: Axes, profile: Profile, table: pd.DataFrame, slopes: pd.D
     if len(start):
         line = start["draws"].iloc[0] * start["neurons"] / start["neurons"].iloc[0]
         axes.plot(start["neurons"], line, ":", color=style.INK, linewidth=1, label="∝ neurons")
-    axes.set(xscale="log", yscale="log", xlabel="neurons", ylabel=f"draws for a cosine of {COSINE}")
+    axes.set(yscale="log", ylabel=f"draws for a cosine of {COSINE}")
+    _neurons_axis(axes, rows["neurons"])
     axes.set_title("(c) draws it takes; ×: measured", fontsize=9)
     axes.legend(title="exponent", frameon=False, fontsize=7, title_fontsize=7, labelspacing=0.2)
 
@@ -122,9 +123,18 @@ def _draw_fits(axes: Axes, fits: pd.DataFrame) -> None:
             label=label,
         )
     axes.axhline(0, color=style.INK, linewidth=0.6)
-    axes.set(xscale="log", ylim=(-1.05, 1.05), xlabel="neurons", ylabel="agreement with the true one")
+    axes.set(ylim=(-1.05, 1.05), ylabel="agreement with the true one")
+    _neurons_axis(axes, rows["neurons"])
     axes.set_title("(d) linear critics, action noise, layer 2", fontsize=9)
     axes.legend(frameon=False, fontsize=8)
+
+
+def _neurons_axis(axes: Axes, neurons: pd.Series) -> None:
+    """A logarithmic axis that names the numbers of neurons there are."""
+    ticks = sorted(neurons.unique())
+    axes.set(xscale="log", xlabel="neurons")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def stage(steps: int) -> str:
