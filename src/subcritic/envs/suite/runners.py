@@ -189,7 +189,7 @@ def _on_its_back(readings, action):
 
 def _gallop_reward(readings, action):
     # Speed counts as far as the trunk is level: without that, a planner pushes the hard cheetah along on its nose.
-    speed = readings["velocity"][..., 0] * np.clip(readings["up"][..., 2], 0, 1)
+    speed = readings["velocity"][..., 0] * np.maximum(readings["up"][..., 2], 0)
     fall = FALL * _on_its_back(readings, action)
     return speed / 4 - 0.05 * effort(action) - 0.02 * impact(readings) - fall
 
