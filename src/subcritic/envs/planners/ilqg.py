@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from subcritic.envs.planners.costs import Costs
+from subcritic.envs.planners.costs import Costs, Expansion
 from subcritic.envs.planners.simulation import PHYSICS, Simulation
 from subcritic.envs.suite.environment import SuiteEnvironment
 
@@ -56,7 +56,7 @@ class ILQG:
         """The first action (nu,) of the plan after one iteration."""
         nominal = self.simulation.play(self.actions[None])
         states = np.concatenate([self.simulation.state()[None], nominal.states[0]])
-        gains = self._backward(states, nominal.sensors[0], nominal.alive[0])
+        gains = self._gains(states, nominal.sensors[0], nominal.alive[0])
         candidates = [self.actions, *(self._forward(states, gains, size) for size in STEP_SIZES)]
         returns = self.simulation.rewards(np.stack(candidates)).sum(axis=1)
         best = int(np.argmax(returns))
@@ -65,12 +65,25 @@ class ILQG:
         self.actions = np.concatenate([chosen[1:], chosen[-1:]])
         return chosen[0]
 
-    def _backward(self, states: NDArray, sensors: NDArray, alive: NDArray) -> Gains:
-        """Gains that are best for the linear physics and the quadratic reward, from the last action to the first."""
-        dynamics = [
-            self._linear(states[k], self.actions[min(k, self.steps - 1)]) for k in range(self.steps + 1)
-        ]
+    def _gains(self, states: NDArray, sensors: NDArray, alive: NDArray) -> Gains:
+        """Gains for the linear physics and the quadratic reward along a plan; none where contacts defy any."""
+        actions = np.concatenate([self.actions, self.actions[-1:]])
+        dynamics = [self._linear(state, action) for state, action in zip(states, actions, strict=True)]
         costs = self.costs.expand(sensors, self.actions, alive)
+        while self.regularisation <= REGULARISATION[1]:
+            try:
+                with np.errstate(all="ignore"):
+                    gains = self._backward(dynamics, costs)
+                if np.isfinite(gains.open_loop).all() and np.isfinite(gains.feedback).all():
+                    return gains
+            except np.linalg.LinAlgError:
+                pass
+            self.regularisation *= 100
+        nx, nu = dynamics[0][1].shape
+        return Gains(np.zeros((self.steps, nu)), np.zeros((self.steps, nu, nx)))
+
+    def _backward(self, dynamics: list[tuple[NDArray, NDArray, NDArray]], costs: Expansion) -> Gains:
+        """The gains that are best, from the last action to the first."""
         nx, nu = dynamics[0][1].shape
         gains = Gains(np.zeros((self.steps, nu)), np.zeros((self.steps, nu, nx)))
         value_x, value_xx = np.zeros(nx), np.zeros((nx, nx))
@@ -81,7 +94,8 @@ class ILQG:
             value_xx = value_xx + c.T @ costs.sensor_sensor[k] @ c
             q_x, q_u = a.T @ value_x, costs.action[k] + b.T @ value_x
             q_ux = b.T @ value_xx @ a
-            q_uu = costs.action_action[k] + b.T @ value_xx @ b + self.regularisation * np.eye(nu)
+            q_uu = costs.action_action[k] + b.T @ value_xx @ b
+            q_uu = q_uu + self.regularisation * max(1.0, np.trace(q_uu) / nu) * np.eye(nu)
             # An action at its bound that wants to go beyond stays there.
             free = ~((np.abs(self.actions[k]) >= 1) & (self.actions[k] * q_u < 0))
             solved = np.linalg.solve(q_uu[np.ix_(free, free)], np.column_stack([q_u, q_ux])[free])
