@@ -272,7 +272,7 @@ HOPPER = Body(
             Link("waist", (0, 0, -0.2), (-0.8, 0.8), 80, radius=0.07),
             Link("hip", (0.15, 0, -0.36), (-1.5, 0.8), 80, radius=0.05),
             Link("knee", (-0.12, 0, -0.36), (-1.0, 1.5), 80, radius=0.045),
-            Link("ankle", (0.24, 0, -0.04), (-0.7, 0.7), 40, radius=0.05),
+            Link("ankle", (0.28, 0, -0.04), (-0.7, 0.7), 40, radius=0.05),
         )),
     ),
     height=1.01,
@@ -301,7 +301,7 @@ def _stand_reward(body: Body, readings, action):
 def _balance(body: Body, **settings) -> Task:
     return Task(
         model=partial(model, body),
-        start=partial(_start, 0.1),
+        start=partial(_start, 0.05),
         reward=partial(_stand_reward, body),
         reward_text="cosine of the trunk's tilt × 1/(1 + (height lost / 0.25 m)²) × 1/(1 + speed²) "
         "− 0.05 · effort − 0.02 · impact; −2 for a fall",
