@@ -31,6 +31,7 @@ NO_BACKPROP = {
         "optimiser": "adam",
         "critic": "random_features",
     },
+    "learned feedback in actor and critic": {"algorithm": "learned_feedback", "critic": "learned_feedback"},
     "learned feedback, random features": {"algorithm": "learned_feedback", "critic": "random_features"},
     "feedback alignment, random features": {"algorithm": "feedback_alignment", "critic": "random_features"},
 }
@@ -64,7 +65,7 @@ def learn_once(settings, watch):
                 replay.add(agent.transition(acted, torch.randn(2, 1), torch.zeros(2, 1), torch.randn(2, 3)))
             before = agent.online.flat.clone()
             for _ in range(3):
-                agent.learn(replay.sample(16, seeding.generators([0, 1], "test")))
+                agent.learn(replay.sample(16, seeding.generators([0, 1], "test"), agent.consecutive))
     assert (agent.online.flat != before).any(dim=1).all()
     return agent
 

@@ -29,6 +29,7 @@ METHODS = {
     "mlp": {"algorithm": "mlp", "target": "global_q", "replay": "recomputed"},
     "imagined": {"algorithm": "node_perturbation", "optimiser": "adam", "perturbation_scale": (0.3, 0.2, 0.1)},
     "imagined-heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
+    "imagined-feedback": {"algorithm": "node_perturbation", "critic": "learned_feedback"},
     "imagined-features": {"algorithm": "node_perturbation", "critic": "random_features"},
     "replayed-noise": {
         "algorithm": "node_perturbation", "replay": "recomputed", "exploration": "neuron", "noise_scale": (0.1, 0.2, 0.3),
@@ -264,7 +265,37 @@ def test_a_critic_without_backpropagation_steps_along_autograd_of_its_own_layers
     assert not torch.equal(critic.online, before)
 
 
-@pytest.mark.parametrize("kind", ["backprop", "local_heads", "random_features"])
+def test_a_critic_with_learned_feedback_steps_along_autograd_when_the_feedback_is_the_readout():
+    agent = learner("imagined-feedback", critic_hidden=(6,))
+    critic, batch = agent.global_critic, filled(agent)
+    critic.rate = 0.0
+    critic.feedback[0].copy_(critic.spec.views(critic.online).weights[1].mT)
+    target = torch.randn(2, 30, 1, dtype=torch.float64)
+    leaf = critic.online.clone().requires_grad_()
+    named = critic.spec.views(leaf)
+    h = torch.cat((batch["observation"], batch["action"]), dim=-1)
+    h = torch.relu(h @ named.weights[0] + named.biases[0])
+    value = h @ named.weights[1] + named.biases[1]
+    ((target - value) ** 2 / 2).mean(dim=1).sum().backward()
+    critic.fit(batch["observation"], batch["action"], target)
+    torch.testing.assert_close(critic.gradient, leaf.grad, rtol=0, atol=1e-10)
+
+
+def test_the_feedback_of_a_critic_becomes_the_mean_effect_of_each_neuron_on_the_value():
+    agent = learner("imagined-feedback", seeds=(0,), critic_hidden=(6, 4))
+    critic, batch = agent.global_critic, filled(agent)
+    x, action = batch["observation"].repeat(1, 20, 1), batch["action"].repeat(1, 20, 1)
+    for _ in range(300):
+        critic._learn_feedback(x, action)
+    weights, biases = critic._own.weights, critic._own.biases
+    first = torch.relu(torch.cat((x, action), dim=-1) @ weights[0] + biases[0]).requires_grad_()
+    (torch.relu(first @ weights[1] + biases[1]) @ weights[2]).sum().backward()
+    expected = [first.grad.mean(dim=1, keepdim=True), weights[2].mT]
+    for found, effect in zip(critic.feedback, expected, strict=True):
+        torch.testing.assert_close(found, effect, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["backprop", "learned_feedback", "local_heads", "random_features"])
 def test_every_global_critic_learns_a_value_that_depends_on_state_and_action(kind):
     settings = LocalSettings(
         algorithm="node_perturbation", hidden=(32, 32), critic=kind, global_critic_rate=3e-3

@@ -1,4 +1,4 @@
-"""Critics Q^μ(s, a) of the whole agent: what a broadcast is made of. Three kinds, by how they learn."""
+"""Critics Q^μ(s, a) of the whole agent: what a broadcast is made of. Four kinds, by how they learn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subcritic import seeding
 from subcritic.config import LocalSettings
 from subcritic.nn import MLP, Parameters, Voltages, backprop
 from subcritic.nn.activations import neurons, times_slope
@@ -80,7 +81,7 @@ class BackpropCritic:
 
 
 class _WithoutBackprop:
-    """What the two kinds share: one flat vector of learned weights (S, P), its target copy, its gradient, Adam."""
+    """What the other kinds share: one flat vector of learned weights (S, P), its target copy, its gradient, Adam."""
 
     def __init__(self, flat: Tensor, settings: LocalSettings) -> None:
         self.online, self.target, self.gradient = flat, flat.clone(), torch.zeros_like(flat)
@@ -160,6 +161,78 @@ class LocalHeadsCritic(_WithoutBackprop):
         raise ValueError("a critic with local heads has no ∂Q/∂a without backpropagation through its layers")
 
 
+class LearnedFeedbackCritic(_WithoutBackprop):
+    """DDPG's critic without backpropagation: its neurons learn by the rule of the same name.
+
+    The TD error D = y − Q is broadcast. A hidden neuron finds out by its own noise ±ξ, ξ ~ N(0, σ²), in two more forward
+    passes, how it moves the value: B_n += feedback_rate (mean(ΔQ ξ_n) − B_n mean(ξ_n²)) / σ². Its error is D B_n σ'(z):
+    K^n += Adam(mean(D B_n σ'(z) v)). B starts at 0; the value's own neuron learns from D itself.
+    """
+
+    SCALE = 0.1
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        observation_size: int,
+        action_size: int,
+        rngs: Sequence[np.random.Generator],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        hidden = settings.critic_hidden or settings.hidden
+        self.spec = MLP((observation_size, *hidden, 1), "relu", "identity", side=(1, action_size))
+        super().__init__(self.spec.init(rngs, dtype).flat, settings)
+        self._own, self._copy, self._gradients = map(
+            self.spec.views, (self.online, self.target, self.gradient)
+        )
+        self.rngs, self.rate = list(rngs), settings.feedback_rate
+        self.feedback = [torch.zeros(len(rngs), 1, width, dtype=dtype) for width in hidden]
+
+    def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
+        return self.spec.forward(self._copy if target else self._own, observation, action).output
+
+    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        voltages = self.spec.forward(self._own, observation, action)
+        residual = target - voltages.output
+        self._learn_feedback(observation, action)
+        upstream = residual / -residual.shape[1]
+        for layer, v in enumerate(voltages.inputs):
+            error = upstream
+            if layer < len(self.feedback):
+                error = times_slope(upstream * self.feedback[layer], voltages.activations[layer], "relu")
+            torch.bmm(v.mT, error, out=self._gradients.weights[layer])
+            torch.sum(error, dim=1, keepdim=True, out=self._gradients.biases[layer])
+        self._step()
+        return voltages.output, residual
+
+    def _learn_feedback(self, observation: Tensor, action: Tensor) -> None:
+        widths = [b.shape[-1] for b in self.feedback]
+        shape = (observation.shape[1], sum(widths))
+        drawn = np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in self.rngs])
+        noise = (self.SCALE * torch.from_numpy(drawn)).to(observation.dtype).split(widths, dim=-1)
+        both = [torch.cat((x, x), dim=1) for x in (observation, action)]
+        signed = [*(torch.cat((xi, -xi), dim=1) for xi in noise), None]
+        plus, minus = self.spec.forward(self._own, *both, perturbation=signed).output.chunk(2, dim=1)
+        for b, xi in zip(self.feedback, noise, strict=True):
+            slope = torch.bmm((plus - minus).mT / 2, xi) / xi.shape[1]
+            b.add_(slope - b * xi.square().mean(dim=1, keepdim=True), alpha=self.rate / self.SCALE**2)
+
+    def action_gradient(self, observation: Tensor, action: Tensor) -> Tensor:
+        raise ValueError(
+            "a critic with learned feedback has no ∂Q/∂a without backpropagation through its layers"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        kept = {"feedback": self.feedback, "rngs": seeding.states(self.rngs)}
+        return super().state_dict() | kept
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        for b, saved in zip(self.feedback, state["feedback"], strict=True):
+            b.copy_(saved)
+        seeding.restore(self.rngs, state["rngs"])
+
+
 class RandomFeaturesCritic(_WithoutBackprop):
     """Q^μ(s, a) = w·φ(s, a) + b, φ a wide layer of ReLU neurons with fixed random weights; only w and b learn.
 
@@ -214,5 +287,6 @@ def _read(head: Parameters, h: Tensor) -> Tensor:
 GLOBAL_CRITICS = {
     "backprop": BackpropCritic,
     "local_heads": LocalHeadsCritic,
+    "learned_feedback": LearnedFeedbackCritic,
     "random_features": RandomFeaturesCritic,
 }

@@ -127,8 +127,8 @@ class LocalSettings(AgentSettings):
     'global_q' Q^μ(s, a), 'global_advantage' Q^μ(s, a) − Q^μ(s, μ(s)).
     replay: voltages 'stored' as acted; 'recomputed' by today's weights with the noise of that time; 'imagined': fresh noise
     ±ξ of `perturbation_scale` at replayed observations, `draws` pairs each, judged by a global critic.
-    critic: the global critic, if one is needed: 'backprop' as DDPG's, 'local_heads' (no error crosses a layer), or
-    'random_features' (a fixed random layer, a linear readout). critic_hidden: None is as `hidden`.
+    critic: the global critic, if one is needed: 'backprop' as DDPG's, 'learned_feedback' (as the rule), 'local_heads' (no error
+    crosses a layer), or 'random_features' (a fixed random layer, a linear readout). critic_hidden: None is as `hidden`.
     natural: the compatible rule steps along w. feedback_rate: how fast learned feedback follows, per update.
     layers_in_turn: so many updates of one layer's neurons, then of the next's.
     trace: λ of the compatible rule's λ-return over `trace_length` consecutive rows.
@@ -144,7 +144,7 @@ class LocalSettings(AgentSettings):
     replay: Literal["stored", "recomputed", "imagined"] = "stored"
     draws: Count = 1
     perturbation_scale: Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] = 0.1
-    critic: Literal["backprop", "local_heads", "random_features"] = "backprop"
+    critic: Literal["backprop", "learned_feedback", "local_heads", "random_features"] = "backprop"
     global_critic_rate: Rate = 1e-3
     critic_hidden: Sizes | None = None
     random_features: Count = 1024
@@ -210,8 +210,8 @@ class LocalSettings(AgentSettings):
                 f"feedback_alignment follows the global critic's ∂Q/∂a: target must be global_q, not {self.target}",
             ),
             (
-                rule == "feedback_alignment" and self.critic == "local_heads",
-                "feedback_alignment needs ∂Q/∂a: critic must be backprop or random_features, not local_heads",
+                rule == "feedback_alignment" and self.critic in ("local_heads", "learned_feedback"),
+                f"feedback_alignment needs ∂Q/∂a: critic must be backprop or random_features, not {self.critic}",
             ),
             (
                 rule == "random_direction" and not own_td,
