@@ -127,8 +127,8 @@ class LocalSettings(AgentSettings):
     'global_q' Q^μ(s, a), 'global_advantage' Q^μ(s, a) − Q^μ(s, μ(s)).
     replay: voltages 'stored' as acted; 'recomputed' by today's weights with the noise of that time; 'imagined': fresh noise
     ±ξ of `perturbation_scale` at replayed observations, `draws` pairs each, judged by a global critic.
-    critic: the global critic, if one is needed: 'backprop' as DDPG's, 'learned_feedback' (as the rule), 'local_heads' (no error
-    crosses a layer), or 'random_features' (a fixed random layer, a linear readout). critic_hidden: None is as `hidden`.
+    critic: the global critic, if one is needed: 'backprop' as DDPG's, 'learned_feedback' (as the rule), 'local_heads' (no
+    error crosses a layer), or 'random_features' (a fixed random layer, a linear readout). critic_hidden: None: as `hidden`.
     natural: the compatible rule steps along w. feedback_rate: how fast learned feedback follows, per update.
     layers_in_turn: so many updates of one layer's neurons, then of the next's.
     trace: λ of the compatible rule's λ-return over `trace_length` consecutive rows.
