@@ -154,7 +154,8 @@ def _observe_cart(readings):
 
 def _upright_reward(readings, action):
     upright = (1 + _heights(readings).mean(axis=-1)) / 2
-    centred = near(readings["place"][..., 0], 1.0)
+    # Wide: a pole that must be caught first and brought to the middle afterwards is never caught.
+    centred = near(readings["place"][..., 0], 2.0)
     return upright * centred - 0.01 * effort(action)
 
 
@@ -196,7 +197,7 @@ def _swing_up(paper: str, name: str, summary: str, poles: Poles, **settings) -> 
         components=_pole_components(poles.count),
         observe=_observe_cart,
         reward=_upright_reward,
-        reward_text="mean height of the poles, 0 hanging to 1 upright, × 1/(1 + place²), − 0.01 · effort",
+        reward_text="mean height of the poles, 0 hanging to 1 upright, × 1/(1 + (place / 2 m)²), − 0.01 · effort",
         **settings,
     )
 
