@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from subcritic import cli
-from subcritic.reports import results_page
+from subcritic.reports import lab_book, results_page
 
 PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"
@@ -51,6 +51,12 @@ def test_links_to_published_results_lead_to_files():
 
 def test_the_results_page_is_the_one_the_published_files_make():
     assert PAGE.read_text() == results_page.page(PUBLISHED, DOCS)
+
+
+def test_the_lab_book_shows_the_published_attempts():
+    text, folder = (DOCS / lab_book.PAGE).read_text(), PUBLISHED / "tuning"
+    assert lab_book.BEGIN in text and lab_book.END in text
+    assert not folder.exists() or lab_book.section(folder, "../results/published/tuning") in text
 
 
 def test_the_finding_of_the_readme_is_what_the_published_numbers_show():

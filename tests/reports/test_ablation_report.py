@@ -21,7 +21,7 @@ def tables(recorded):
 
 
 def test_rows_are_sorted_by_the_interquartile_mean_which_is_scipys(tables):
-    profile, scores, _, anchors, table = tables
+    _, scores, _, anchors, table = tables
     assert list(table["method"]) == [
         "ddpg",
         "node-perturbation",
@@ -138,6 +138,12 @@ def test_the_threshold_of_matching_is_what_it_says():
     assert verdict(row | {"iqm": MATCHED - 1e-6}, 0.05, 1.0) == "improves"
 
 
+def test_nothing_works_by_matching_a_ddpg_that_does_not_learn():
+    row = {"iqm": 0.2, "low": 0.1, "high": 0.3, "diverged": 0, "runs": 3}
+    assert verdict(row, 0.05, 0.0) == "improves"
+    assert verdict(row, 0.05, float("nan")) == "improves"
+
+
 def test_the_floor_is_the_upper_end_of_the_random_direction_but_at_least_the_random_policy():
     assert floor_of(made()) == 0.05
     assert floor_of(made().assign(high=-1.0)) == 0.0
@@ -215,5 +221,5 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path):
 
 
 def test_an_environment_the_profile_does_not_have_is_refused():
-    with pytest.raises(config.ConfigError, match="ablation.environments: 'Nope' is not among"):
+    with pytest.raises(config.ConfigError, match="'Nope' is not among"):
         synthetic.profile(ablation={"environments": ["Nope"]})

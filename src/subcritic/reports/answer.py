@@ -23,8 +23,8 @@ WITH = {
 def verdict(row: pd.Series | dict, floor: float, ddpg: float) -> str:
     """What a method is worth.
 
-    'diverges': more than half of its runs were stopped. 'works': it reaches MATCHED of DDPG's score and lies above the
-    random direction. 'improves': the lower end of its interval is above the random direction; 'unclear': only its score is.
+    'diverges': more than half of its runs were stopped. 'works': it reaches MATCHED of DDPG's score, both above the random
+    direction. 'improves': the lower end of its interval is above the random direction; 'unclear': only its score is.
     'fails': not even that.
     """
     if row["diverged"] > row["runs"] / 2:
@@ -32,7 +32,7 @@ def verdict(row: pd.Series | dict, floor: float, ddpg: float) -> str:
     low = row["iqm"] if math.isnan(row["low"]) else row["low"]
     if not low > floor:
         return UNCLEAR if row["iqm"] > floor else FAILS
-    return WORKS if row["iqm"] >= MATCHED * ddpg else IMPROVES
+    return WORKS if ddpg > floor and row["iqm"] >= MATCHED * ddpg else IMPROVES
 
 
 def floor_of(table: pd.DataFrame) -> float:

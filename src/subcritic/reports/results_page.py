@@ -39,8 +39,8 @@ Made by `subcritic publish` from the files in [results/published]({published}), 
 [reading.md](reading.md) says what the words mean, [paper-map.md](paper-map.md) which code made which number, and what of
 the paper is not built yet.
 """
-NOT_MEASURED = """- Of the local rules: any but the drafts' linear one, and anything between it and DDPG.
-- Scores against a planner, as in Lillicrap et al. 2016, whose environments were never released: ours are normalised by
+NOT_ABLATED = "- Of the local rules: any but the drafts' linear one, and anything between it and DDPG.\n"
+NOT_MEASURED = """- Scores against a planner, as in Lillicrap et al. 2016, whose environments were never released: ours are normalised by
   the reference returns that the config names.
 - Speed on a GPU, or over several processes: ours are updates per second of one process.
 """
@@ -113,7 +113,7 @@ def page(published: Path, docs: Path) -> str:
     blocks = [HEADER.format(published=os.path.relpath(published, docs))]
     for folder in folders:
         blocks.append(_profile_section(folder, os.path.relpath(folder, docs)))
-    return "\n".join([*blocks, "## What was not measured\n", NOT_MEASURED])
+    return "\n".join([*blocks, "## What was not measured\n", _not_measured(folders)])
 
 
 def _commit() -> dict[str, Any]:
@@ -244,6 +244,11 @@ def _scaling(folder: Path, link: str) -> str:
 
 def _estimate(data: dict[str, float | None]) -> str:
     return str(Estimate(*[float("nan") if data[key] is None else data[key] for key in Estimate._fields]))
+
+
+def _not_measured(folders: list[Path]) -> str:
+    ablated = any((folder / "ablation_answer.json").is_file() for folder in folders)
+    return NOT_MEASURED if ablated else NOT_MEASURED + NOT_ABLATED
 
 
 def _local_rules(folder: Path, link: str) -> list[str]:
