@@ -101,7 +101,8 @@ def markdown(profile: Profile, table: pd.DataFrame) -> str:
         documents.markdown(shown), explanation(profile, names),
         f"*Changes*: against the rule's defaults. *Best*, *worst*: single runs. *Verdict*: `works`, at least "
         f"{100 * MATCHED:.0f} % of DDPG's interquartile mean and above the random direction; `improves`, above the random "
-        "direction; `unclear`, its score is above, not its interval; `fails`, not above; `diverges`, over half of the runs stopped.\n",
+        "direction; `unclear`, its score is above, not its interval; `fails`, not above; `diverges`, over half of the runs "
+        "stopped.\n",
     ])  # fmt: skip
 
 
