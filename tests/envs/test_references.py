@@ -12,6 +12,7 @@ from subcritic.envs import suite
 from subcritic.envs.planners import episode
 from subcritic.envs.suite import published
 from subcritic.experiments import anchors, references
+from subcritic.reports import references as report
 
 PUBLISHED = published.references()
 CHEAP = ("cart", "pendulum")
@@ -150,6 +151,22 @@ def test_only_tasks_of_the_suite_have_planners(tmp_path):
 def test_score_1_needs_mppi():
     with pytest.raises(ValidationError, match="mppi defines score 1"):
         References(planners=["ilqg"])
+
+
+def test_the_table_says_where_a_planner_is_not_clearly_better_than_chance(cart, tmp_path):
+    name = cart["id"].replace("/", "-")
+    profile, path = profile_of(cart["id"]), tmp_path / "environments" / f"{name}.json"
+    path.parent.mkdir()
+    for mean, note in ((30.0, ""), (20.0, "within 5 standard errors")):
+        # Standard errors of 3 and 4 make 5 of the difference: 25 is the least that is clear.
+        scores = {"random": (0.0, 3.0), "mppi": (mean, 4.0), "ilqg": (15.0, 1.0)}
+        changed = {who: cart[who] | {"mean": m, "standard_error": e} for who, (m, e) in scores.items()}
+        path.write_text(json.dumps(cart | {"environment": name} | changed))
+        table = report.results(profile, tmp_path)
+        assert note in table["note"][0] and bool(note) == bool(table["note"][0])
+        assert table["mppi_clearance"][0] == pytest.approx(mean / 5)
+        shown = report.readable(table)["iLQG normalised"][0]
+        assert (shown == "0.50") == (note == "")
 
 
 def test_publishing_needs_every_measurement(tmp_path):
