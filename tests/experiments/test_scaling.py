@@ -92,6 +92,9 @@ def test_noise_of_single_draws_foretells_the_cosine_of_their_mean():
     true = torch.from_numpy(rng.standard_normal((1, 40)))
     singles = true + 5 * torch.from_numpy(rng.standard_normal((4000, 40)))
     noise = noise_to_signal(singles.square().sum()[None], 4000, true)
+    assert noise[0] == pytest.approx(25 * 40 / float(true.square().sum()), rel=0.02)
+    exact = noise_to_signal(true.square().sum()[None], 1, true)
+    assert exact[0] == pytest.approx(0, abs=1e-12), "draws that are the gradient itself have no noise"
     means = singles.view(20, 200, 40).mean(dim=1)
     measured = torch.cosine_similarity(means, true).mean()
     assert measured == pytest.approx(float(1 / torch.sqrt(1 + noise / 200)), abs=0.02)

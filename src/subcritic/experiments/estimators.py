@@ -96,12 +96,12 @@ def linear_fit(voltage: Tensor, alpha: Tensor, value: Tensor) -> LinearFit:
     sizes, directions = torch.linalg.eigh(voltage.mT @ voltage)
     # Directions in which v does not vary are rounding.
     inverse = torch.where(sizes > 1e-12 * sizes[:, -1:], 1 / sizes, 0.0)
-    explain = directions @ (inverse.unsqueeze(-1) * directions.mT) @ voltage.mT
-    rest_alpha, rest_value = (part - voltage @ (explain @ part) for part in (alpha, value))
+    inverse = directions @ (inverse.unsqueeze(-1) * directions.mT)
+    rest_alpha, rest_value = (part - voltage @ (inverse @ (voltage.mT @ part)) for part in (alpha, value))
     power = rest_alpha.square().sum(dim=1)
     known = power > 1e-10 * alpha.square().sum(dim=1).clamp_min(1e-30)
-    theta = torch.where(known, (rest_alpha * rest_value).sum(dim=1) / power.clamp_min(1e-30), 0.0)
-    left = (rest_value - rest_alpha * theta.unsqueeze(1)).square().sum(dim=1)
+    theta = torch.where(known, (rest_alpha.mT @ rest_value)[..., 0] / power.clamp_min(1e-30), 0.0)
+    left = rest_value.square().sum(dim=1) - theta.square() * power
     explained = 1 - left / value.square().sum(dim=1).clamp_min(1e-30)
     return LinearFit(theta, explained.clamp_min(0).sqrt())
 

@@ -42,7 +42,7 @@ from subcritic.tracking import Identity, RunGroup
 ESTIMATORS = ("score", "antithetic", "compatible", "linear_action", "linear_neuron")
 CLIMBING_BATCH = 64
 # Draws that the drafts' linear critic is fitted to.
-FITTED = 8192
+FITTED = 4096
 COLUMNS = (
     "seed",
     "actor_steps",
