@@ -40,7 +40,8 @@ Made by `subcritic publish` from the files in [results/published]({published}), 
 the paper is not built yet.
 """
 NOT_ABLATED = "- Of the local rules: any but the drafts' linear one, and anything between it and DDPG.\n"
-NOT_MEASURED = """- Scores against a planner, as in Lillicrap et al. 2016, whose environments were never released: ours are normalised by
+NOT_MEASURED = """\
+- Scores against a planner, as in Lillicrap et al. 2016, whose environments were never released: ours are normalised by
   the reference returns that the config names.
 - Speed on a GPU, or over several processes: ours are updates per second of one process.
 """

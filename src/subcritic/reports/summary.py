@@ -17,6 +17,7 @@ PLACES = (
     ("figures", "figures/ (png, svg, pdf)"),
     ("gradient agreement", "table/agreement.md, table/empirical_value.json"),
     ("draws it takes, by width", "table/scaling.md"),
+    ("local rules side by side", "table/ablation.md, figures/diagnostics.png"),
     ("throughput", "table/throughput.md"),
     ("Theorem 2.2.4, when it holds", "table/theorem.md"),
     ("threads, recurrent networks", "table/asynchronous.md, table/recurrent.md"),
