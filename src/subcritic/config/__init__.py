@@ -59,8 +59,8 @@ STAGES = (
     "table",
     "throughput",
     "theorem",
-    "scaling",
     "asynchronous",
     "recurrent",
     "ablation",
+    "scaling",
 )
