@@ -49,18 +49,24 @@ ATTEMPTS: tuple[dict[str, Any], ...] = (
         **ADAM,
         **NEURONS,
     },
-    {"algorithm": "node_perturbation", **ADAM, "actor_rate": 3e-3},
+    {"algorithm": "node_perturbation", **ADAM},
     {"algorithm": "node_perturbation", "name": "node-perturbation-4", "draws": 4, **ADAM},
-    # And nothing is backpropagated anywhere.
+    # As many numbers as an action has cross layers, or twice as many.
+    {"algorithm": "feedback_alignment", **ADAM},
+    {"algorithm": "learned_feedback", **ADAM},
+    # And nothing is backpropagated anywhere, in the critic either.
     {
         "algorithm": "node_perturbation",
-        "name": "node-perturbation-no-backprop",
-        "critic": "random_features",
+        "name": "node-perturbation-throughout",
+        "critic": "learned_feedback",
         **ADAM,
-        "actor_rate": 3e-3,
     },
-    # As many numbers as an action has cross layers.
-    {"algorithm": "feedback_alignment", **ADAM},
+    {
+        "algorithm": "learned_feedback",
+        "name": "learned-feedback-throughout",
+        "critic": "learned_feedback",
+        **ADAM,
+    },
 )
 DEFAULT_METHODS = TypeAdapter(tuple[Method, ...]).validate_python([SHARED | attempt for attempt in ATTEMPTS])
 
