@@ -56,7 +56,15 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from subcritic.tracking import RecordError, StoreError
     from subcritic.training.checkpoint import CheckpointError
 
-    return ConfigError, UnusableEnvironment, NoPicture, MissingResult, CheckpointError, RecordError, StoreError
+    return (
+        ConfigError,
+        UnusableEnvironment,
+        NoPicture,
+        MissingResult,
+        CheckpointError,
+        RecordError,
+        StoreError,
+    )
 
 
 def reproduce(options: argparse.Namespace) -> int:
@@ -92,7 +100,9 @@ def references(options: argparse.Namespace) -> None:
     if options.publish:
         return _say(stage.publish(_profile(options), options.results))
     if options.environment is None:
-        raise ConfigError("references: --environment NAME says which to measure, or --publish to keep them all")
+        raise ConfigError(
+            "references: --environment NAME says which to measure, or --publish to keep them all"
+        )
     progress = partial(print, file=sys.stderr, flush=True)
     return _say(stage.run(_profile(options), _environment(options), options.results, progress))
 
@@ -103,7 +113,9 @@ def gallery(options: argparse.Namespace) -> None:
     if options.publish:
         return _say(stage.publish(_profile(options), options.results, Path("docs")))
     if options.environment is None:
-        raise ConfigError("gallery: --environment NAME says which task to film, or --publish to keep the films")
+        raise ConfigError(
+            "gallery: --environment NAME says which task to film, or --publish to keep the films"
+        )
     return _say(stage.run(_profile(options), _environment(options), options.results))
 
 
