@@ -8,12 +8,12 @@ rule ablation:
     output:
         curves=f"{ROOT}/ablation/{{environment}}/{{attempt}}.csv",
         scores=f"{ROOT}/ablation/{{environment}}/{{attempt}}.scores.csv",
-    wildcard_constraints:
-        attempt="|".join(ATTEMPTS),
     log:
         f"{ROOT}/logs/ablation/{{environment}}/{{attempt}}.log",
     benchmark:
         f"{ROOT}/benchmarks/ablation/{{environment}}/{{attempt}}.tsv"
+    wildcard_constraints:
+        attempt="|".join(ATTEMPTS),
     conda:
         "../../environment.yml"
     threads: 1
