@@ -183,9 +183,15 @@ def report(options: argparse.Namespace) -> None:
 
 
 def publish(options: argparse.Namespace) -> None:
+    from subcritic.experiments import gallery, references
     from subcritic.reports import results_page
 
-    _say(results_page.publish(options.profile, options.results, options.results / "published", Path("docs")))
+    results, docs = options.results, Path("docs")
+    written = results_page.publish(options.profile, results, results / "published", docs)
+    profile = config.load(results / "published" / options.profile / "config.yaml")
+    if profile.purpose == "suite":
+        written += [*references.publish(profile, results), *gallery.publish(profile, results, docs)]
+    _say(written)
 
 
 def tracking(options: argparse.Namespace) -> None:

@@ -25,6 +25,35 @@ def test_every_panel_names_its_methods_its_anchors_and_its_units(recorded):
     assert (first.get_xlabel(), first.get_ylabel()) == ("environment steps", "evaluation return")
 
 
+def test_many_environments_get_small_panels_between_random_and_reference(tmp_path):
+    names = [*synthetic.ENVIRONMENTS, *(f"Task{n}-v0" for n in range(learning.LARGE_PANELS - 2))]
+    profile = synthetic.profile(environments=names)
+    synthetic.write(profile, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "figure", lambda *_: pytest.fail("large panels"))
+        patch.setattr(learning.style, "save", lambda *_: [])
+        learning.make(profile, tmp_path)
+    curves, scores = records.experiment2_curves(profile, tmp_path), records.scores(profile, tmp_path)
+    figure = learning.small_figure(profile, curves, scores, records.anchors(profile, tmp_path))
+    assert [axes.get_title("left") for axes in figure.axes[1:4]] == [
+        "MountainCarContinuous",
+        "LunarLanderContinuous-v3",
+        "Task0",
+    ]
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    pendulum, lander = figure.axes[0], figure.axes[2]
+    ends = [
+        line.get_ydata()[-1]
+        for line in pendulum.lines
+        if line.get_linewidth() > 1 and len(line.get_xdata()) > 2
+    ]
+    scored = scores[scores["environment"] == "Pendulum-v1"].groupby("method", sort=False)["score"].mean()
+    assert ends == pytest.approx((scored + 1222) / (1222 - 152))
+    assert {line.get_ydata()[0] for line in pendulum.lines if line.get_linestyle() in (":", "--")} == {0, 1}
+    assert texts(lander) == ["no clear reference"] and texts(pendulum) == []
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ddpg", "linear"]
+
+
 def test_a_diverged_seed_is_marked_and_stays_in_the_mean(recorded):
     profile, root = recorded
     curves, scores = records.experiment2_curves(profile, root), records.scores(profile, root)

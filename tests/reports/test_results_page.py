@@ -96,6 +96,27 @@ def results(finished_profile, tmp_path):
     return shutil.copytree(finished_profile, tmp_path / "results", copy_function=shutil.copy2)
 
 
+@pytest.fixture
+def suite(tmp_path):
+    """The results folder of a finished profile of the suite, two tasks and two methods."""
+    results = tmp_path / "results"
+    tasks = [{"id": "Pendulum-v1", "steps": 500}, "MountainCarContinuous-v0"]
+    profile = synthetic.profile(environments=tasks, seeds=SEEDS, purpose="suite")
+    root = synthetic.write(profile, results / "synthetic")
+    for training in finished.trainings(profile):
+        Run.open(results, training.identity, training.config).finish()
+    for stage in finished.KEPT["suite"].stages:
+        Run.open(results, Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0), {}).finish()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (learning, table):
+            patch.setattr(module, "figure", lambda *_: Figure())
+            module.make(profile, root)
+    for name in ("table/references.csv", "table/references.md", "figures/gallery.png"):
+        (root / name).write_text("stand-in")
+    (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
+    return results
+
+
 def publish(results, name="synthetic"):
     return results_page.publish(name, results, results / "published", results.parent / "docs")
 
@@ -241,3 +262,39 @@ def test_what_was_published_survives_a_refusal(results):
     with pytest.raises(records.MissingResult):
         publish(results)
     assert sorted((results / "published" / "synthetic").iterdir()) == before
+
+
+def test_a_profile_of_the_suite_is_published_with_its_references_and_gallery(suite):
+    publish(suite)
+    published = suite / "published" / "synthetic"
+    kept = finished.KEPT["suite"]
+    assert {path.name for path in published.iterdir()} == {
+        *kept.tables, *(f"{name}.png" for name in kept.figures), "config.yaml", "provenance.json",
+    }  # fmt: skip
+    text = (suite.parent / "docs" / "results.md").read_text()
+    assert "ddpg, linear on 2 tasks, 500 or 10,000 steps each." in text
+    assert (
+        "- ddpg reaches 0.5 or more on 2 of 2 tasks.\n- linear reaches 0.5 or more on 0 of 2 tasks.\n" in text
+    )
+    assert "Experiment 1:" not in text and "Scores against a planner" not in text
+
+
+def test_tasks_near_random_are_named_and_those_without_a_score_are_not_counted():
+    rows = pd.DataFrame({
+        "environment": ["a", "b", "c", "d"], "method": "ddpg", "normalised_average": [0.5, 0.0999, float("nan"), 0.3],
+    })  # fmt: skip
+    assert results_page.reached(rows) == ["ddpg reaches 0.5 or more on 1 of 3 tasks; below 0.1: b."]
+
+
+@pytest.mark.parametrize("name", ["table/references.csv", "figures/gallery.png", "table/table.csv"])
+def test_a_profile_of_the_suite_without_one_of_its_files_is_refused(suite, name):
+    (suite / "synthetic" / name).unlink()
+    with pytest.raises(records.MissingResult, match=f"{name} missing"):
+        publish(suite)
+
+
+@pytest.mark.parametrize("where", ["experiment2/Pendulum-v1/ddpg/s1", "references/results/results/s0"])
+def test_a_profile_of_the_suite_without_one_of_its_runs_is_refused(suite, where):
+    run_file(suite, where).unlink()
+    with pytest.raises(records.MissingResult, match=f"{where}/run.json is missing"):
+        publish(suite)

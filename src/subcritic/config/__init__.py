@@ -63,4 +63,6 @@ STAGES = (
     "recurrent",
     "ablation",
     "scaling",
+    "references",
+    "gallery",
 )

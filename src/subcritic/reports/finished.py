@@ -13,6 +13,15 @@ from subcritic.tracking import Identity, record
 from .records import MissingResult
 from .similarity import PHASES
 
+
+class Kept(NamedTuple):
+    """What publishing a profile of one purpose keeps, and the stages whose results must be recorded."""
+
+    tables: tuple[str, ...]
+    figures: tuple[str, ...]
+    stages: tuple[str, ...]
+
+
 TABLES = (
     "table.csv", "table.md", "aggregates.csv", "agreement.csv", "agreement.md", "empirical_value.json",
     "steps_to_similar.csv", "steps_to_similar.md", "throughput.csv", "throughput.md", "throughput_ratios.csv",
@@ -25,8 +34,20 @@ FIGURES = (
     "agreement", "learning", "similarity", "values", "cosine", "table", "throughput", "theorem", "asynchronous",
     "recurrent", "ablation", "diagnostics",
 )  # fmt: skip
-LAB_BOOK_TABLES = ("ablation.csv", "ablation.md", "ablation_answer.json", "lab_book.csv", "lab_book.md")
-LAB_BOOK_FIGURES = ("ablation", "diagnostics")
+OF_THE_SUITE = ("references", "gallery")
+KEPT = {
+    "results": Kept(TABLES, FIGURES, tuple(name for name in config.STAGES if name not in OF_THE_SUITE)),
+    "lab_book": Kept(
+        ("ablation.csv", "ablation.md", "ablation_answer.json", "lab_book.csv", "lab_book.md"),
+        ("ablation", "diagnostics"),
+        ("ablation",),
+    ),
+    "suite": Kept(
+        ("table.csv", "table.md", "aggregates.csv", "references.csv", "references.md"),
+        ("learning", "table", "gallery"),
+        ("experiment2", "table", *OF_THE_SUITE),
+    ),
+}
 ASYNCHRONOUS = ("synchronous", "asynchronous")
 RECURRENT = ("recurrent", "leaky", "feedforward", "ddpg")
 
@@ -55,9 +76,22 @@ def check(root: Path) -> tuple[Profile, list[Path], list[dict[str, Any]]]:
 
 def trainings(profile: Profile) -> Iterator[Training]:
     """Every training that a finished profile has recorded."""
-    yield from _attempts(profile)
-    if profile.purpose == "lab_book":
-        return
+    if profile.purpose != "suite":
+        yield from _attempts(profile)
+    if profile.purpose != "lab_book":
+        yield from _compared(profile)
+    if profile.purpose == "results":
+        yield from _studied(profile)
+
+
+def _compared(profile: Profile) -> Iterator[Training]:
+    for environment in profile.environments:
+        training = _training(profile.training, environment)
+        methods = {method.name: {"agent": config.dump(method), **training} for method in profile.methods}
+        yield from _of(profile, "experiment2", [environment], methods, "table.csv")
+
+
+def _studied(profile: Profile) -> Iterator[Training]:
     shared = {"experiment1": config.dump(profile.experiment1)}
     first = shared | {"training": config.dump(profile.training)}
     theorem = shared | {"theorem": config.dump(profile.theorem)}
@@ -69,10 +103,6 @@ def trainings(profile: Profile) -> Iterator[Training]:
     yield from _of(profile, "gradients", environments, {"agreement": shared}, "agreement.csv")
     yield from _of(profile, "theorem", environments, {"theorem": theorem}, "theorem.csv")
     yield from _of(profile, "scaling", environments, {"scaling": scaling}, "scaling.csv")
-    for environment in environments:
-        training = _training(profile.training, environment)
-        methods = {method.name: {"agent": config.dump(method), **training} for method in profile.methods}
-        yield from _of(profile, "experiment2", [environment], methods, "table.csv")
     for stage, names in (("asynchronous", ASYNCHRONOUS), ("recurrent", RECURRENT)):
         settings = getattr(profile, stage)
         for environment in settings.environments:
@@ -107,11 +137,9 @@ def _training(training: config.Training, environment: Environment) -> dict[str, 
 
 
 def _made(profile: Profile, root: Path) -> list[Path]:
-    lab_book = profile.purpose == "lab_book"
-    tables, figures = (LAB_BOOK_TABLES, LAB_BOOK_FIGURES) if lab_book else (TABLES, FIGURES)
-    paths = [root / "table" / name for name in tables] + [
-        root / "figures" / f"{name}.png" for name in figures
-    ]
+    kept = KEPT[profile.purpose]
+    tables = [root / "table" / name for name in kept.tables]
+    paths = tables + [root / "figures" / f"{name}.png" for name in kept.figures]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise MissingResult(
@@ -134,7 +162,7 @@ def _trained(profile: Profile, root: Path) -> Iterator[dict[str, Any]]:
 
 
 def _reported(profile: Profile, root: Path) -> Iterator[dict[str, Any]]:
-    for stage in ("ablation",) if profile.purpose == "lab_book" else config.STAGES:
+    for stage in KEPT[profile.purpose].stages:
         yield _finished(Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0), root)
 
 

@@ -14,14 +14,18 @@ from subcritic.stats import bootstrap_interval
 
 from . import records, style
 from .estimates import number, percent
+from .table import normalise, why_raw_only
 
 RETURN = "return/evaluation"
+# With more environments than this, panels are small, normalised, and share their axes.
+LARGE_PANELS = 12
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write figures/learning.* and figures/cosine.* (png, svg, pdf)."""
     curves, scores = records.experiment2_curves(profile, root), records.scores(profile, root)
-    learning = figure(profile, curves, scores, records.anchors(profile, root))
+    draw = figure if len(profile.environments) <= LARGE_PANELS else small_figure
+    learning = draw(profile, curves, scores, records.anchors(profile, root))
     return [
         *style.save(learning, root / "figures", "learning"),
         *style.save(cosine_figure(profile, curves), root / "figures", "cosine"),
@@ -44,6 +48,42 @@ def figure(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame, anchors
         style.steps_axis(axes, profile.steps_for(environment))
         style.label_ends(axes, labels)
     style.note(fig, curve_note(profile) + "   ·   ×: run stopped because it diverged")
+    return fig
+
+
+@style.styled
+def small_figure(
+    profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame, anchors: pd.DataFrame
+) -> Figure:
+    """The same with random actions at 0 and the reference at 1, in small panels that share one axis of scores."""
+    fig, panels = style.grid(len(profile.environments), columns=6, width=1.75, height=1.4)
+    colours = style.method_colours(method.name for method in profile.methods)
+    heights: list[float] = [0.0, 1.0]
+    for axes, environment in zip(panels, profile.environments, strict=True):
+        anchor = anchors.loc[environment.name]
+        for method in profile.methods:
+            wide = over_steps(curves, environment.name, method.name, RETURN)
+            wide = pd.DataFrame(normalise(wide.to_numpy(), anchor), wide.index, wide.columns)
+            draw_curve(axes, wide, profile, colours[method.name])
+            _mark_diverged(axes, wide, scores, environment.name, method.name, colours[method.name])
+            heights += wide.mean(axis=1).dropna().tolist()
+        for height, line in ((0, ":"), (1, "--")):
+            axes.axhline(height, color=style.INK, linewidth=0.7, linestyle=line)
+        if why_raw_only(anchor):
+            axes.text(0.5, 0.5, "no clear reference", transform=axes.transAxes, ha="center", va="center")
+        style.steps_axis(axes, profile.steps_for(environment))
+        axes.set_title(environment.name.removesuffix("-v0"), fontsize=8)
+        axes.set_xlabel("")
+    low, high = max(-1.0, min(heights)), min(2.0, max(heights))
+    for index, axes in enumerate(panels):
+        axes.set(ylim=(low - 0.1, high + 0.1), ylabel="" if index % 6 else "score")
+        axes.tick_params(labelsize=7, labelleft=index % 6 == 0)
+    style.method_legend(fig, {method.name: colours[method.name] for method in profile.methods})
+    style.note(
+        fig,
+        "score against environment steps: 0 (dotted) is random actions, 1 (dashed) the reference   ·   "
+        f"×: run stopped because it diverged\n{curve_note(profile)}",
+    )
     return fig
 
 

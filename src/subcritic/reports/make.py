@@ -40,8 +40,8 @@ REPORTS = {
     "scaling": (scaling, "scaling"),
     "asynchronous": (asynchronous, "asynchronous"),
     "recurrent": (recurrent, "recurrent"),
-    "references": (references, None),
-    "gallery": (gallery, None),
+    "references": (references, "references"),
+    "gallery": (gallery, "gallery"),
     "summary": (summary, None),
 }
 
@@ -77,6 +77,13 @@ def _ablation(tables: Path) -> dict[str, float]:
     return {f"interquartile_mean/{row.method}": row.iqm for row in rows.itertuples()}
 
 
+def _references(tables: Path) -> dict[str, float]:
+    """Mean return of random actions and of every planner on every task."""
+    rows = pd.read_csv(tables / "references.csv").set_index("environment").filter(regex="_mean$")
+    means = rows.rename(columns=lambda name: name.removesuffix("_mean")).unstack().dropna()
+    return {f"{player}/{task}": mean for (player, task), mean in means.items()}
+
+
 def _ratios(tables: Path) -> dict[str, float]:
     """Median ratio of updates per second at every setting."""
     rows = pd.read_csv(tables / "throughput_ratios.csv")
@@ -94,4 +101,5 @@ def _means(stage: str) -> Callable[[Path], dict[str, float]]:
 
 
 HEADLINES = {"table": _scores, "ablation": _ablation, "agreement": _agreement, "throughput": _ratios}
+HEADLINES["references"] = _references
 HEADLINES |= {stage: _means(stage) for stage in ("asynchronous", "recurrent")}

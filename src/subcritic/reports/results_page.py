@@ -31,7 +31,7 @@ from . import (
 )
 from .estimates import Estimate
 
-ORDER = ("quick", "standard", "paper")
+ORDER = ("quick", "standard", "paper", "suite")
 PAGE = "results.md"
 HEADER = """# Results
 
@@ -40,9 +40,11 @@ Made by `subcritic publish` from the files in [results/published]({published}), 
 the paper is not built yet.
 """
 NOT_ABLATED = "- Of the local rules: any but the drafts' linear one, and anything between it and DDPG.\n"
-NOT_MEASURED = """\
+NO_PLANNER = """\
 - Scores against a planner, as in Lillicrap et al. 2016, whose environments were never released: ours are normalised by
   the reference returns that the config names.
+"""
+NOT_MEASURED = """\
 - Speed on a GPU, or over several processes: ours are updates per second of one process.
 """
 
@@ -108,13 +110,18 @@ def page(published: Path, docs: Path) -> str:
     """The page of all published profiles but lab books, with links relative to `docs`."""
     found = (path.parent for path in published.glob("*/provenance.json"))
     folders = sorted(
-        (folder for folder in found if config.load(folder / "config.yaml").purpose == "results"),
+        (folder for folder in found if _purpose(folder) != "lab_book"),
         key=lambda folder: (ORDER.index(folder.name) if folder.name in ORDER else len(ORDER), folder.name),
     )
     blocks = [HEADER.format(published=os.path.relpath(published, docs))]
     for folder in folders:
-        blocks.append(_profile_section(folder, os.path.relpath(folder, docs)))
+        section = _suite_section if _purpose(folder) == "suite" else _profile_section
+        blocks.append(section(folder, os.path.relpath(folder, docs)))
     return "\n".join([*blocks, "## What was not measured\n", _not_measured(folders)])
+
+
+def _purpose(folder: Path) -> str:
+    return config.load(folder / "config.yaml").purpose
 
 
 def _commit() -> dict[str, Any]:
@@ -128,7 +135,8 @@ def _commit() -> dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    outside = (":(top)", ":(top,exclude)results", f":(top,exclude)docs/{PAGE}")
+    written = ("results", *(f"docs/{name}" for name in (PAGE, lab_book.PAGE, "gallery.md", "gallery")))
+    outside = (":(top)", *(f":(top,exclude){name}" for name in written))
     changes = git("status", "--porcelain", "--untracked-files=no", "--", *outside)
     return {
         "commit": git("rev-parse", "HEAD") or "unknown",
@@ -150,7 +158,7 @@ def _profile_section(folder: Path, link: str) -> str:
     results, aggregates = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "aggregates.csv")
     speeds, ratios = pd.read_csv(folder / "throughput.csv"), pd.read_csv(folder / "throughput_ratios.csv")
     return "\n".join([
-        f"## Profile {profile.profile}\n", _measured(profile, made, link),
+        f"## Profile {profile.profile}\n", _measured(profile, made, link, _both_experiments(profile)),
         "### Do local gradients agree with the true one?\n", value["sentence"] + "\n",
         _figure("agreement", link), documents.markdown(_correlations(value)),
         _correlation_note(value, link), _readings(folder, link), _scaling(folder, link),
@@ -173,21 +181,49 @@ def _profile_section(folder: Path, link: str) -> str:
     ])  # fmt: skip
 
 
-def _measured(profile: Profile, made: dict[str, Any], link: str) -> str:
+def _suite_section(folder: Path, link: str) -> str:
+    """How the tasks of the suite are learned, between random actions and the planner."""
+    profile = config.load(folder / "config.yaml")
+    made = json.loads((folder / "provenance.json").read_text())
+    results, aggregates = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "aggregates.csv")
+    steps = sorted({profile.steps_for(environment) for environment in profile.environments})
+    trained = (
+        f"- {', '.join(method.name for method in profile.methods)} on {len(profile.environments)} tasks, "
+        f"{' or '.join(f'{count:,}' for count in steps)} steps each."
+    )
+    return "\n".join([
+        f"## Profile {profile.profile}\n", _measured(profile, made, link, [trained]),
+        "### How are the tasks of Lillicrap et al. 2016 learned?\n",
+        "Random actions score 0, the planner 1: what it is and what it scores on each task stands in "
+        f"[references.md]({link}/references.md), films of it in [gallery.md](gallery.md).\n",
+        _bullets(reached(results)), _figure("learning", link),
+        documents.markdown(table.readable(results)), documents.markdown(table.readable_aggregates(aggregates)),
+        f"All columns and the anchors: [table.md]({link}/table.md).\n", _figure("table", link),
+    ])  # fmt: skip
+
+
+def reached(results: pd.DataFrame) -> list[str]:
+    """A sentence per method: on how many tasks its average comes half of the way to the reference, and on which it stays
+    within a tenth of random; from the results table.
+    """
+    sentences = []
+    for method, rows in results.dropna(subset="normalised_average").groupby("method", sort=False):
+        half, near = rows["normalised_average"] >= 0.5, rows["normalised_average"] < 0.1
+        left = f"; below 0.1: {', '.join(rows['environment'][near])}" if near.any() else ""
+        sentences.append(f"{method} reaches 0.5 or more on {half.sum()} of {len(rows)} tasks{left}.")
+    return sentences
+
+
+def _measured(profile: Profile, made: dict[str, Any], link: str, trained: list[str]) -> str:
     """What was trained, on what, with which code."""
-    steps = ", ".join(f"{e.name} ({profile.steps_for(e):,} steps)" for e in profile.environments)
-    seeds, settings = profile.seed_list(), profile.experiment1
-    machine = made["machine"]
+    seeds, machine = profile.seed_list(), made["machine"]
     where = (
         f"{machine['cores']} cores of {machine['processor']}"
         if made["made_on_this_machine"]
         else "another machine"
     )
-    layers = " and ".join(map(str, settings.agent.hidden))
     return "\n".join([
-        f"- Experiment 2: {', '.join(method.name for method in profile.methods)} on {steps}.",
-        f"- Experiment 1: {settings.steps:,} steps on the same environments, an actor with {layers} hidden neurons, critics "
-        f"for every layer and for up to {settings.neurons_per_layer} neurons of each.",
+        *trained,
         f"- Seeds {seeds[0]} to {seeds[-1]}; intervals are over these {len(seeds)} seeds." if len(seeds) > 1
         else f"- One seed ({seeds[0]}): no intervals.",
         f"- Code: {', '.join(commit[:12] + commit[40:] for commit in made['run_commits'])}. Machine: {where}, "
@@ -196,6 +232,17 @@ def _measured(profile: Profile, made: dict[str, Any], link: str) -> str:
         f"- Everything a number depends on: [config.yaml]({link}/config.yaml), [provenance.json]({link}/provenance.json).",
         "",
     ])  # fmt: skip
+
+
+def _both_experiments(profile: Profile) -> list[str]:
+    steps = ", ".join(f"{e.name} ({profile.steps_for(e):,} steps)" for e in profile.environments)
+    settings = profile.experiment1
+    layers = " and ".join(map(str, settings.agent.hidden))
+    return [
+        f"- Experiment 2: {', '.join(method.name for method in profile.methods)} on {steps}.",
+        f"- Experiment 1: {settings.steps:,} steps on the same environments, an actor with {layers} hidden neurons, critics "
+        f"for every layer and for up to {settings.neurons_per_layer} neurons of each.",
+    ]  # fmt: skip
 
 
 def _correlations(value: dict[str, Any]) -> pd.DataFrame:
@@ -249,7 +296,8 @@ def _estimate(data: dict[str, float | None]) -> str:
 
 def _not_measured(folders: list[Path]) -> str:
     ablated = any((folder / "ablation_answer.json").is_file() for folder in folders)
-    return NOT_MEASURED if ablated else NOT_MEASURED + NOT_ABLATED
+    planned = any((folder / "references.csv").is_file() for folder in folders)
+    return ("" if planned else NO_PLANNER) + NOT_MEASURED + ("" if ablated else NOT_ABLATED)
 
 
 def _local_rules(folder: Path, link: str) -> list[str]:

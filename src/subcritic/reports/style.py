@@ -13,6 +13,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 BLUE, ORANGE, GREEN, VERMILLION, PINK, BROWN, ROSE, GREY, YELLOW, SKY = (
@@ -130,6 +131,12 @@ def draw_estimate(axes: Axes, estimate: tuple[float, float, float], y: float, co
     value, low, high = estimate
     axes.plot([low, high], [y, y], "|-", color=INK, linewidth=1.4, markersize=9, markeredgewidth=1.4)
     axes.plot(value, y, "D", color=colour, markeredgecolor="white", markersize=6)
+
+
+def method_legend(figure: Figure, colours: dict[str, str]) -> None:
+    """One line of coloured names above the panels, where there is no room for labels within them."""
+    lines = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+    figure.legend(handles=lines, loc="outside upper left", ncols=len(lines), frameon=False, fontsize=8)
 
 
 def note(figure: Figure, text: str) -> None:

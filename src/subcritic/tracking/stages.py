@@ -201,6 +201,28 @@ scalar times the own noise, `compatible` fits the neurons' own critics to it, `l
 *Look at* `scaling/…/cosine`, the step being the number of draws: 1 is the true policy gradient's direction.""",
         {},
     ),
+    Stage(
+        "references",
+        "11-references",
+        """References: what scores 0 and 1 on the tasks of the suite?
+
+Mean return of uniform random actions (0) and of MPPI on the true physics (1), iLQG beside them, with standard errors.
+
+*Open* the run `results` and its tab *Artifacts*: `references.md`. Its metrics `random/…`, `mppi/…`, `ilqg/…` are the
+means.""",
+        {},
+        grouped=False,
+    ),
+    Stage(
+        "gallery",
+        "12-gallery",
+        """Gallery: what do the tasks of the suite look like, and what does it look like to score 1?
+
+*Open* the run `results` and its tab *Artifacts*: every task as an episode starts. Films of MPPI lie in
+`results/<profile>/videos/`.""",
+        {},
+        grouped=False,
+    ),
 )
 
 
