@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from torch import Tensor
 
 from subcritic.nn.adam import Adam
+from subcritic.nn.products import add_outer
 
 
 class Ascent(Protocol):
@@ -30,7 +31,7 @@ class Plain:
         self.rate = rate
 
     def outer(self, parameter: Tensor, v: Tensor, signal: Tensor) -> None:
-        parameter.baddbmm_(v.mT, signal, alpha=self.rate / v.shape[1])
+        add_outer(parameter, v, signal, self.rate / v.shape[1])
 
     def mean(self, parameter: Tensor, signal: Tensor) -> None:
         parameter.add_(signal.sum(dim=1, keepdim=True), alpha=self.rate / signal.shape[1])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from subcritic.nn.activations import neurons, times_slope
+from subcritic.nn.products import product
 from subcritic.rules.base import Rule, uniform
 from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
 
@@ -42,7 +43,7 @@ class LinearRule(Rule):
         return LinearCritics(voltage, alpha, voltage.clone(), alpha.clone())
 
     def values(self, state: LinearCritics, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
-        return torch.bmm(voltage, state.voltage).addcmul_(alpha, state.alpha)
+        return product(voltage, state.voltage).addcmul_(alpha, state.alpha)
 
     def residual(
         self, state: LinearCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
@@ -52,12 +53,10 @@ class LinearRule(Rule):
             return heard.target - self.values(state, layer, seen.voltage, seen.alpha)
         next_voltage = seen.next_voltage
         next_alpha = neurons(next_voltage, layer.target_weight, layer.target_bias, layer.activation)
-        next_value = torch.bmm(next_voltage, state.target_voltage).addcmul_(next_alpha, state.target_alpha)
-        bootstrap = self.discount * (1 - seen.terminated)
+        next_value = product(next_voltage, state.target_voltage).addcmul_(next_alpha, state.target_alpha)
+        bootstrap = torch.rsub(seen.terminated, self.discount, alpha=self.discount)
         target = next_value.mul_(bootstrap).add_(seen.reward)
-        # Minus Q^n(v, α), accumulated in place.
-        target.addcmul_(seen.alpha, state.alpha, value=-1)
-        return target.baddbmm_(seen.voltage, state.voltage, alpha=-1)
+        return target.sub_(self.values(state, layer, seen.voltage, seen.alpha))
 
     def push(
         self, state: LinearCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
