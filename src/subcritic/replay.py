@@ -23,7 +23,8 @@ class Replay:
         self.capacity = capacity
         self.added = 0
         self.rows = torch.zeros(seeds, capacity, sum(columns.values()), dtype=dtype)
-        self._offsets = torch.arange(seeds).unsqueeze(1) * capacity
+        self._all_rows = self.rows.view(seeds * capacity, -1)
+        self._offsets = np.arange(seeds)[:, None] * capacity
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -51,15 +52,15 @@ class Replay:
 
     def _draw(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> np.ndarray:
         """Slots (S, B) of stored rows."""
-        return np.stack([rng.integers(len(self), size=batch_size) for rng in rngs])
+        return np.array([rng.integers(len(self), size=batch_size) for rng in rngs])
 
     def _gather(self, slots: np.ndarray) -> dict[str, Tensor]:
         return self.unpack(self._rows(slots))
 
     def _rows(self, slots: np.ndarray) -> Tensor:
         """Packed rows (S, B, W) at slots (S, B)."""
-        index = (torch.from_numpy(slots) + self._offsets).view(-1)
-        return self.rows.view(-1, self.rows.shape[-1]).index_select(0, index).view(*slots.shape, -1)
+        index = torch.from_numpy((slots + self._offsets).ravel())
+        return self._all_rows.index_select(0, index).view(*slots.shape, -1)
 
     def unpack(self, rows: Tensor) -> dict[str, Tensor]:
         """Views of packed rows (…, W) by column name."""
