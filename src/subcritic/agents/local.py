@@ -164,20 +164,16 @@ class LocalLearner:
             clean = h[1:]
         else:
             h, clean, h_next = self._recomputed(batch)
-        shared = {"reward": batch["reward"], "terminated": batch["terminated"]}
-        noisy = "noise" in self.rule.receives
-        following = self._following(batch) if "following" in self.rule.receives else [None] * self.actor.depth
+        receives = self.rule.receives
+        fields = {"voltage": h[:-1], "alpha": h[1:], "next_voltage": h_next}
+        if "noise" in receives:
+            fields["noise"] = [alpha - mean for alpha, mean in zip(h[1:], clean, strict=True)]
+        if "following" in receives:
+            fields["following"] = self._following(batch)
+        shared = {name: batch[name] for name in ("reward", "terminated") if name in receives}
+        own = {name: per_layer for name, per_layer in fields.items() if name in receives}
         return [
-            self._received(
-                shared
-                | {
-                    "voltage": h[k],
-                    "alpha": h[k + 1],
-                    "next_voltage": h_next[k],
-                    "noise": h[k + 1] - clean[k] if noisy else None,
-                    "following": following[k],
-                }
-            )
+            LocalTransition(**shared, **{name: per_layer[k] for name, per_layer in own.items()})
             for k in range(self.actor.depth)
         ]
 
@@ -208,10 +204,6 @@ class LocalLearner:
             flat = self.actor.forward(self.online, after.next_observation.flatten(1, 2)).h[:-1]
             h_next = [h.unflatten(1, continues.shape[1:3]) for h in flat]
         return [Following(after.reward, after.terminated, v, continues) for v in h_next]
-
-    def _received(self, fields: dict[str, Any]) -> LocalTransition:
-        receives = self.rule.receives
-        return LocalTransition(**{name: value for name, value in fields.items() if name in receives})
 
     def lesson(
         self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator]
