@@ -50,17 +50,10 @@ ATTEMPTS: tuple[dict[str, Any], ...] = (
         **NEURONS,
     },
     {"algorithm": "node_perturbation", **ADAM},
-    {"algorithm": "node_perturbation", "name": "node-perturbation-4", "draws": 4, **ADAM},
     # As many numbers as an action has cross layers, or twice as many.
     {"algorithm": "feedback_alignment", **ADAM},
     {"algorithm": "learned_feedback", **ADAM},
     # And nothing is backpropagated anywhere, in the critic either.
-    {
-        "algorithm": "node_perturbation",
-        "name": "node-perturbation-throughout",
-        "critic": "learned_feedback",
-        **ADAM,
-    },
     {
         "algorithm": "learned_feedback",
         "name": "learned-feedback-throughout",
