@@ -1,12 +1,14 @@
 """A config is validated with messages that name the field and what would be right."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from subcritic import config, workflow
 from subcritic.config import ConfigError
+from subcritic.config.agents import Algorithm
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -118,3 +120,99 @@ def test_only_what_a_stage_depends_on_makes_it_run_again():
         method = "ddpg" if stage == "experiment2" else None
         inputs = [workflow.stage_inputs(p, stage, "Pendulum-v1", method) for p in (before, more_training)]
         assert (inputs[0] == inputs[1]) is same
+
+
+LOCAL = [
+    ({"algorithm": "linear", "replay": "imagined"}, "a rule that reads noise"),
+    ({"algorithm": "learned_feedback", "replay": "stored"}, "replay must be imagined, not stored"),
+    (
+        {"algorithm": "compatible", "replay": "imagined", "target": "own_td"},
+        "target must be global_q, not own_td",
+    ),
+    ({"algorithm": "node_perturbation", "replay": "stored"}, "stored rows do not keep the noise"),
+    (
+        {
+            "algorithm": "node_perturbation",
+            "replay": "recomputed",
+            "exploration": "neuron",
+            "target": "global_q",
+        },
+        "needs a baseline",
+    ),
+    ({"algorithm": "node_perturbation", "replay": "recomputed"}, "needs exploration neuron or subset"),
+    (
+        {
+            "algorithm": "node_perturbation",
+            "replay": "recomputed",
+            "exploration": "neuron",
+            "noise_scale": [0.1, 0, 0.1],
+        },
+        "noise_scale above 0",
+    ),
+    ({"algorithm": "feedback_alignment", "target": "own_td"}, "target must be global_q, not own_td"),
+    (
+        {"algorithm": "feedback_alignment", "critic": "local_heads"},
+        "backprop or random_features, not local_heads",
+    ),
+    ({"algorithm": "random_direction", "target": "global_q"}, "target must be left at own_td"),
+    ({"algorithm": "linear", "natural": True}, "a step of the compatible rule, not of linear"),
+    ({"algorithm": "linear", "trace": 0.5}, "trace needs algorithm compatible"),
+    (
+        {"algorithm": "linear", "noise_scale": [0.1, 0.2]},
+        "noise_scale has 2 numbers: must be one number, or 3",
+    ),
+    ({"algorithm": "linear", "draws": 2}, "draws has a meaning only with replay imagined"),
+    (
+        {"algorithm": "linear", "perturbation_scale": 0.2},
+        "perturbation_scale has a meaning only with replay imagined",
+    ),
+    (
+        {"algorithm": "linear", "noisy_fraction": 0.5},
+        "noisy_fraction has a meaning only with exploration subset",
+    ),
+    ({"algorithm": "linear", "critic": "local_heads"}, "critic has a meaning only with a global critic"),
+    ({"algorithm": "linear", "critic_hidden": [8]}, "critic_hidden has a meaning only with a global critic"),
+    (
+        {"algorithm": "node_perturbation", "random_features": 8},
+        "random_features has a meaning only with critic",
+    ),
+    ({"algorithm": "node_perturbation", "feedback_rate": 0.2}, "feedback_rate has a meaning only with"),
+    ({"algorithm": "compatible", "trace_length": 4}, "trace_length has a meaning only with trace"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "words"), LOCAL, ids=lambda part: part if isinstance(part, str) else part["algorithm"]
+)
+def test_switches_that_do_not_fit_together_are_refused_with_what_would(method, words):
+    with pytest.raises(ConfigError) as error:
+        config.parse(minimal(methods=[method]), "my.yaml")
+    assert str(error.value).startswith("my.yaml: methods[0]") and words in str(error.value)
+
+
+@pytest.mark.parametrize("algorithm", get_args(Algorithm))
+@pytest.mark.parametrize("exploration", ["action", "neuron", "subset"])
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_every_rule_takes_every_exploration_and_optimiser(algorithm, exploration, optimiser):
+    given = {
+        "algorithm": algorithm,
+        "exploration": exploration,
+        "optimiser": optimiser,
+        "noise_scale": [0.1, 0.2, 0.3],
+    }
+    (method,) = config.parse(minimal(methods=[given])).methods
+    assert (method.exploration, method.optimiser, method.noise_scale) == (
+        exploration,
+        optimiser,
+        (0.1, 0.2, 0.3),
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["linear", "bilinear", "compatible", "mlp"])
+@pytest.mark.parametrize("target", ["own_td", "global_td", "global_q", "global_advantage"])
+@pytest.mark.parametrize("replay", ["stored", "recomputed"])
+def test_every_rule_with_critics_takes_every_target_and_replay(algorithm, target, replay):
+    (method,) = config.parse(
+        minimal(methods=[{"algorithm": algorithm, "target": target, "replay": replay}])
+    ).methods
+    assert (method.target, method.replay) == (target, replay)

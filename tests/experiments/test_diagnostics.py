@@ -59,9 +59,9 @@ def test_one_action_in_every_state_has_no_entropy_and_all_equally_often_has_one(
     assert diagnostics.action_entropy(spread).item() == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("activation", "expected"), [("tanh", 2 / 6), ("relu", 1 / 3)])
-def test_a_tanh_is_stuck_at_its_ends_and_a_relu_when_no_state_wakes_it(activation, expected):
-    h = torch.tensor([[[0.0, 1.0, 0.0], [0.0, 0.995, 0.5]]])
+@pytest.mark.parametrize(("activation", "expected"), [("tanh", 2 / 6), ("sigmoid", 5 / 6), ("relu", 1 / 3)])
+def test_a_tanh_and_a_sigmoid_are_stuck_at_their_ends_and_a_relu_when_no_state_wakes_it(activation, expected):
+    h = torch.tensor([[[0.0, 1.0, 0.0], [0.0, 0.996, 0.5]]])
     assert diagnostics.saturated(h, activation).item() == pytest.approx(expected)
 
 

@@ -1,5 +1,7 @@
 """What the ablation's table says, and that the answer follows from it, whatever it is."""
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,12 @@ def tables(recorded):
     scores, curves = records.ablation_scores(profile, root), records.ablation_curves(profile, root)
     anchors = records.anchors(profile, root, profile.ablated_environments())
     return profile, scores, curves, anchors, ablation.summary(profile, scores, curves, anchors)
+
+
+def test_every_global_critic_has_its_words():
+    for critic in get_args(LocalSettings.model_fields["critic"].annotation):
+        said = methods.describe(LocalSettings(algorithm="node_perturbation", critic=critic))
+        assert said["global critic"] == methods.CRITICS[critic] != methods.NONE
 
 
 def test_rows_are_sorted_by_the_interquartile_mean_which_is_scipys(tables):

@@ -171,7 +171,7 @@ class LocalSettings(AgentSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> LocalSettings:
         _check_scales("perturbation_scale", self.perturbation_scale, self.hidden)
-        for wrong, message in self._conflicts():
+        for wrong, message in (*self._conflicts(), *self._idle()):
             if wrong:
                 raise ValueError(message)
         return self
@@ -218,10 +218,6 @@ class LocalSettings(AgentSettings):
                 f"random_direction learns from nothing: target must be left at own_td, not {self.target}",
             ),
             (
-                self.draws > 1 and not imagined,
-                f"draws = {self.draws} has a meaning only with replay imagined",
-            ),
-            (
                 self.natural and rule != "compatible",
                 f"natural is a step of the compatible rule, not of {rule}",
             ),
@@ -229,6 +225,28 @@ class LocalSettings(AgentSettings):
                 with_trace and not (rule == "compatible" and own_td and not imagined),
                 "trace needs algorithm compatible, target own_td and replay stored or recomputed",
             ),
+        ]
+
+    def _idle(self) -> list[tuple[bool, str]]:
+        """Settings that were changed, and would change nothing."""
+        judged = (self.needs_global_critic, "a global critic: replay imagined, or a target other than own_td")
+        fed_back = "learned_feedback" in (self.algorithm, self.critic)
+        used = {
+            "draws": (self.replay == "imagined", "replay imagined"),
+            "perturbation_scale": (self.replay == "imagined", "replay imagined"),
+            "noisy_fraction": (self.exploration == "subset", "exploration subset"),
+            "critic": judged,
+            "critic_hidden": judged,
+            "random_features": (self.critic == "random_features", "critic random_features"),
+            "feedback_rate": (fed_back, "algorithm or critic learned_feedback"),
+            "trace_length": (self.trace > 0, "trace above 0"),
+        }
+        return [
+            (
+                not matters and getattr(self, field) != type(self).model_fields[field].default,
+                f"{field} has a meaning only with {needed}",
+            )
+            for field, (matters, needed) in used.items()
         ]
 
     def _silent_layer(self) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from subcritic.agents import Agent
 
-# |h| beyond which a tanh or sigmoid-like neuron counts as saturated.
+# Share of its range, from the middle, beyond which a tanh or a sigmoid counts as saturated.
 SATURATED = 0.99
 # Bins of an action's histogram over [-1, 1].
 BINS = 16
@@ -38,9 +38,12 @@ def diagnostics(agent: Agent, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 def saturated(h: Tensor, activation: str) -> Tensor:
     """Share of neurons that no longer answer to their inputs: voltages h (S, B, n) → (S,).
 
-    A tanh counts in the states where |h| > 0.99, a ReLU when it is dead: 0 in all B states.
+    A tanh counts in the states where |h| > 0.99, a sigmoid where |2h − 1| is, a ReLU when it is dead: 0 in all B states.
     """
-    stuck = (h == 0).all(dim=1, keepdim=True) if activation == "relu" else h.abs() > SATURATED
+    if activation == "relu":
+        stuck = (h == 0).all(dim=1, keepdim=True)
+    else:
+        stuck = (2 * h - 1 if activation == "sigmoid" else h).abs() > SATURATED
     return stuck.to(h.dtype).mean(dim=(1, 2))
 
 

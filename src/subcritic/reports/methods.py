@@ -16,6 +16,7 @@ TARGETS = {
 }
 CRITICS = {
     "backprop": "backpropagated",
+    "learned_feedback": "learned feedback",
     "local_heads": "local heads",
     "random_features": "random features",
 }
