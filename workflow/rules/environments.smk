@@ -55,6 +55,8 @@ rule film:
         frames=f"{ROOT}/videos/{{environment}}.frames.png",
     log:
         f"{ROOT}/logs/film/{{environment}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/film/{{environment}}.tsv"
     conda:
         "../../environment.yml"
     threads: 1

@@ -9,14 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from subcritic.config import Profile
+from subcritic.envs.suite.published import CLEAR
 from subcritic.stats import interquartile_mean, probability_of_improvement
 
 from . import documents, lillicrap, records, style
 from .estimates import MISSING, Estimate, interval, number, over_seeds, percent, stratified
 
-CLEAR = (
-    5.0  # standard errors of the difference by which a reference must exceed random before it divides scores
-)
 NO_REFERENCE = "no reference return: raw only"
 UNCLEAR_REFERENCE = f"reference within {CLEAR:g} standard errors of random: raw only"
 
