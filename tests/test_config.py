@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from subcritic import config, workflow
+from subcritic import cli, config, workflow
 from subcritic.config import ConfigError
 from subcritic.config.agents import Algorithm
 
@@ -216,3 +216,18 @@ def test_every_rule_with_critics_takes_every_target_and_replay(algorithm, target
         minimal(methods=[{"algorithm": algorithm, "target": target, "replay": replay}])
     ).methods
     assert (method.target, method.replay) == (target, replay)
+
+
+def test_the_option_steps_shortens_every_training_of_a_profile():
+    options = cli._parser().parse_args(
+        ["report", "table", "--config", str(CONFIGS / "quick.yaml"), "--steps", "7"]
+    )
+    profile = cli._profile(options)
+    environments = profile.environments
+    found = {profile.steps_for(e) for e in environments} | {profile.ablation_steps(e) for e in environments}
+    found |= {
+        profile.experiment1.steps,
+        profile.asynchronous.training.steps,
+        profile.recurrent.training.steps,
+    }
+    assert found == {7}

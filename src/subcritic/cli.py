@@ -226,7 +226,7 @@ def _profile(options: argparse.Namespace) -> Profile:
     if options.seeds is not None:
         data["seeds"] = options.seeds
     if options.steps is not None:
-        for section in ("training", "experiment1"):
+        for section in ("training", "experiment1", "ablation"):
             data.setdefault(section, {})["steps"] = options.steps
         for section in ("asynchronous", "recurrent"):
             data.setdefault(section, {}).setdefault("training", {})["steps"] = options.steps
