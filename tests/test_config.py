@@ -231,3 +231,19 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
         profile.recurrent.training.steps,
     }
     assert found == {7}
+
+
+@pytest.mark.parametrize(
+    ("stage", "agent", "words"),
+    [
+        ("asynchronous", {"algorithm": "compatible"}, "needs algorithm linear, not compatible"),
+        ("asynchronous", {"algorithm": "linear", "optimiser": "adam"}, "needs optimiser sgd, not adam"),
+        ("asynchronous", {"algorithm": "linear", "layers_in_turn": 5}, "needs layers_in_turn None, not 5"),
+        ("recurrent", {"algorithm": "linear", "target": "global_q"}, "needs target own_td, not global_q"),
+        ("recurrent", {"algorithm": "compatible", "trace": 0.5}, "needs trace 0, not 0.5"),
+    ],
+)
+def test_a_rule_that_a_stage_cannot_run_is_refused_before_anything_runs(stage, agent, words):
+    with pytest.raises(ConfigError) as error:
+        config.parse(minimal(**{stage: {"agent": agent}}), "my.yaml")
+    assert str(error.value).startswith(f"my.yaml: {stage}: agent: ") and words in str(error.value)

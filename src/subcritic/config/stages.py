@@ -111,6 +111,18 @@ class Asynchronous(Section):
     training: Training = Training(steps=6_000)
     speed: Throughput = Throughput()
 
+    @model_validator(mode="after")
+    def _threads_can_learn_so(self) -> Asynchronous:
+        needed = {
+            "algorithm": "linear",
+            "optimiser": "sgd",
+            "target": "own_td",
+            "replay": "stored",
+            "layers_in_turn": None,
+        }
+        _need("agent: learning in threads", self.agent, needed)
+        return self
+
 
 class Recurrent(Section):
     """Learning without unrolling: recurrent networks, a feed-forward one of the same size, DDPG as the control."""
@@ -134,3 +146,18 @@ class Recurrent(Section):
     )
     leak: Fraction = 0.2
     training: Training = Training(steps=10_000)
+
+    @model_validator(mode="after")
+    def _steps_can_be_learned_so(self) -> Recurrent:
+        _need(
+            "agent: learning without unrolling",
+            self.agent,
+            {"replay": "stored", "target": "own_td", "trace": 0},
+        )
+        return self
+
+
+def _need(who: str, agent: LocalSettings, needed: dict) -> None:
+    for field, value in needed.items():
+        if (given := getattr(agent, field)) != value:
+            raise ValueError(f"{who} needs {field} {value}, not {given}")
