@@ -24,7 +24,11 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
     Raises ConfigError for anything that cannot be run, environments included.
     """
     if "profile" not in given:
-        given = merged(yaml.safe_load(DEFAULT.read_text()), given)
+        default = yaml.safe_load(DEFAULT.read_text())
+        if "environments" in given:
+            # The default's ablation names environments that may no longer be there.
+            default.get("ablation", {}).pop("environments", None)
+        given = merged(default, given)
     profile = schema.parse(given, source)
     check_environments(profile, source)
     return profile
