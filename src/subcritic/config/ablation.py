@@ -28,12 +28,9 @@ ATTEMPTS: tuple[dict[str, Any], ...] = (
     # Nothing crosses layers.
     {"algorithm": "linear"},
     {"algorithm": "linear", "name": "linear-neuron", **NEURONS},
-    {"algorithm": "bilinear", "name": "bilinear-neuron", **ADAM, **NEURONS},
-    {"algorithm": "compatible", **ADAM},
     {"algorithm": "compatible", "name": "compatible-neuron", **ADAM, **NEURONS},
     {"algorithm": "compatible", "name": "compatible-subset", **ADAM, **SUBSET},
     # One scalar crosses layers.
-    {"algorithm": "compatible", "name": "compatible-global-td", "target": "global_td", **ADAM, **NEURONS},
     {
         "algorithm": "compatible",
         "name": "compatible-global-advantage",
@@ -42,13 +39,6 @@ ATTEMPTS: tuple[dict[str, Any], ...] = (
         **NEURONS,
     },
     {"algorithm": "compatible", "name": "compatible-imagined", "replay": "imagined", **ADAM},
-    {
-        "algorithm": "node_perturbation",
-        "name": "node-perturbation-replayed",
-        "replay": "recomputed",
-        **ADAM,
-        **NEURONS,
-    },
     {"algorithm": "node_perturbation", **ADAM},
     # As many numbers as an action has cross layers, or twice as many.
     {"algorithm": "feedback_alignment", **ADAM},
