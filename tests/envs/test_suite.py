@@ -169,7 +169,8 @@ def test_ending_early_is_never_worth_it(paper):
         readings = task.layout.readings(task.data.sensordata)
         ended = bool(TASKS[paper].terminated(readings, task.data.ctrl))
         (at_the_end if ended else rewards).append(reward)
-    assert np.mean(rewards) > 0 or TASKS[paper].terminated is suite.runners._on_its_back
+    runs = paper in ("cheetah", "hardCheetah")  # at random as often backwards, which earns less than nothing
+    assert np.mean(rewards) > 0 or runs
     assert not at_the_end or np.mean(at_the_end) < np.mean(rewards)
 
 

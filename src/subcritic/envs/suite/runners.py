@@ -188,14 +188,26 @@ def _on_its_back(readings, action):
 
 
 def _gallop_reward(readings, action):
-    # Speed counts as far as the trunk is level: without that, a planner pushes the hard cheetah along on its nose.
     speed = readings["velocity"][..., 0] * np.maximum(readings["up"][..., 2], 0)
     fall = FALL * _on_its_back(readings, action)
     return speed / 4 - 0.05 * effort(action) - 0.02 * impact(readings) - fall
 
 
-def _cheetah(paper: str, name: str, summary: str, body: Body) -> Task:
-    return Task(
+def _has_tipped_over(readings, action):
+    return readings["up"][..., 2] < 0.4
+
+
+def _carried_gallop_reward(readings, action):
+    # Without springs, the fastest way a planner finds is on the nose: speed counts as far as the trunk is off the ground.
+    lowest = readings["place"][..., 2] - 0.5 * np.abs(readings["up"][..., 0])
+    speed = readings["velocity"][..., 0] * np.maximum(readings["up"][..., 2], 0)
+    speed = np.where(speed > 0, speed * np.clip((lowest - 0.1) / 0.35, 0, 1), speed)
+    fall = FALL * _has_tipped_over(readings, action)
+    return speed / 4 - 0.05 * effort(action) - 0.02 * impact(readings) - fall
+
+
+def _cheetah(paper: str, name: str, summary: str, body: Body, **more) -> Task:
+    running = Task(
         paper=paper,
         name=name,
         summary=summary,
@@ -210,6 +222,7 @@ def _cheetah(paper: str, name: str, summary: str, body: Body) -> Task:
         control_seconds=0.05,
         episode_steps=200,
     )
+    return replace(running, **more)
 
 
 RUNNING_CHEETAH = _cheetah("cheetah", "Cheetah", "planar cheetah runs forward as fast as possible", CHEETAH)
@@ -218,6 +231,10 @@ HARD_CHEETAH = _cheetah(
     "HardCheetah",
     "planar cheetah without the stabilising joint stiffness runs forward",
     _without_springs(CHEETAH),
+    reward=_carried_gallop_reward,
+    reward_text="as Cheetah, but forward speed × (height of the trunk's lower end − 10 cm) / 35 cm, within 0 and 1",
+    terminated=_has_tipped_over,
+    ending="the trunk pitches more than 66°",
 )
 
 
