@@ -119,7 +119,7 @@ def explanation(profile: Profile, environments: list[str]) -> str:
 @style.styled
 def figure(profile: Profile, table: pd.DataFrame) -> Figure:
     """Methods as rows, the best first: left their scores, right in words what they are."""
-    fig, (axes, words) = style.grid(2, columns=2, width=6.0, height=0.25 * len(table) + 0.9)
+    fig, (axes, words) = style.grid(2, columns=2, width=7.2, height=0.25 * len(table) + 0.9)
     environments = [environment.name for environment in profile.ablated_environments()]
     _draw_ends(axes, table)
     for y, row in enumerate(table.to_dict("records")):
@@ -144,11 +144,11 @@ def figure(profile: Profile, table: pd.DataFrame) -> Figure:
 COLUMNS = {
     "rule": (0.0, lambda row: row["rule"]),
     "exploration": (0.27, lambda row: row["exploration"]),
-    "target": (0.50, lambda row: row["target"]),
-    "crosses layers": (0.65, lambda row: row["crosses layers"]),
-    "IQM": (0.81, lambda row: number(row["iqm"])),
+    "target": (0.48, lambda row: row["target"]),
+    "crosses layers": (0.655, lambda row: row["crosses layers"]),
+    "IQM": (0.82, lambda row: number(row["iqm"])),
     "cosine": (0.88, lambda row: f"{row['cosine']:.2f}"),
-    "stopped": (0.96, lambda row: f"{row['diverged']}/{row['runs']}"),
+    "stopped": (0.95, lambda row: f"{row['diverged']}/{row['runs']}"),
 }
 
 
