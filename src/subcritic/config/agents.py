@@ -267,3 +267,10 @@ def _check_scales(field: str, given: float | tuple[float, ...], hidden: tuple[in
 
 Method = Annotated[DDPGSettings | LocalSettings, Field(discriminator="algorithm")]
 ALGORITHMS = ("ddpg", *get_args(Algorithm))
+
+
+def need(who: str, agent: AgentSettings, needed: dict[str, Any]) -> None:
+    """Raise ValueError unless the agent's settings have the values `needed`, as far as it has such settings."""
+    for field, value in needed.items():
+        if (given := getattr(agent, field, value)) != value:
+            raise ValueError(f"{who} needs {field} {value}, not {given}")

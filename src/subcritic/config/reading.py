@@ -1,4 +1,4 @@
-"""Reading a profile, with errors that name the field, what was given and what would be right."""
+"""Reading configs, with errors that name the field, what was given and what would be right."""
 
 from __future__ import annotations
 
@@ -6,37 +6,45 @@ import difflib
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from subcritic.config.agents import ALGORITHMS
-from subcritic.config.profile import Profile
 from subcritic.config.sections import ConfigError, Section
 
+Parsed = TypeVar("Parsed", bound=BaseModel)
 
-def parse(data: Any, source: str = "config") -> Profile:
-    """Validate `data`; every problem becomes one line `source: field = value: what would be right`."""
+
+def parse(model: type[Parsed], data: Any, source: str = "config", *, recorded: bool = False) -> Parsed:
+    """Validate `data` as `model`; every problem becomes one line `source: field = value: what would be right`.
+
+    recorded: `data` was written by `dump`: methods are taken as they stand, without importing what trains them.
+    """
     try:
-        return Profile.model_validate(data)
+        return model.model_validate(data, context={"recorded": recorded})
     except ValidationError as error:
         # A list whose entries are all wrong counts as empty besides; once is enough.
         items = [item for item in error.errors() if not (item["type"] == "too_short" and item["input"])]
-        lines = [_explain(source, item) for item in items]
+        lines = [_explain(model, source, item) for item in items]
         raise ConfigError("\n".join(lines)) from None
 
 
-def load(path: Path | str) -> Profile:
-    """Read and validate a YAML profile. Raises ConfigError naming the file and the field."""
+def load(model: type[Parsed], path: Path | str, *, recorded: bool = False) -> Parsed:
+    """Read and validate a YAML file. Raises ConfigError naming the file and the field."""
+    return parse(model, read_yaml(path), str(path), recorded=recorded)
+
+
+def read_yaml(path: Path | str) -> Any:
+    """The content of a YAML file. Raises ConfigError naming the file."""
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from None
-    return parse(data, str(path))
 
 
 def dump(section: BaseModel) -> dict[str, Any]:
@@ -49,7 +57,7 @@ def digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _explain(source: str, item: dict[str, Any]) -> str:
+def _explain(model: type[BaseModel], source: str, item: Any) -> str:
     field = ""
     for part in item["loc"]:
         if isinstance(part, int):
@@ -62,10 +70,21 @@ def _explain(source: str, item: dict[str, Any]) -> str:
     )
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
-        message = f"unknown key{_closest(item['loc'])}"
+        message = f"unknown key{_elsewhere(model, item['loc']) or _closest(item['loc'])}"
     elif item["type"].startswith("union_tag"):
         message = f"algorithm must be one of: {', '.join(ALGORITHMS)}"
     return f"{source}: {field or 'profile'}{shown}: {message[0].lower() + message[1:]}"
+
+
+def _elsewhere(model: type[BaseModel], location: tuple) -> str:
+    """A hint: the other sections of `model` that have a key of this name."""
+    key, found = str(location[-1]), []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        known = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else ()
+        if key in known and name != location[0]:
+            found.append(f"{name}.{key}")
+    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 def _closest(location: tuple) -> str:
