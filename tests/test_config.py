@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from subcritic import cli, config, workflow
+from subcritic import cli, config, profiles, workflow
 from subcritic.config import ConfigError
 from subcritic.config.agents import Algorithm
 
@@ -24,7 +24,7 @@ def minimal(**changes):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_profiles_are_valid(path):
-    profile = config.load(path)
+    profile = profiles.load(path)
     assert profile.profile == path.stem
     workflow.check_environments(profile, str(path))
 
@@ -56,7 +56,7 @@ def test_shipped_profiles_are_valid(path):
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(changes, words):
     with pytest.raises(ConfigError) as error:
-        config.parse(minimal(**changes), "my.yaml")
+        profiles.parse(minimal(**changes), "my.yaml")
     assert str(error.value).startswith("my.yaml: ")
     for word in words:
         assert word in str(error.value)
@@ -71,7 +71,7 @@ def test_a_wrong_value_is_named_with_what_would_be_right(changes, words):
     ],
 )
 def test_an_unusable_environment_is_named_before_anything_runs(environment, words):
-    profile = config.parse(minimal(environments=["Pendulum-v1", environment]))
+    profile = profiles.parse(minimal(environments=["Pendulum-v1", environment]))
     with pytest.raises(ConfigError) as error:
         workflow.check_environments(profile, "my.yaml")
     for word in words:
@@ -79,7 +79,7 @@ def test_an_unusable_environment_is_named_before_anything_runs(environment, word
 
 
 def test_presets_are_expanded_and_can_be_overridden():
-    profile = config.parse(
+    profile = profiles.parse(
         minimal(methods=[{"algorithm": "ddpg", "preset": "lillicrap2016", "batch_size": 16}])
     )
     method = profile.method("ddpg")
@@ -87,35 +87,35 @@ def test_presets_are_expanded_and_can_be_overridden():
 
 
 def test_a_resolved_config_reads_back_as_itself(tmp_path):
-    profile = config.parse(minimal())
+    profile = profiles.parse(minimal())
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config.dump(profile)))
-    assert config.load(path) == profile
+    assert profiles.load(path) == profile
 
 
 def test_an_environment_id_with_a_slash_gets_a_name_fit_for_a_folder():
-    assert config.parse(minimal(environments=["ALE/Pong-v5"])).environments[0].name == "ALE-Pong-v5"
+    assert profiles.parse(minimal(environments=["ALE/Pong-v5"])).environments[0].name == "ALE-Pong-v5"
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"missing.yaml: cannot be read"):
-        config.load(tmp_path / "missing.yaml")
+        profiles.load(tmp_path / "missing.yaml")
     (tmp_path / "broken.yaml").write_text("a: [1")
     with pytest.raises(ConfigError, match=r"broken.yaml: is not valid YAML"):
-        config.load(tmp_path / "broken.yaml")
+        profiles.load(tmp_path / "broken.yaml")
 
 
 def test_single_values_override_the_default_profile_and_others_stay(monkeypatch):
     monkeypatch.chdir(CONFIGS.parent)
-    quick = config.load("configs/quick.yaml")
+    quick = profiles.load("configs/quick.yaml")
     changed = workflow.resolve({"seeds": 5, "training": {"steps": 77}})
     assert (changed.seeds, changed.training.steps) == (5, 77)
     assert changed.environments == quick.environments
 
 
 def test_only_what_a_stage_depends_on_makes_it_run_again():
-    before = config.parse(minimal())
-    more_training = config.parse(minimal(training={"steps": 5}))
+    before = profiles.parse(minimal())
+    more_training = profiles.parse(minimal(training={"steps": 5}))
     for stage, same in (("experiment2", False), ("gradients", True), ("anchors", True)):
         method = "ddpg" if stage == "experiment2" else None
         inputs = [workflow.stage_inputs(p, stage, "Pendulum-v1", method) for p in (before, more_training)]
@@ -186,7 +186,7 @@ LOCAL = [
 )
 def test_switches_that_do_not_fit_together_are_refused_with_what_would(method, words):
     with pytest.raises(ConfigError) as error:
-        config.parse(minimal(methods=[method]), "my.yaml")
+        profiles.parse(minimal(methods=[method]), "my.yaml")
     assert str(error.value).startswith("my.yaml: methods[0]") and words in str(error.value)
 
 
@@ -200,7 +200,7 @@ def test_every_rule_takes_every_exploration_and_optimiser(algorithm, exploration
         "optimiser": optimiser,
         "noise_scale": [0.1, 0.2, 0.3],
     }
-    (method,) = config.parse(minimal(methods=[given])).methods
+    (method,) = profiles.parse(minimal(methods=[given])).methods
     assert (method.exploration, method.optimiser, method.noise_scale) == (
         exploration,
         optimiser,
@@ -212,7 +212,7 @@ def test_every_rule_takes_every_exploration_and_optimiser(algorithm, exploration
 @pytest.mark.parametrize("target", ["own_td", "global_td", "global_q", "global_advantage"])
 @pytest.mark.parametrize("replay", ["stored", "recomputed"])
 def test_every_rule_with_critics_takes_every_target_and_replay(algorithm, target, replay):
-    (method,) = config.parse(
+    (method,) = profiles.parse(
         minimal(methods=[{"algorithm": algorithm, "target": target, "replay": replay}])
     ).methods
     assert (method.target, method.replay) == (target, replay)
@@ -245,5 +245,5 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
 )
 def test_a_rule_that_a_stage_cannot_run_is_refused_before_anything_runs(stage, agent, words):
     with pytest.raises(ConfigError) as error:
-        config.parse(minimal(**{stage: {"agent": agent}}), "my.yaml")
+        profiles.parse(minimal(**{stage: {"agent": agent}}), "my.yaml")
     assert str(error.value).startswith(f"my.yaml: {stage}: agent: ") and words in str(error.value)

@@ -20,7 +20,11 @@ def test_a_stage_depends_on_what_its_modules_import_and_not_on_what_only_shows_i
         "agents/ddpg.py",
         "stats/similarity.py",
     } <= experiment1
-    assert not [name for name in experiment1 if name.startswith(("reporting", "publishing", "tracking", "cli", "config"))]
+    assert not [
+        name
+        for name in experiment1
+        if name.startswith(("reporting", "publishing", "tracking", "cli", "config"))
+    ]
     assert "measuring/interventions.py" in names("gradients") - experiment1
     assert "subcritics/subcritic.py" not in names("experiment2")
 
