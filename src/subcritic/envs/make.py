@@ -93,8 +93,8 @@ def _make(environment_id: str, kwargs: dict[str, Any]) -> gym.Env:
 
 def _close_names(environment_id: str) -> str:
     """A hint for a name that is not registered: what it may have been meant to be."""
-    if environment_id in suite.TASKS:
-        return f"; the paper's {environment_id} is {suite.TASKS[environment_id].id!r}"
+    if environment_id in suite.LISTED:
+        return f"; the paper's {environment_id} is {suite.LISTED[environment_id].id!r}"
     namespace, _, name = environment_id.rpartition("/")
     known = {entry.name: entry.id for entry in gym.registry.values() if (entry.namespace or "") == namespace}
     close = [known[match] for match in difflib.get_close_matches(name.partition("-v")[0], known, n=4)]
