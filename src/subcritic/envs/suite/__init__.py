@@ -27,6 +27,7 @@ __all__ = [
     "SuiteEnvironment",
     "Task",
     "by_id",
+    "entry",
     "table2",
 ]
 
@@ -99,6 +100,12 @@ def by_id(environment_id: str) -> Task | None:
     """The task registered with Gymnasium as `environment_id`; None if it is none of the suite."""
     paper = _PAPER_NAMES.get(environment_id)
     return TASKS[paper] if paper else None
+
+
+def entry(environment_id: str) -> Entry | None:
+    """As `by_id`, without importing the task's family: its entry in LISTED."""
+    paper = _PAPER_NAMES.get(environment_id)
+    return LISTED[paper] if paper else None
 
 
 def table2() -> list[dict[str, str]]:
