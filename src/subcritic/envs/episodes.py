@@ -80,7 +80,8 @@ class EpisodeStream:
             self.episode_return += float(reward)
             self.observation = np.asarray(observation, np.float32)
         if not np.array_equal(self.observation, state["observation"]):
+            spec = self.environment.spec
             raise RuntimeError(
-                f"{self.environment.spec.id} does not repeat an episode from its seed and actions, so a stopped run "
-                "cannot be resumed exactly; delete its checkpoint to start it anew"
+                f"{spec.id if spec else self.environment} does not repeat an episode from its seed and actions, so a "
+                "stopped run cannot be resumed exactly; delete its checkpoint to start it anew"
             )

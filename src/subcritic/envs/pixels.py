@@ -24,13 +24,15 @@ class Pixels(gym.Wrapper, RecordConstructorArgs):
     """
 
     def __init__(self, env: gym.Env) -> None:
-        if not isinstance(env.unwrapped, SuiteEnvironment):
+        suite_environment = env.unwrapped
+        if not isinstance(suite_environment, SuiteEnvironment):
             raise TypeError(f"{env} is no task of the suite; only those can be seen as pixels")
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
         self.observation_space = Box(0, 255, (3 * REPEAT, SIZE, SIZE), np.uint8)
         self._frames = np.zeros((REPEAT, SIZE, SIZE, 3), np.uint8)
-        self._renderer = display.renderer(env.unwrapped.model, SIZE, SIZE, plain=True)
+        self._suite_environment = suite_environment
+        self._renderer = display.renderer(suite_environment.model, SIZE, SIZE, plain=True)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         _, information = self.env.reset(seed=seed, options=options)
@@ -53,8 +55,8 @@ class Pixels(gym.Wrapper, RecordConstructorArgs):
         super().close()
 
     def _frame(self) -> np.ndarray:
-        task = self.unwrapped
-        self._renderer.update_scene(task.data, task.task.camera)
+        shown = self._suite_environment
+        self._renderer.update_scene(shown.data, shown.task.camera)
         return self._renderer.render()
 
     def _observation(self) -> np.ndarray:

@@ -49,15 +49,21 @@ class Cart(gym.Env):
 
 
 class KeepObservations(TransformObservation):
-    """Shows only the components `kept` of a vector observation. Raises ValueError for one that does not exist."""
+    """Shows only the components `kept` of a vector observation.
+
+    Raises TypeError where observations are no Box, ValueError for a component that does not exist.
+    """
 
     def __init__(self, env: gym.Env, kept: Sequence[int]) -> None:
-        shown, size = env.observation_space, env.observation_space.shape[0]
+        shown = env.observation_space
+        if not isinstance(shown, Box):
+            raise TypeError(f"observations are {shown}; a Box is needed to keep some of its components")
+        size = shown.shape[0]
         missing = [index for index in kept if not 0 <= index < size]
         if missing:
             raise ValueError(f"observation component {missing[0]} does not exist: there are 0 to {size - 1}")
         kept = list(kept)
-        space = Box(shown.low[kept], shown.high[kept], dtype=shown.dtype)
+        space = Box(shown.low[kept], shown.high[kept], dtype=shown.low.dtype)
         super().__init__(env, lambda observation: observation[kept], space)
 
 
@@ -66,7 +72,7 @@ def hidden_velocity_pendulum(**kwargs: Any) -> gym.Env:
     return KeepObservations(PendulumEnv(**kwargs), kept=(0, 1))
 
 
-gym.register("subcritic/Cart-v0", entry_point=Cart, max_episode_steps=100)
+gym.register("subcritic/Cart-v0", entry_point=f"{__name__}:Cart", max_episode_steps=100)
 gym.register(
     "subcritic/HiddenVelocityPendulum-v0", entry_point=hidden_velocity_pendulum, max_episode_steps=200
 )

@@ -6,19 +6,21 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from .similarity import Floats
 
 
 class Interval(NamedTuple):
     """The ends of a confidence interval, of one shape; NaN where there are too few runs for one."""
 
-    low: NDArray
-    high: NDArray
+    low: Floats
+    high: Floats
 
 
 def bootstrap_interval(
     values: ArrayLike,
-    statistic: Callable[..., NDArray] = np.mean,
+    statistic: Callable[..., Floats] = np.mean,
     confidence: float = 0.95,
     resamples: int = 2000,
     rng: np.random.Generator | int = 0,
@@ -37,7 +39,7 @@ def bootstrap_interval(
 
 
 def stratified_interval(
-    statistic: Callable[..., NDArray],
+    statistic: Callable[..., Floats],
     *scores: ArrayLike,
     confidence: float = 0.95,
     resamples: int = 2000,
@@ -58,7 +60,7 @@ def stratified_interval(
     )
 
 
-def interquartile_mean(scores: ArrayLike) -> NDArray:
+def interquartile_mean(scores: ArrayLike) -> Floats:
     """Mean of the middle half of all scores, (..., runs, tasks) -> (...).
 
     A quarter of the scores, rounded down, is cut at either end, as in `scipy.stats.trim_mean`.
@@ -66,10 +68,11 @@ def interquartile_mean(scores: ArrayLike) -> NDArray:
     scores = _matrix(scores)
     pooled = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
     cut = pooled.shape[-1] // 4
-    return pooled[..., cut : pooled.shape[-1] - cut].mean(axis=-1)
+    mean: Floats = pooled[..., cut : pooled.shape[-1] - cut].mean(axis=-1)
+    return mean
 
 
-def probability_of_improvement(scores: ArrayLike, baseline: ArrayLike) -> NDArray:
+def probability_of_improvement(scores: ArrayLike, baseline: ArrayLike) -> Floats:
     """P(a run of `scores` beats a run of `baseline`), ties counting half, averaged over tasks.
 
     (..., runs, tasks) and (..., baseline runs, tasks) -> (...). Per task this is Mann and Whitney's U over
@@ -81,31 +84,33 @@ def probability_of_improvement(scores: ArrayLike, baseline: ArrayLike) -> NDArra
             f"scores {scores.shape} and baseline {baseline.shape} must have the same tasks (last axis)"
         )
     ours, theirs = scores[..., :, None, :], baseline[..., None, :, :]
-    return np.mean((ours > theirs) + 0.5 * (ours == theirs), axis=(-3, -2, -1))
+    share: Floats = np.mean((ours > theirs) + 0.5 * (ours == theirs), axis=(-3, -2, -1))
+    return share
 
 
-def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> NDArray:
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
     """Share of runs above each threshold, averaged over tasks.
 
     (..., runs, tasks) and (thresholds,) -> (..., thresholds). Agarwal et al. 2021, section 4.2.
     """
     above = _matrix(scores)[..., None] > np.asarray(thresholds, dtype=float)
-    return above.mean(axis=(-3, -2))
+    share: Floats = above.mean(axis=(-3, -2))
+    return share
 
 
-def _resample_runs(matrix: NDArray, resamples: int, rng: np.random.Generator) -> NDArray:
+def _resample_runs(matrix: Floats, resamples: int, rng: np.random.Generator) -> Floats:
     """(runs, tasks) -> (resamples, runs, tasks), every task's runs drawn on their own."""
     runs, tasks = matrix.shape
     draws = rng.integers(runs, size=(resamples, runs, tasks))
     return matrix[draws, np.arange(tasks)]
 
 
-def _percentiles(statistics: NDArray, confidence: float) -> Interval:
+def _percentiles(statistics: Floats, confidence: float) -> Interval:
     tail = (1 - confidence) / 2
     return Interval(*np.quantile(statistics, [tail, 1 - tail], axis=0))
 
 
-def _matrix(scores: ArrayLike) -> NDArray:
+def _matrix(scores: ArrayLike) -> Floats:
     scores = np.asarray(scores, dtype=float)
     if scores.ndim < 2 or 0 in scores.shape[-2:]:
         raise ValueError(f"scores must be (..., runs, tasks) with at least one of each, got {scores.shape}")

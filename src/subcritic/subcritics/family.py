@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -38,9 +38,13 @@ class SubCriticFamily:
         self.actor = actor
         self.layers: list[SubCritic] = []
         self.neurons: list[SubCritic] = []
+        kinds: list[tuple[Literal["layer", "neuron"], list[SubCritic]]] = [
+            ("layer", self.layers),
+            ("neuron", self.neurons),
+        ]
         for number, shape in enumerate(actor.shapes(), start=1):
             chosen = chosen_neurons(shape[1], settings.neurons_per_layer)
-            for kind, family in (("layer", self.layers), ("neuron", self.neurons)):
+            for kind, family in kinds:
                 family.append(
                     SubCritic(
                         kind,

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,15 @@ class RunGroup:
         results: Path,
         identities: Sequence[Identity],
         config: dict[str, Any],
-        resume: Sequence[dict] | None = None,
+        resume: Sequence[dict[str, Any]] | None = None,
         note: str = "",
         mirror: bool = True,
     ):
         self.logging_seconds = 0.0
+        positions: Sequence[dict[str, Any] | None] = resume if resume else [None] * len(identities)
         self._arguments = [
             (results, identity, config, position, note)
-            for identity, position in zip(identities, resume or [None] * len(identities), strict=True)
+            for identity, position in zip(identities, positions, strict=True)
         ]
         self._mirror = Mirror(results) if mirror else None
         self._flushed = 0.0
@@ -79,7 +80,7 @@ class RunGroup:
             self._flushed = time.perf_counter()
         self.logging_seconds += time.perf_counter() - start
 
-    def positions(self) -> list[dict]:
+    def positions(self) -> list[dict[str, Any]]:
         """Where each record stands, for the checkpoint; durable when it returns."""
         with self._timed():
             return [run.position() for run in self.runs]
@@ -123,7 +124,7 @@ class RunGroup:
             raise failure
 
     @contextlib.contextmanager
-    def _timed(self):
+    def _timed(self) -> Iterator[None]:
         start = time.perf_counter()
         try:
             yield

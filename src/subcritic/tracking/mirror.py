@@ -8,10 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import stages, store
 from .record import RESULTS, Identity, Point, read, read_metrics
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
 
 IDENTITY, RECORD, SUPERSEDED = "subcritic.identity", "subcritic.record", "superseded"
 BATCH, LONGEST_PARAM, LONGEST_TAG = 1000, 6000, 8000
@@ -34,7 +38,7 @@ class Held:
     points: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
-def agree(client: Any, results: Path, folder: Path, held: Held | None = None) -> Held:
+def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None = None) -> Held:
     """Make MLflow agree with the record in `folder`; returns what it holds now.
 
     Only what is missing is written, whatever was written before and wherever that was cut off. With `held` of an
@@ -70,7 +74,7 @@ class Mirror:
 
     def __init__(self, results: Path):
         self._results = Path(results)
-        self._client: Any = None
+        self._client: MlflowClient | None = None
         self._held: dict[Path, Held] = {}
         self._next = 0.0
         self._failed = False
@@ -101,7 +105,7 @@ class Mirror:
             self._next = end + max(SECONDS_BETWEEN, (end - connected) / SHARE)
 
 
-def _find_or_create(client: Any, results: Path, folder: Path, content: dict[str, Any]) -> Held:
+def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: dict[str, Any]) -> Held:
     experiment_id = store.experiment(client, results, content["identity"]["stage"])
     points, _ = read_metrics(folder)
     found = None
@@ -119,12 +123,12 @@ def _find_or_create(client: Any, results: Path, folder: Path, content: dict[str,
     return found or _create(client, experiment_id, content)
 
 
-def _runs_of(client: Any, experiment_id: str, content: dict[str, Any]) -> list[Any]:
+def _runs_of(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> list[MlflowRun]:
     key = Identity(**content["identity"]).key
     return client.search_runs([experiment_id], filter_string=f"tags.`{IDENTITY}` = '{key}'")
 
 
-def _held(client: Any, run: Any) -> Held:
+def _held(client: MlflowClient, run: MlflowRun) -> Held:
     return Held(
         run_id=run.info.run_id,
         record=run.data.tags.get(RECORD, ""),
@@ -140,7 +144,9 @@ def _held(client: Any, run: Any) -> Held:
     )
 
 
-def _ahead(held: dict[tuple[str, int], float], points: list[Point], status: str) -> dict | None:
+def _ahead(
+    held: dict[tuple[str, int], float], points: list[Point], status: str
+) -> dict[tuple[str, int], float] | None:
     """The points MLflow holds beyond the record, or None where it contradicts the record.
 
     After a resume MLflow may be ahead of the record, which catches up; a finished record has nothing ahead of it.
@@ -161,7 +167,7 @@ def _same(recorded: float, held: float) -> bool:
     return recorded == held or (math.isinf(held) and math.copysign(sys.float_info.max, held) == recorded)
 
 
-def _create(client: Any, experiment_id: str, content: dict[str, Any]) -> Held:
+def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> Held:
     tags = _tags(content)
     identity = Identity(**content["identity"])
     _offer_view(client, experiment_id, identity)
@@ -171,7 +177,7 @@ def _create(client: Any, experiment_id: str, content: dict[str, Any]) -> Held:
     return Held(run.info.run_id, content["record"], status="RUNNING", tags=tags)
 
 
-def _offer_view(client: Any, experiment_id: str, identity: Identity) -> None:
+def _offer_view(client: MlflowClient, experiment_id: str, identity: Identity) -> None:
     stage = stages.stage_of(identity.stage)
     if stage.sections and identity.environment != RESULTS:
         for name, value in stages.environment_view(stage, identity.environment).items():
@@ -214,7 +220,7 @@ def artifact_digests(tags: dict[str, str]) -> dict[str, str]:
     return {name.removeprefix(prefix): value for name, value in tags.items() if name.startswith(prefix)}
 
 
-def _write_batches(client: Any, held: Held, content: dict[str, Any], points: list[Point]) -> None:
+def _write_batches(client: MlflowClient, held: Held, content: dict[str, Any], points: list[Point]) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     tags = [RunTag(k, v) for k, v in _tags(content).items() if held.tags.get(k) != v]
@@ -230,14 +236,14 @@ def _write_batches(client: Any, held: Held, content: dict[str, Any], points: lis
         client.log_batch(held.run_id, metrics=metrics)
 
 
-def _write_artifacts(client: Any, held: Held, content: dict[str, Any], folder: Path) -> None:
+def _write_artifacts(client: MlflowClient, held: Held, content: dict[str, Any], folder: Path) -> None:
     for name, digest in content["artifacts"].items():
         if held.artifacts.get(name) != digest:
             client.log_artifact(held.run_id, str(folder / "artifacts" / name))
             client.set_tag(held.run_id, f"artifact.{name}", digest)
 
 
-def _write_status(client: Any, run_id: str, content: dict[str, Any]) -> None:
+def _write_status(client: MlflowClient, run_id: str, content: dict[str, Any]) -> None:
     if content["status"] == "RUNNING":
         client.update_run(run_id, status="RUNNING")
     else:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,7 +79,7 @@ class Run:
         results: Path,
         identity: Identity,
         config: dict[str, Any],
-        resume: dict | None = None,
+        resume: dict[str, Any] | None = None,
         note: str = "",
     ) -> Run:
         """Start the record of `identity`, or go on with it.
@@ -185,7 +185,7 @@ class Run:
         write_atomically(self.folder / "metrics.csv", HEADER)
         self._save()
 
-    def _continue(self, config: dict[str, Any], resume: dict) -> None:
+    def _continue(self, config: dict[str, Any], resume: dict[str, Any]) -> None:
         content, path = read(self.folder), self.folder / "metrics.csv"
         if content["record"] != resume["record"]:
             raise RecordError(
@@ -216,7 +216,8 @@ def read(folder: Path) -> dict[str, Any]:
     with _naming(path):
         text = path.read_text()
     try:
-        return json.loads(text)
+        content: dict[str, Any] = json.loads(text)
+        return content
     except json.JSONDecodeError as error:
         raise RecordError(f"{path}: is not JSON: {error}") from None
 
@@ -249,6 +250,7 @@ def mark_killed(folder: Path) -> None:
 
 def flatten(config: Any, prefix: str = "") -> dict[str, str]:
     """Nested config to dotted keys: `{"a": {"b": [1, 2]}}` becomes `{"a.b": "[1, 2]"}`."""
+    items: Iterable[tuple[Any, Any]]
     if isinstance(config, Mapping) and config:
         items = config.items()
     elif isinstance(config, (list, tuple)) and any(isinstance(entry, Mapping) for entry in config):

@@ -9,10 +9,13 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import stages
 from .claim import claim
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 # Set before mlflow is imported: no telemetry, and a server that is down is noticed within seconds.
 ENVIRONMENT = {
@@ -39,7 +42,7 @@ def tracking_uri(results: Path) -> str:
     return f"sqlite:///{database}" if database else os.environ["MLFLOW_TRACKING_URI"]
 
 
-def connect(results: Path) -> Any:
+def connect(results: Path) -> MlflowClient:
     """An MlflowClient on the store, which is created where it is missing.
 
     Raises:
@@ -57,8 +60,10 @@ def connect(results: Path) -> Any:
 
 
 def create(results: Path) -> None:
-    """Create the local store, where it is missing, with WAL and all experiments; safe among parallel processes."""
+    """Create the local store, if there is none, with WAL and all experiments; parallel processes may call it at once."""
     database = local_database(results)
+    if database is None:
+        return
     with claim(database.parent / ".mlflow"):
         if not database.exists():
             with new_database(results) as (client, new):
@@ -67,7 +72,7 @@ def create(results: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_database(results: Path) -> Iterator[tuple[Any, Path]]:
+def new_database(results: Path) -> Iterator[tuple[MlflowClient, Path]]:
     """A client on an empty database in a file of its own, closed at the end: ready to be moved into place."""
     folder = Path(results).resolve() / ".mlflow"
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +106,7 @@ def disconnect(uri: str) -> None:
         SqlAlchemyStore._engine_map[uri].dispose()
 
 
-def client_of(uri: str) -> Any:
+def client_of(uri: str) -> MlflowClient:
     """An MlflowClient on `uri`. MLflow is imported here and not before: that takes over a second."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -112,7 +117,7 @@ def client_of(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def describe_experiments(client: Any, results: Path) -> None:
+def describe_experiments(client: MlflowClient, results: Path) -> None:
     """Create or bring up to date every stage's experiment: description and saved views."""
     # MLflow lists the newest experiment first, so that the first stage is created last.
     for stage in reversed(stages.STAGES):
@@ -123,7 +128,7 @@ def describe_experiments(client: Any, results: Path) -> None:
                 client.set_experiment_tag(experiment_id, name, value)
 
 
-def experiment(client: Any, results: Path, stage_name: str) -> str:
+def experiment(client: MlflowClient, results: Path, stage_name: str) -> str:
     """The id of a stage's experiment, created (or taken back from the bin) where needed."""
     name = stages.experiment_name(stage_name)
     found = client.get_experiment_by_name(name)
@@ -141,7 +146,7 @@ def artifact_location(results: Path, stage_name: str) -> str | None:
     return (Path(results).resolve() / "mlartifacts" / stage_name).as_uri()
 
 
-def moved(client: Any, results: Path) -> bool:
+def moved(client: MlflowClient, results: Path) -> bool:
     """Whether the store was written while `results` lay elsewhere (MLflow keeps absolute paths)."""
     for stage in stages.STAGES:
         found = client.get_experiment_by_name(stages.experiment_name(stage.name))

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import stages, store
 from .group import raise_on_sigterm
 from .mirror import artifact_digests
 from .record import RESULTS
 from .upkeep import initialise, sweep
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 HOST = "127.0.0.1"
 STARTUP_SECONDS = 120.0
@@ -35,8 +38,14 @@ def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, s
     return [(stages.experiment_name(stage.name), _address(client, stage, base)) for stage in stages.STAGES]
 
 
-def _address(client: Any, stage: stages.Stage, base: str) -> str:
-    experiment = client.get_experiment_by_name(stages.experiment_name(stage.name)).experiment_id
+def _address(client: MlflowClient, stage: stages.Stage, base: str) -> str:
+    name = stages.experiment_name(stage.name)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        raise store.StoreError(
+            f"MLflow has no experiment {name!r}: `subcritic tracking rebuild` makes it again"
+        )
+    experiment = found.experiment_id
     page = f"{base}/#/experiments/{experiment}/runs"
     if stage.sections:
         # Without the workflow type MLflow opens a page for language models, which shows nothing of a training.
@@ -113,7 +122,7 @@ def _require_free(port: int) -> None:
             ) from None
 
 
-def _wait_until_up(server: subprocess.Popen, port: int) -> None:
+def _wait_until_up(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
