@@ -7,10 +7,12 @@ from pathlib import Path
 import gymnasium as gym
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from subcritic import config, envs
 from subcritic.experiments import experiment2
+from subcritic.tracking import group
 
 PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own.md"
 
@@ -30,6 +32,9 @@ def written(tmp_path, monkeypatch):
     """The profile of the page, with the module of the page on Python's path."""
     (tmp_path / "boats.py").write_text(block("python"))
     monkeypatch.syspath_prepend(tmp_path)
+    # Both would stay in this process: MLflow has tests of its own, and other tests need denormal numbers.
+    monkeypatch.setattr(group, "Mirror", lambda results: None)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
     yield yaml.safe_load(block("yaml"))
     gym.registry.pop("Boat-v0", None)
     sys.modules.pop("boats", None)

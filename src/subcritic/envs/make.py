@@ -143,7 +143,7 @@ def _seen(environment: gym.Env, environment_id: str) -> gym.Env:
     try:
         return Pixels(environment)
     except (TypeError, NoPicture) as error:
-        raise UnusableEnvironment(f"{environment_id!r} cannot be seen as pixels: {error}") from None
+        raise UnusableEnvironment(f"{environment_id!r} cannot be observed as pixels: {error}") from None
 
 
 def _scaled(environment: gym.Env, shape: tuple[int, ...]) -> gym.Env:

@@ -1,7 +1,7 @@
 """Small tasks of our own, registered with Gymnasium when `subcritic.envs` is imported.
 
-`subcritic/Cart-v0` is about the simplest task there is; `subcritic/HiddenVelocityPendulum-v0` is Pendulum-v1 seen without
-its velocity, so that one observation does not tell the state.
+`subcritic/Cart-v0` is a very simple task; `subcritic/HiddenVelocityPendulum-v0` is Pendulum-v1 without the angular velocity
+in the observation, so that one observation does not determine the state.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from gymnasium.wrappers import TransformObservation
 
 
 class Cart(gym.Env):
-    """A cart on a rail from −1 to 1, with friction, that earns its position.
+    """A cart with friction on a rail from −1 to 1; the reward is its position.
 
     Observation (2,): position, velocity. Action (1,) in [-1, 1]: the force. It starts at rest, uniform in [-0.8, -0.2].
-    A constant action, full force to the right, is optimal: a learner that cannot do this can do nothing.
+    The constant action of full force to the right is optimal, so any working learner should solve it.
     """
 
     STEP, FORCE, FRICTION = 0.1, 1.0, 1.0
@@ -40,7 +40,7 @@ class Cart(gym.Env):
         self.velocity += self.STEP * push
         moved = self.position + self.STEP * self.velocity
         self.position = min(max(moved, -1.0), 1.0)
-        # An end of the rail stops the cart.
+        # The cart stops at the ends of the rail.
         self.velocity = self.velocity if moved == self.position else 0.0
         return self._observation(), self.position, False, False, {}
 
@@ -49,7 +49,7 @@ class Cart(gym.Env):
 
 
 class KeepObservations(TransformObservation):
-    """Shows only the components `kept` of a vector observation.
+    """Observes only the components `kept` of a vector observation.
 
     Raises TypeError where observations are no Box, ValueError for a component that does not exist.
     """

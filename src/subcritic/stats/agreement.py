@@ -1,4 +1,4 @@
-"""How far a local gradient agrees with the global one: the three forms of the conjecture, strong to weak.
+"""Agreement of a local gradient with the global one: the three forms of the conjecture, from strong to weak.
 
 With g_loc = grad_{K^n} Q^n and g_glob = grad_{K^n} Q^mu (October draft, Theorem 2.2.4): equality,
 proportionality and correlation of the batch-averaged gradients; and across states, correlation and sign of
@@ -58,7 +58,7 @@ def agreement(local: ArrayLike, global_: ArrayLike) -> Agreement:
 def scalar_agreement(local: ArrayLike, global_: ArrayLike) -> ScalarAgreement:
     """Agreement of the scalars dQ^n/d alpha and dQ^mu/dh_l[n], both (..., states), across states.
 
-    `sign` is the share of states in which both push the same way; chance is about 0.5.
+    `sign` is the share of states in which both have the same sign; chance is about 0.5.
     """
     local, global_ = _same_shape(local, global_)
     return ScalarAgreement(

@@ -12,7 +12,7 @@ from .similarity import Floats
 
 
 class Interval(NamedTuple):
-    """The ends of a confidence interval, of one shape; NaN where there are too few runs for one."""
+    """The ends of a confidence interval, of one shape; NaN where there are too few runs."""
 
     low: Floats
     high: Floats
@@ -27,7 +27,7 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile bootstrap interval of `statistic` over the first axis: `values` (seeds, ...) -> (...).
 
-    `statistic(samples, axis)` reduces one axis. One seed says nothing about seeds: the interval is then NaN.
+    `statistic(samples, axis)` reduces one axis. With one seed there is no spread to estimate, and the interval is NaN.
     Efron & Tibshirani 1993, section 13.3.
     """
     values = np.asarray(values, dtype=float)
@@ -47,7 +47,7 @@ def stratified_interval(
 ) -> Interval:
     """Stratified percentile bootstrap of `statistic(*scores)` over matrices (runs, tasks) -> a number.
 
-    Runs are resampled within each task, each matrix on its own, so that every resample holds every task
+    Runs are resampled within each task and separately for each matrix, so that every resample has every task
     (Agarwal et al. 2021, section 4.1). `statistic` takes (..., runs, tasks) and returns (...).
     One run per task gives NaN.
     """
@@ -99,7 +99,7 @@ def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
 
 
 def _resample_runs(matrix: Floats, resamples: int, rng: np.random.Generator) -> Floats:
-    """(runs, tasks) -> (resamples, runs, tasks), every task's runs drawn on their own."""
+    """(runs, tasks) -> (resamples, runs, tasks), with the runs of every task drawn separately."""
     runs, tasks = matrix.shape
     draws = rng.integers(runs, size=(resamples, runs, tasks))
     return matrix[draws, np.arange(tasks)]

@@ -1,4 +1,4 @@
-"""How alike two value functions are on the same states; their windowed average, and its first crossing."""
+"""Similarity of two value functions on the same states, its windowed average, and the first crossing of a threshold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 class Similarity(NamedTuple):
-    """Four measures of likeness, each of the leading shape (...).
+    """Four measures of similarity, each of the leading shape (...).
 
     `pearson` and `spearman` are correlations; `affine_r2` is 1 - residual variance after the best affine fit;
     `nrmse` is the root mean squared difference over the reference's standard deviation.
@@ -65,7 +65,7 @@ def is_constant(values: Floats) -> NDArray[np.bool_]:
 def window_mean(series: ArrayLike, window: int) -> Floats:
     """Mean of the last `window` entries at each time, (..., time) -> (..., time).
 
-    The first entries average what there is so far; NaN is left out, and a window of NaN alone is NaN.
+    The first entries average the entries so far; NaN is ignored, and a window of only NaN gives NaN.
     Raises ValueError for a window below 1.
     """
     series = np.asarray(series, dtype=float)
@@ -77,7 +77,7 @@ def window_mean(series: ArrayLike, window: int) -> Floats:
 
 
 def first_crossing(steps: ArrayLike, series: ArrayLike, threshold: float) -> Floats:
-    """The first of `steps` (time,) at which `series` (..., time) reaches `threshold`; NaN when never."""
+    """The first of `steps` (time,) at which `series` (..., time) reaches `threshold`; NaN if it never does."""
     steps, series = np.asarray(steps, dtype=float), np.asarray(series, dtype=float)
     if steps.shape != series.shape[-1:]:
         raise ValueError(f"steps {steps.shape} must have the length of series' last axis {series.shape}")

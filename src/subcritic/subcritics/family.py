@@ -15,7 +15,7 @@ from subcritic.subcritics.subcritic import SubCritic
 
 
 def chosen_neurons(width: int, count: int) -> list[int]:
-    """`count` neurons spread evenly over a layer of `width`; all of them when there are not more."""
+    """Indices of `count` neurons spread evenly over a layer of `width`; all of them if there are no more than `count`."""
     if width <= count:
         return list(range(width))
     return [index * width // count for index in range(count)]
@@ -24,7 +24,7 @@ def chosen_neurons(width: int, count: int) -> list[int]:
 class SubCriticFamily:
     """Q_1 … Q_L and Q^n for chosen neurons of every layer, the output included.
 
-    `purpose` names the random stream the critics start from, so that a phase, or a control, has its own.
+    `purpose` names the random stream of the initial weights, so that each phase or control has its own.
     """
 
     def __init__(

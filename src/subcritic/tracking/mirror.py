@@ -1,4 +1,4 @@
-"""MLflow made to agree with the records: live, after a resume and when the store is written anew, by one function."""
+"""Writes run records to MLflow. One idempotent function serves live logging, resumed runs and a full rebuild."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 IDENTITY, RECORD, SUPERSEDED = "subcritic.identity", "subcritic.record", "superseded"
 BATCH, LONGEST_PARAM, LONGEST_TAG = 1000, 6000, 8000
 SECONDS_BETWEEN = 5.0
-# A slow store may take this share of the time at most.
+# The largest share of the time that mirroring to a slow store may take.
 SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Held:
-    """What MLflow is known to hold of one record."""
+    """What MLflow has of one record, as far as this process knows."""
 
     run_id: str
     record: str
@@ -39,12 +39,11 @@ class Held:
 
 
 def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None = None) -> Held:
-    """Make MLflow agree with the record in `folder`; returns what it holds now.
+    """Bring MLflow up to date with the record in `folder`; returns what MLflow then has of it.
 
-    Only what is missing is written, whatever was written before and wherever that was cut off. With `held` of an
-    earlier call, MLflow is not asked again what it holds; without, it is. MLflow runs of the same identity that belong
-    to an older record, or whose points contradict this one, are deleted (MLflow keeps them in its bin), with the tag
-    `superseded`.
+    Only what is missing is written, also after an earlier call that was interrupted. `held`, the result of an earlier call,
+    saves asking MLflow what it has. MLflow runs of the same identity that belong to an older record, or whose points
+    contradict this one, are deleted (MLflow keeps deleted runs in its trash), with the tag `superseded`.
     """
     content = read(folder)
     if held is None or held.record != content["record"]:
@@ -70,7 +69,7 @@ def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None =
 
 
 class Mirror:
-    """Live mirroring in one process. When MLflow fails it says so once, on stderr, and training goes on without."""
+    """Live mirroring in one process. When MLflow fails, one warning goes to stderr and training continues without it."""
 
     def __init__(self, results: Path):
         self._results = Path(results)
@@ -80,7 +79,7 @@ class Mirror:
         self._failed = False
 
     def synchronise(self, folders: Sequence[Path], now: bool = False) -> None:
-        """Make MLflow agree with the records in `folders`; does nothing within some seconds of the last time."""
+        """Bring MLflow up to date with the records in `folders`; unless `now`, at most once every few seconds."""
         start = time.monotonic()
         if self._failed or (start < self._next and not now):
             return
@@ -88,14 +87,14 @@ class Mirror:
             self._client = self._client or store.connect(self._results)
             connected = time.monotonic()
             for folder in folders:
-                # Forgotten while it is under way: after an interruption MLflow is asked what it holds.
+                # Removed during the update, so that after an interruption MLflow is asked what it has.
                 held = self._held.pop(folder, None)
                 self._held[folder] = agree(self._client, self._results, folder, held)
         except Exception as error:
             self._failed = True
             reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
             print(
-                f"warning: MLflow follows no more ({reason}). The results on disk are complete; "
+                f"warning: stopped mirroring to MLflow ({reason}). The results on disk are complete; "
                 "`subcritic tracking rebuild` brings MLflow up to date.",
                 file=sys.stderr,
                 flush=True,
@@ -147,9 +146,9 @@ def _held(client: MlflowClient, run: MlflowRun) -> Held:
 def _ahead(
     held: dict[tuple[str, int], float], points: list[Point], status: str
 ) -> dict[tuple[str, int], float] | None:
-    """The points MLflow holds beyond the record, or None where it contradicts the record.
+    """The points that MLflow has and the record does not (yet), or None where the two contradict each other.
 
-    After a resume MLflow may be ahead of the record, which catches up; a finished record has nothing ahead of it.
+    After a resume MLflow may be ahead of the record, which catches up. For a finished record, any such point contradicts.
     """
     recorded = {(point.metric, point.step): point.value for point in points}
     if any(key in held and not _same(value, held[key]) for key, value in recorded.items()):
@@ -159,7 +158,7 @@ def _ahead(
 
 
 def _same(recorded: float, held: float) -> bool:
-    """Equality as a store keeps it: NaN equals NaN, and an infinity may have become the largest float."""
+    """Equality after storage: NaN equals NaN, and MLflow's databases may store infinity as the largest float."""
     if math.isnan(recorded) or math.isnan(held):
         return math.isnan(recorded) == math.isnan(held)
     if math.isinf(recorded):
@@ -215,7 +214,7 @@ def _tags(content: dict[str, Any]) -> dict[str, str]:
 
 
 def artifact_digests(tags: dict[str, str]) -> dict[str, str]:
-    """The artifacts MLflow holds of a run, name to digest, as its tags say."""
+    """The artifacts of a run in MLflow, name to digest, read from its tags."""
     prefix = "artifact."
     return {name.removeprefix(prefix): value for name, value in tags.items() if name.startswith(prefix)}
 

@@ -1,4 +1,4 @@
-"""Where MLflow keeps its data: SQLite with WAL under `results/`, or what MLFLOW_TRACKING_URI says."""
+"""MLflow's store: SQLite with a write-ahead log (WAL) under `results/`, or the store that MLFLOW_TRACKING_URI names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENVIRONMENT = {
 
 
 class StoreError(RuntimeError):
-    """The MLflow store cannot be used as it is; the message says what repairs it."""
+    """The MLflow store cannot be used; the message says how to repair it."""
 
 
 def local_database(results: Path) -> Path | None:
@@ -43,7 +43,7 @@ def tracking_uri(results: Path) -> str:
 
 
 def connect(results: Path) -> MlflowClient:
-    """An MlflowClient on the store, which is created where it is missing.
+    """An MlflowClient for the store, which is created if there is none.
 
     Raises:
         StoreError: the results folder was moved, so that the store points to files elsewhere.
@@ -54,7 +54,7 @@ def connect(results: Path) -> MlflowClient:
     client = client_of(tracking_uri(results))
     if database and moved(client, results):
         raise StoreError(
-            f"{database}: was written at another place; `subcritic tracking rebuild` writes it anew"
+            f"{database}: its folder was moved after it was written; `subcritic tracking rebuild` rebuilds it"
         )
     return client
 
@@ -73,12 +73,12 @@ def create(results: Path) -> None:
 
 @contextlib.contextmanager
 def new_database(results: Path) -> Iterator[tuple[MlflowClient, Path]]:
-    """A client on an empty database in a file of its own, closed at the end: ready to be moved into place."""
+    """A client for a new, empty database file. At the end its connections are closed, so that it can be moved into place."""
     folder = Path(results).resolve() / ".mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob("new-*"):
         leftover.unlink()
-    # A name never used before, since MLflow keeps connections by the name of the file.
+    # A name never used before, because MLflow caches connections by file name.
     new = folder / f"new-{uuid.uuid4().hex}.db"
     # WAL before the tables: it persists in the file, and the migrations are faster with it.
     with contextlib.closing(sqlite3.connect(new)) as connection:
@@ -91,7 +91,7 @@ def new_database(results: Path) -> Iterator[tuple[MlflowClient, Path]]:
 
 
 def replace_database(new: Path, database: Path) -> None:
-    """Put `new` in the place of `database`, with nothing of the old one left beside it."""
+    """Replace `database` by `new`, and delete the files that SQLite keeps beside the old one."""
     disconnect(f"sqlite:///{database}")
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
@@ -99,7 +99,7 @@ def replace_database(new: Path, database: Path) -> None:
 
 
 def disconnect(uri: str) -> None:
-    """Close this process's connections to a database; the last to close folds SQLite's write-ahead log into it."""
+    """Close this process's connections to a database; SQLite merges its write-ahead log when the last one closes."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     if uri in SqlAlchemyStore._engine_map:
@@ -107,7 +107,7 @@ def disconnect(uri: str) -> None:
 
 
 def client_of(uri: str) -> MlflowClient:
-    """An MlflowClient on `uri`. MLflow is imported here and not before: that takes over a second."""
+    """An MlflowClient for `uri`. MLflow is imported here because the import takes over a second."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -118,7 +118,7 @@ def client_of(uri: str) -> MlflowClient:
 
 
 def describe_experiments(client: MlflowClient, results: Path) -> None:
-    """Create or bring up to date every stage's experiment: description and saved views."""
+    """Create or update every stage's experiment, with its description and saved views."""
     # MLflow lists the newest experiment first, so that the first stage is created last.
     for stage in reversed(stages.STAGES):
         experiment_id = experiment(client, results, stage.name)
@@ -129,7 +129,7 @@ def describe_experiments(client: MlflowClient, results: Path) -> None:
 
 
 def experiment(client: MlflowClient, results: Path, stage_name: str) -> str:
-    """The id of a stage's experiment, created (or taken back from the bin) where needed."""
+    """The id of a stage's experiment, which is created, or restored from MLflow's trash, if necessary."""
     name = stages.experiment_name(stage_name)
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -140,14 +140,14 @@ def experiment(client: MlflowClient, results: Path, stage_name: str) -> str:
 
 
 def artifact_location(results: Path, stage_name: str) -> str | None:
-    """Where the artifacts of a stage go; None leaves it to the server."""
+    """Where the artifacts of a stage are stored; None: the server decides."""
     if local_database(results) is None:
         return None
     return (Path(results).resolve() / "mlartifacts" / stage_name).as_uri()
 
 
 def moved(client: MlflowClient, results: Path) -> bool:
-    """Whether the store was written while `results` lay elsewhere (MLflow keeps absolute paths)."""
+    """Whether `results` was moved after the store was written (MLflow stores absolute paths)."""
     for stage in stages.STAGES:
         found = client.get_experiment_by_name(stages.experiment_name(stage.name))
         if found and found.artifact_location != artifact_location(results, stage.name):

@@ -1,4 +1,4 @@
-"""MLflow's web page on this machine only, and links that open it where there is something to see."""
+"""MLflow's web page, served on this machine only, and links to its most useful views."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 STARTUP_SECONDS = 120.0
-# The jobs behind MLflow's pages for language models would cost ten processes and two gigabytes.
+# Without the jobs for language models, which would take ten processes and two gigabytes of memory.
 SERVER_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -48,7 +48,7 @@ def _address(client: MlflowClient, stage: stages.Stage, base: str) -> str:
     experiment = found.experiment_id
     page = f"{base}/#/experiments/{experiment}/runs"
     if stage.sections:
-        # Without the workflow type MLflow opens a page for language models, which shows nothing of a training.
+        # Without the workflow type MLflow opens a page for language models, which does not show trainings.
         return f"{page}?workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={stages.VIEW}"
     newest = client.search_runs([experiment], filter_string=f"tags.environment = '{RESULTS}'", max_results=1)
     if newest:
@@ -58,7 +58,7 @@ def _address(client: MlflowClient, stage: stages.Stage, base: str) -> str:
 
 
 def _first_page(tags: dict[str, str]) -> str:
-    """The artifact to open first: one that MLflow can show, a table rather than a figure."""
+    """The artifact to open first: one that MLflow can display, preferably a table."""
     names = sorted(artifact_digests(tags))
     for suffix in (".md", ".png", ".svg"):
         for name in names:
@@ -83,7 +83,7 @@ def serve(results: Path, port: int = 5000) -> int:
         _print_links(results, remote.rstrip("/"))
         return 0
     raise_on_sigterm()
-    # In a session of its own, so that Ctrl-C reaches this process only, which then ends the server in order.
+    # In its own session, so that Ctrl-C reaches only this process, which then shuts the server down.
     server = subprocess.Popen(
         _command(results, port),
         env={**os.environ, **store.ENVIRONMENT, **SERVER_ENVIRONMENT},
