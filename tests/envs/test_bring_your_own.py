@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from subcritic import config, envs
-from subcritic.experiments import experiment2
+from subcritic.studies.experiment2 import run as experiment2
 from subcritic.tracking import group
 
 PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own.md"

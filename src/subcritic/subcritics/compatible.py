@@ -1,4 +1,4 @@
-"""Sub-critics with compatible features: the critic of the rule `compatible`, trained without changing the actor."""
+"""Sub-critics with compatible features: the critic of the rule `compatible`, learned beside an actor without moving it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from subcritic.rules.protocol import Broadcast, Layer, LocalTransition
 
 
 class CompatibleSubCritics:
-    """Q^n(v, α) = V(v) + (α − μ^n(v)) σ'(z) (w·v) of every neuron of an actor's layers, trained with Adam.
+    """Q^n(v, α) = V(v) + (α − μ^n(v)) σ'(z) (w·v) of every neuron of an actor's layers; steps are Adam's.
 
-    aim 'own': each neuron's own TD target; 'told': one target for all neurons, given to `learn`. h are h_0 … h_L,
-    (S, B, n_l).
+    aim 'own': each neuron's own TD target; 'told': a target that all neurons are told. h are h_0 … h_L, (S, B, n_l).
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class CompatibleSubCritics:
         rngs: Sequence[np.random.Generator],
     ) -> None:
         self.layers = layers_of(actor, policy, target)
-        # The weights of the actor are never changed.
+        # The actor's neurons are never moved.
         self.rules = [
             CompatibleRule(Adaptive(rate), Adaptive(rate), discount, polyak, aim) for _ in self.layers
         ]
@@ -51,7 +50,7 @@ class CompatibleSubCritics:
         terminated: Tensor,
         told: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """One step of every neuron's critic; `told` (S, B, 1) is the target if the aim is 'told'. Returns losses, (S,)."""
+        """One step of every neuron's critic; `told` (S, B, 1) is the target where the aim is that. Returns losses, (S,)."""
         losses = {}
         parts = zip(self.rules, self.critics, self.layers, strict=True)
         for number, (rule, critics, layer) in enumerate(parts, start=1):
@@ -84,7 +83,7 @@ class CompatibleSubCritics:
 
 
 def layers_of(actor: MLP, policy: Parameters, target: Parameters) -> list[Layer]:
-    """The layers of an actor in the form that local rules use: views of its parameters."""
+    """The layers of an actor as a local rule sees them, views of its parameters."""
     return [
         Layer(weight, bias, target_weight, target_bias, actor.activation(number), last=number == actor.depth)
         for number, (weight, bias, target_weight, target_bias) in enumerate(
