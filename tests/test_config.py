@@ -103,11 +103,13 @@ def test_a_missing_id_is_the_only_complaint():
 
 def test_a_time_limit_is_part_of_the_task_only_where_it_is_set():
     without, limited = (
-        config.parse(minimal(environments=[{"id": "Pendulum-v1", **more}])).environments[0].task()
+        config.parse(minimal(environments=[{"id": "Pendulum-v1", **more}])).environments[0]
         for more in ({}, {"max_episode_steps": 50})
     )
-    assert without == {"id": "Pendulum-v1", "name": "Pendulum-v1", "kwargs": {}}
-    assert limited == {**without, "max_episode_steps": 50}
+    assert without.task() == {"id": "Pendulum-v1", "name": "Pendulum-v1", "kwargs": {}}
+    assert limited.task() == {**without.task(), "max_episode_steps": 50}
+    assert "max_episode_steps" not in config.dump(without)
+    assert config.dump(limited) == {**config.dump(without), "max_episode_steps": 50}
 
 
 def test_reading_a_profile_needs_neither_torch_nor_gymnasium():

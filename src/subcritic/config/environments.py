@@ -23,7 +23,8 @@ class Environment(Section):
     id: Annotated[str, Field(min_length=1)]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    max_episode_steps: Count | None = None
+    # Left out of the data of entries without it, so that these keep their digests.
+    max_episode_steps: Annotated[Count | None, Field(exclude_if=lambda limit: limit is None)] = None
     steps: Count | None = None
     reference: Reference | None = None
 
@@ -45,8 +46,7 @@ class Environment(Section):
 
     def task(self) -> dict[str, Any]:
         """What training on it depends on; a reference return, for one, does not matter."""
-        limit = {} if self.max_episode_steps is None else {"max_episode_steps": self.max_episode_steps}
-        return {"id": self.id, "name": self.name, "kwargs": self.kwargs, **limit}
+        return self.model_dump(include={"id", "name", "kwargs", "max_episode_steps"})
 
 
 def _default_name(environment_id: Any) -> str:

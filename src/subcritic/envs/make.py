@@ -26,10 +26,17 @@ class UnusableEnvironment(ValueError):
     """An environment that cannot be used here; the message says which, why, and what would be right."""
 
 
-class HasTask(Protocol):
+class ConfigEntry(Protocol):
     """An environment entry of a config (`subcritic.config.Environment`)."""
 
-    def task(self) -> dict[str, Any]: ...
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def kwargs(self) -> dict[str, Any]: ...
+
+    @property
+    def max_episode_steps(self) -> int | None: ...
 
 
 def make(
@@ -73,10 +80,11 @@ def make(
     return environment
 
 
-def maker(environment: HasTask | Mapping[str, Any]) -> Callable[[], gym.Env]:
-    """A function that makes the environment of a config entry, or of the data its `task()` gives; it can be pickled."""
-    task = environment if isinstance(environment, Mapping) else environment.task()
-    return partial(make, task["id"], task["kwargs"], task.get("max_episode_steps"))
+def maker(environment: ConfigEntry | Mapping[str, Any]) -> Callable[[], gym.Env]:
+    """A function that makes the environment of a config entry, or of the entry as data; it can be pickled."""
+    if isinstance(environment, Mapping):
+        return partial(make, environment["id"], environment["kwargs"], environment.get("max_episode_steps"))
+    return partial(make, environment.id, environment.kwargs, environment.max_episode_steps)
 
 
 def sizes(environment: gym.Env) -> tuple[int, int]:
