@@ -1,5 +1,7 @@
 """A config is validated with messages that name the field and what would be right."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -51,6 +53,14 @@ def test_shipped_profiles_are_valid(path):
         ),
         ({"methods": [{"algorithm": "ddpg"}, {"algorithm": "ddpg"}]}, ["methods", "'ddpg' is used twice"]),
         ({"environments": [{"id": "Pendulum-v1", "steps": 0}]}, ["environments[0].steps = 0"]),
+        (
+            {"environments": [{"id": "Pendulum-v1", "max_episode_steps": 0}]},
+            ["environments[0].max_episode_steps = 0", "greater than or equal to 1"],
+        ),
+        (
+            {"environments": [{"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 50}}]},
+            ["environments[0].kwargs", "max_episode_steps belongs beside kwargs"],
+        ),
         ({"profile": "a/b"}, ["profile = 'a/b'"]),
     ],
 )
@@ -60,6 +70,53 @@ def test_a_wrong_value_is_named_with_what_would_be_right(changes, words):
     assert str(error.value).startswith("my.yaml: ")
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("id", "name"),
+    [
+        ("Pendulum-v1", "Pendulum-v1"),
+        ("subcritic/CartRest-v0", "subcritic-CartRest-v0"),
+        ("my_package:MyEnv-v0", "MyEnv-v0"),
+        ("my_package.tasks:ours/MyEnv-v0", "ours-MyEnv-v0"),
+    ],
+)
+def test_an_environment_is_named_after_its_id(id, name):
+    assert config.parse(minimal(environments=[id])).environments[0].name == name
+
+
+@pytest.mark.parametrize("id", ["", 7, None, "my package:", "::"])
+def test_a_wrong_id_is_never_reported_as_a_wrong_name(id):
+    try:
+        entry = config.parse(minimal(environments=[{"id": id}])).environments[0]
+    except ConfigError as error:
+        assert str(error).startswith("config: environments[0].id") and "name" not in str(error)
+    else:
+        assert entry.name == "environment"
+
+
+def test_a_missing_id_is_the_only_complaint():
+    with pytest.raises(ConfigError) as error:
+        config.parse(minimal(environments=[{"steps": 100}]))
+    assert str(error.value) == "config: environments[0].id: field required"
+
+
+def test_a_time_limit_is_part_of_the_task_only_where_it_is_set():
+    without, limited = (
+        config.parse(minimal(environments=[{"id": "Pendulum-v1", **more}])).environments[0]
+        for more in ({}, {"max_episode_steps": 50})
+    )
+    assert without.task() == {"id": "Pendulum-v1", "name": "Pendulum-v1", "kwargs": {}}
+    assert limited.task() == {**without.task(), "max_episode_steps": 50}
+    assert "max_episode_steps" not in config.dump(without)
+    assert config.dump(limited) == {**config.dump(without), "max_episode_steps": 50}
+
+
+def test_reading_a_profile_needs_neither_torch_nor_gymnasium():
+    """In a process of its own: command lines and Snakemake read configs before any heavy import."""
+    code = "import sys, subcritic.config; print({'torch', 'gymnasium', 'mujoco'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize(

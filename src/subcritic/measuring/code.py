@@ -7,15 +7,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from subcritic import provenance
+from subcritic import envs, provenance
 from subcritic.config import digest
 from subcritic.study import Job
 
 
 def job_code(job: Job) -> str:
     """Twelve hex digits over all code that the job's numbers depend on, versions of foreign environments included."""
-    roots = [f"studies/{job.study}/run.py"]
-    environments = {}
+    roots, environments = [f"studies/{job.study}/run.py"], {}
+    for part in parts_of(job.config):
+        if isinstance(part, Task):
+            code = envs.code_of(part.id)
+            roots += code.pop("files", [])
+            environments[part.id] = code
     return digest({"code": provenance.code_digest(roots), "environments": environments})
 
 

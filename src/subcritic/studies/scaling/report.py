@@ -11,8 +11,7 @@ from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, number, over_seeds, percent, stratified
 from subcritic.reporting.pages import bullets, image
-from subcritic.studies.scaling import STUDY
-from subcritic.studies.scaling import drawing
+from subcritic.studies.scaling import STUDY, drawing
 from subcritic.studies.scaling.drawing import ACTOR, COSINE, MAIN, stage
 
 # The mean of N draws has a cosine of 1/√(1 + c/N): N for COSINE, in units of c.
