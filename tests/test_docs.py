@@ -60,17 +60,103 @@ def test_the_lab_book_shows_the_published_attempts():
     assert not folder.exists() or lab_book.section(folder, "../results/published/tuning") in text
 
 
+def shown(value, low, high, digits=2):
+    """An estimate with its interval as the README prints it."""
+    texts = (f"{number:.{digits}f}".replace("-", "−") for number in (value, low, high))
+    return "{} [{}, {}]".format(*texts)
+
+
+def findings():
+    """The README's sentences on what was found, on one line, and its table of returns: method → cells."""
+    text = README.split("## The findings")[1].split("![")[0]
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in text.splitlines() if line.startswith("| `")]
+    table = {re.search("`(.*?)`", first).group(1): cells for first, *cells in rows}
+    return " ".join(text.split("| mean return")[0].split()), table
+
+
 def test_the_finding_of_the_readme_is_what_the_published_numbers_show():
-    quick = PUBLISHED / "quick"
+    quick, (text, table) = PUBLISHED / "quick", findings()
     value = json.loads((quick / "empirical_value.json").read_text())
-    assert value["case"] == "at the null" and value["controls"]["oracle"]["all"]["value"] > 0.999
+    controls = {name: parts["all"] for name, parts in value["controls"].items()}
+    assert value["case"] == "at the null" and controls["oracle"]["low"] > 0.999
     assert value["q_value_similarity"]["all"]["low"] > 0.5
-    scores = (
-        pd.read_csv(quick / "aggregates.csv").query("statistic == 'interquartile_mean'").set_index("method")
-    )
-    assert scores.loc["linear", "high"] < 0.1 < 0.5 < scores.loc["ddpg", "low"]
+
+    def of(row):
+        return shown(row["value"], row["low"], row["high"])
+
+    aggregates = pd.read_csv(quick / "aggregates.csv").set_index(["statistic", "method"])
+    means = aggregates.loc["interquartile_mean"]
+    better = aggregates.loc[("probability_of_improvement_over_ddpg", "learned-feedback")]
+    assert means.loc["linear", "high"] < 0.1 < 0.5 < means.loc["ddpg", "low"]
+    assert means.loc["ddpg", "low"] < means.loc["learned-feedback", "value"] < means.loc["ddpg", "high"]
+    assert better["low"] < 0.5 < better["high"]
+
+    ablation = pd.read_csv(quick / "ablation.csv").rename(columns={"iqm": "value"}).set_index("method")
+    nothing = ablation[
+        (ablation["crosses layers"] == "nothing") & (ablation["algorithm"] != "random_direction")
+    ]
+    best = nothing.loc[nothing["value"].idxmax()]
+    assert len(nothing) == 4 and best["value"] < ablation.loc["random-direction", "high"]
+
     ratios = pd.read_csv(quick / "throughput_ratios.csv").query("ratio == 'linear / ddpg'")
     assert (ratios["operations"] < 1).all()
+    needed = ratios.set_index(["hidden", "batch"]).loc[("256-256", 64), "operations"]
+
+    sentences = (
+        f"correlate with those of the whole agent's critic at {of(value['q_value_similarity']['all'])}.",
+        f"correlate with the true policy gradient at {of(value)}:",
+        f"in which neurons are permuted: {of(controls['permuted'])}.",
+        f"An oracle scores {controls['oracle']['value']:.2f}.",
+        f"normalised scores is {of(means.loc['linear'])}, that of DDPG {of(means.loc['ddpg'])}.",
+        f"an update needs {needed:.2f} of DDPG's multiply-adds.",
+        f"scores about as high as DDPG**, {of(means.loc['learned-feedback'])}.",
+        f"probability of improvement over DDPG is {of(better)},",
+        f"the best of four rules scores {of(best)}, random steps {of(ablation.loc['random-direction'])}.",
+        f"node perturbation scores {of(ablation.loc['node-perturbation'])}, DDPG {of(ablation.loc['ddpg'])}.",
+    )
+    for sentence in sentences:
+        assert sentence in text, sentence
+    number = r"−?\d+\.\d+"
+    printed = re.findall(number, text)
+    assert sorted(printed) == sorted(re.findall(number, " ".join(sentences))), (
+        "numbers that nothing was compared with"
+    )
+
+    returns = pd.read_csv(quick / "table.csv").set_index(["method", "environment"])
+    environments = list(dict.fromkeys(returns.index.get_level_values("environment")))
+    assert set(table) == set(returns.index.get_level_values("method"))
+    for method, cells in table.items():
+        rows = (returns.loc[(method, environment)] for environment in environments)
+        expected = [shown(row["average"], row["low"], row["high"], digits=0) for row in rows]
+        assert cells == [*expected, of(means.loc[method])]
+
+
+def minutes(profile):
+    """Minutes from the first start to the last end of a published profile's runs, as documents print them."""
+    made = json.loads((PUBLISHED / profile / "provenance.json").read_text())
+    return f"{made['minutes_from_first_start_to_last_end']:.0f} minutes"
+
+
+def test_the_readme_says_how_long_a_profile_takes_and_what_to_expect():
+    lines = {profile: next(line for line in README.splitlines() if line.startswith(f"| `make reproduce{option}`"))
+             for profile, option in (("quick", ""), ("suite", " PROFILE=suite"), ("tuning", " PROFILE=tuning"))}  # fmt: skip
+    for profile, line in lines.items():
+        assert f"| {minutes(profile)} |" in line
+    returns = pd.read_csv(PUBLISHED / "quick" / "table.csv").set_index(["environment", "method"])["average"]
+    ddpg, learned = (f"−{-returns['Pendulum-v1', method]:.0f}" for method in ("ddpg", "learned-feedback"))
+    assert f"return on Pendulum: DDPG {ddpg}, learned feedback {learned} |" in lines["quick"]
+    suite = pd.read_csv(PUBLISHED / "suite" / "aggregates.csv").set_index(["method", "statistic"])
+    mean = suite.loc[("ddpg", "interquartile_mean")]
+    assert f"DDPG's scores: {shown(mean['value'], mean['low'], mean['high'])} |" in lines["suite"]
+    assert f"| {len(pd.read_csv(PUBLISHED / 'tuning' / 'lab_book.csv'))} attempts" in lines["tuning"]
+
+
+@pytest.mark.parametrize("profile", sorted(path.name for path in PUBLISHED.iterdir() if path.is_dir()))
+def test_the_profiles_page_says_how_long_a_published_profile_took(profile):
+    line = next(
+        line for line in (DOCS / "profiles.md").read_text().splitlines() if line.startswith(f"| `{profile}`")
+    )
+    assert line.endswith(f"| {minutes(profile)} |")
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`(subcritic\.[\w.]+:[\w.]+)`", MAP))))
