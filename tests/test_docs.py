@@ -10,6 +10,7 @@ import pytest
 
 from subcritic import cli
 from subcritic.publishing import page as results_page
+from subcritic.studies import STUDIES
 from subcritic.studies.lab_book import report as lab_book
 
 PROJECT = Path(__file__).parent.parent
@@ -181,6 +182,14 @@ def test_result_files_named_in_the_paper_map_are_files_of_a_run():
     named = set(re.findall(rf"`((?:{folders})/[^`]+)`", MAP))
     assert len(named) > 10
     assert not [name for name in named if name not in files]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_file_that_a_study_declares_stands_in_the_architecture(name):
+    files = (DOCS / "architecture.md").read_text().split("## Files of a run")[1].split()
+    study = STUDIES[name]
+    for file in (*study.records.values(), *study.shown.values()):
+        assert file.path.replace("{", "<").replace("}", ">") in files, file.path
 
 
 def test_every_name_in_a_cell_of_the_map_was_checked():
