@@ -14,13 +14,13 @@ RUN = PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 .PHONY: help reproduce publish test lint bench ui lock clean
 
 help:
-	@echo "make reproduce [PROFILE=quick] [ARGS=...]   run the whole chain; ARGS go to Snakemake, e.g. ARGS=-n"
-	@echo "make publish [PROFILE=quick]                keep a finished profile's tables and figures; make docs/results.md"
+	@echo "make reproduce [PROFILE=quick] [ARGS=...]   run all studies of a profile; ARGS go to Snakemake, e.g. ARGS=-n"
+	@echo "make publish [PROFILE=quick]                copy a finished profile's tables and figures to results/published"
 	@echo "make test [ARGS=...]                        run the tests; ARGS go to pytest, e.g. ARGS='-k config'"
 	@echo "make lint                                   check style and types: ruff, mypy, snakefmt, snakemake --lint"
 	@echo "make bench                                  measure updates per second against the peers"
-	@echo "make ui                                     look at the runs in MLflow, on this machine only"
-	@echo "make lock                                   choose versions anew and write requirements.lock"
+	@echo "make ui                                     start MLflow on this machine, to look at the runs"
+	@echo "make lock                                   choose the newest versions and write requirements.lock"
 	@echo "make clean                                  remove the virtual environment and caches; results stay"
 	@echo
 	@echo "The first call makes $(VENV) with $(PYTHON) (PYTHON=... names another, 3.11 or newer)."
