@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from subcritic import envs, provenance
-from subcritic.config import digest
+from subcritic.config import Task, digest
 from subcritic.study import Job
 
 
