@@ -8,7 +8,7 @@ import torch
 
 from subcritic import nn, seeding
 from subcritic.agents import LocalLearner
-from subcritic.config import LocalSettings
+from subcritic.config import LocalSettings, parse_method
 from subcritic.replay import Replay
 
 
@@ -51,7 +51,7 @@ def learn_once(settings, watch):
     """One update, with every function through which an error could travel backwards replaced by `watch(name, original)`."""
     import subcritic.nn.backprop  # noqa: F401
 
-    agent = LocalLearner(LocalSettings(**{"algorithm": "linear", "hidden": (8, 8), **settings}), 3, 2, [0, 1])
+    agent = LocalLearner(parse_method({"algorithm": "linear", "hidden": (8, 8), **settings}), 3, 2, [0, 1])
     with pytest.MonkeyPatch.context() as patch:
         for room in (nn.backprop, torch.autograd):
             for name in ("gradients", "voltage_gradients", "side_gradient", "backward", "grad"):
@@ -131,7 +131,7 @@ def test_a_layer_learns_from_nothing_but_its_own_voltages():
     changed["voltages"][..., 9:] += 1.0
     changed["next_voltages"][..., 3:] += 1.0
     second.online.weights[2] += 1.0
-    second.critics[1].alpha += 1.0
+    second.rule_states[1].alpha += 1.0
     first.learn(batch)
     second.learn(changed)
     assert torch.equal(first.online.weights[0], second.online.weights[0])
@@ -147,7 +147,7 @@ def test_a_room_imports_only_rooms_below_it(room):
     from pathlib import Path
 
     floors = {
-        "config": 0, "provenance": 0, "seeding": 0, "stats": 0, "bellman": 0,
+        "config": 0, "importing": 0, "provenance": 0, "seeding": 0, "stats": 0, "bellman": 0,
         "nn": 1, "replay": 1, "exploration": 1, "envs": 1,
         "agents": 2, "rules": 2, "subcritics": 2,
         "training": 3, "tracking": 3,

@@ -35,7 +35,7 @@ def test_with_a_barrier_the_numbers_are_the_synchronous_learners_bit_for_bit(set
         trainer.close()
     assert torch.equal(threaded.agent.online.flat, plain.agent.online.flat)
     assert torch.equal(threaded.agent.target.flat, plain.agent.target.flat)
-    for mine, theirs in zip(threaded.agent.critics, plain.agent.critics, strict=True):
+    for mine, theirs in zip(threaded.agent.rule_states, plain.agent.rule_states, strict=True):
         assert torch.equal(mine.voltage, theirs.voltage) and torch.equal(mine.alpha, theirs.alpha)
     assert torch.equal(threaded.replay.rows, plain.replay.rows)
     for name, value in plain.agent.metrics().items():
@@ -56,7 +56,7 @@ def test_neurons_dealt_to_groups_learn_what_whole_layers_learn(groups):
             for agent in (plain, dealt):
                 agent.learn(replay.unpack(replay.rows))
     torch.testing.assert_close(dealt.online.flat, plain.online.flat, rtol=0, atol=1e-13)
-    torch.testing.assert_close(dealt.critics[1].voltage, plain.critics[1].voltage, rtol=0, atol=1e-13)
+    torch.testing.assert_close(dealt.rule_states[1].voltage, plain.rule_states[1].voltage, rtol=0, atol=1e-13)
 
 
 def test_every_neuron_belongs_to_exactly_one_group():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -17,21 +17,21 @@ from torch import Tensor
 
 from subcritic.agents.local import LocalLearner
 from subcritic.config import LocalSettings
-from subcritic.rules import Layer, LocalTransition
-from subcritic.rules.linear import LinearCritics
+from subcritic.rules.linear import LinearState
+from subcritic.rules.protocol import Layer, LocalTransition
 
 Split = Literal["neurons", "layers"]
 
 
 @dataclass
 class Part:
-    """Some neurons of one layer: views of the layer's tensors and of its critics, and their last update."""
+    """Some neurons of one layer: views of the layer's tensors and of its rule's state, and their last update."""
 
     number: int
     neurons: slice
     layer: Layer
-    critics: LinearCritics
-    seen: LocalTransition | None = None
+    state: LinearState
+    transition: LocalTransition = field(init=False)
     residual: Tensor | None = None
 
 
@@ -61,13 +61,13 @@ class AsynchronousLearner(LocalLearner):
         self.groups = [[self._part(number, neurons) for number, neurons in share] for share in shares]
 
     def _part(self, number: int, neurons: slice) -> Part:
-        layer, critics = self.layers[number - 1], self.critics[number - 1]
-        views = {name: getattr(layer, name)[..., neurons] for name in ("weight", "bias")}
-        targets = {name: getattr(layer, name)[..., neurons] for name in ("target_weight", "target_bias")}
-        own_critics = LinearCritics(
-            *(getattr(critics, field.name)[..., neurons] for field in fields(critics))
-        )
-        return Part(number, neurons, Layer(**views, **targets, activation=layer.activation), own_critics)
+        whole = self.layers[number - 1]
+        names = ("weight", "bias", "target_weight", "target_bias")
+        layer = replace(whole, **{name: getattr(whole, name)[..., neurons] for name in names})
+        tensors = self.rule_states[number - 1].tensors()
+        state = LinearState(**{name: tensor[..., neurons] for name, tensor in tensors.items()})
+        self.rule.add_optimisers(state, layer)
+        return Part(number, neurons, layer, state)
 
     def learn(self, batch: dict[str, Tensor]) -> None:
         """One update of every group, one after the other, from the same minibatch."""
@@ -76,14 +76,14 @@ class AsynchronousLearner(LocalLearner):
 
     def learn_group(self, group: int, batch: dict[str, Tensor]) -> None:
         """One update of one group's neurons; safe beside the same of other groups."""
-        transitions = self.local_transitions(batch)
+        transitions, _ = self.rule_inputs(batch, self.noise_rngs)
         for part in self.groups[group]:
-            part.seen = _of_neurons(transitions[part.number - 1], part.neurons)
-            part.residual = self.rule.update(part.critics, part.layer, part.seen)
+            part.transition = _of_neurons(transitions[part.number - 1], part.neurons)
+            part.residual = self.rule.update(part.state, part.layer, part.transition)
 
     def value_magnitude(self) -> Tensor:
         largest = [
-            self.rule.values(part.critics, part.layer, part.seen.voltage, part.seen.alpha)
+            self.rule.values(part.state, part.layer, part.transition.voltage, part.transition.alpha)
             .abs()
             .amax(dim=(1, 2))
             for part in self._parts()
@@ -93,7 +93,14 @@ class AsynchronousLearner(LocalLearner):
     def metrics(self) -> dict[str, Tensor]:
         """As LocalLearner's; call it while no thread learns."""
         self.residuals = [
-            torch.cat([part.residual for part in self._parts() if part.number == number], dim=-1)
+            torch.cat(
+                [
+                    part.residual
+                    for part in self._parts()
+                    if part.number == number and part.residual is not None
+                ],
+                dim=-1,
+            )
             for number in range(1, self.actor.depth + 1)
         ]
         return super().metrics()
@@ -112,7 +119,7 @@ class Workers:
     def __init__(self, work: Sequence[Callable[[], None]], lag: int) -> None:
         if lag < 1:
             raise ValueError(f"lag = {lag}: must be at least 1")
-        self._grants = [queue.Queue(maxsize=lag) for _ in work]
+        self._grants: list[queue.Queue[int]] = [queue.Queue(maxsize=lag) for _ in work]
         self._errors: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._run, args=pair, daemon=True)
@@ -148,7 +155,7 @@ class Workers:
         if self._errors:
             raise self._errors[0]
 
-    def _run(self, work: Callable[[], None], grants: queue.Queue) -> None:
+    def _run(self, work: Callable[[], None], grants: queue.Queue[int]) -> None:
         # All three belong to a thread, not to the process.
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
@@ -181,7 +188,7 @@ def _deal(sizes: Sequence[int], groups: int, split: Split) -> list[list[tuple[in
         return shares
     connections = {number: sizes[number - 1] * sizes[number] for number in range(1, len(sizes))}
     load = [0] * groups
-    for number in sorted(connections, key=connections.get, reverse=True):
+    for number in sorted(connections, key=lambda number: connections[number], reverse=True):
         least = load.index(min(load))
         shares[least].append((number, slice(None)))
         load[least] += connections[number]
@@ -189,10 +196,4 @@ def _deal(sizes: Sequence[int], groups: int, split: Split) -> list[list[tuple[in
 
 
 def _of_neurons(transition: LocalTransition, neurons: slice) -> LocalTransition:
-    return LocalTransition(
-        transition.voltage,
-        transition.alpha[..., neurons],
-        transition.reward,
-        transition.terminated,
-        transition.next_voltage,
-    )
+    return replace(transition, alpha=transition.alpha[..., neurons])

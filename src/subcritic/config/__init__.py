@@ -5,9 +5,12 @@ resolved config is the whole truth about a run.
 """
 
 from subcritic.config.ablation import Ablation
-from subcritic.config.agents import DDPG_PRESETS, AgentSettings, DDPGSettings, LocalSettings, Method
+from subcritic.config.agents import AgentSettings, Role
+from subcritic.config.ddpg import DDPG_PRESETS, DDPGSettings
 from subcritic.config.environments import Environment, Reference
 from subcritic.config.loading import digest, dump, load, parse
+from subcritic.config.local import ImaginingSettings, LocalSettings
+from subcritic.config.methods import LocalMethod, Method, RecordedMethod, parse_method
 from subcritic.config.profile import Profile
 from subcritic.config.references import References
 from subcritic.config.sections import Activation, ConfigError, Section
@@ -34,12 +37,16 @@ __all__ = [
     "DDPGSettings",
     "Environment",
     "Experiment1",
+    "ImaginingSettings",
+    "LocalMethod",
     "LocalSettings",
     "Method",
     "Profile",
+    "RecordedMethod",
     "Recurrent",
     "Reference",
     "References",
+    "Role",
     "Scaling",
     "Section",
     "Statistics",
@@ -50,6 +57,7 @@ __all__ = [
     "dump",
     "load",
     "parse",
+    "parse_method",
 ]
 
 STAGES = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from subcritic.config.agents import Method
+from subcritic.config.methods import Method
 from subcritic.config.sections import Count, Section
 
 # Small networks, since there are many methods; correlated noise, as DDPG has in the profile `quick`.
@@ -51,7 +51,8 @@ ATTEMPTS: tuple[dict[str, Any], ...] = (
         **ADAM,
     },
 )
-DEFAULT_METHODS = TypeAdapter(tuple[Method, ...]).validate_python([SHARED | attempt for attempt in ATTEMPTS])
+# Not yet settings, so that no rule is imported with the schema.
+DEFAULT_METHODS = tuple(SHARED | attempt for attempt in ATTEMPTS)
 
 
 class Ablation(Section):
@@ -61,5 +62,7 @@ class Ablation(Section):
     """
 
     environments: tuple[str, ...] = ()
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = DEFAULT_METHODS
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = Field(
+        DEFAULT_METHODS, validate_default=True
+    )
     steps: Count | None = None

@@ -10,16 +10,19 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from subcritic.config.agents import ALGORITHMS
 from subcritic.config.profile import Profile
 from subcritic.config.sections import ConfigError, Section
 
 
-def parse(data: Any, source: str = "config") -> Profile:
-    """Validate `data`; every problem becomes one line `source: field = value: what would be right`."""
+def parse(data: Any, source: str = "config", *, recorded: bool = False) -> Profile:
+    """Validate `data`; every problem becomes one line `source: field = value: what would be right`.
+
+    recorded: the profile of runs that are over; its methods are `RecordedMethod`s, and no rule is imported for them.
+    """
     try:
-        return Profile.model_validate(data)
+        return Profile.model_validate(data, context={"recorded": recorded})
     except ValidationError as error:
         # A list whose entries are all wrong counts as empty besides; once is enough.
         items = [item for item in error.errors() if not (item["type"] == "too_short" and item["input"])]
@@ -27,8 +30,8 @@ def parse(data: Any, source: str = "config") -> Profile:
         raise ConfigError("\n".join(lines)) from None
 
 
-def load(path: Path | str) -> Profile:
-    """Read and validate a YAML profile. Raises ConfigError naming the file and the field."""
+def load(path: Path | str, *, recorded: bool = False) -> Profile:
+    """Read and validate a YAML profile, see `parse`. Raises ConfigError naming the file and the field."""
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text())
@@ -36,7 +39,7 @@ def load(path: Path | str) -> Profile:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from None
-    return parse(data, str(path))
+    return parse(data, str(path), recorded=recorded)
 
 
 def dump(section: BaseModel) -> dict[str, Any]:
@@ -49,12 +52,12 @@ def digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _explain(source: str, item: dict[str, Any]) -> str:
+def _explain(source: str, item: ErrorDetails) -> str:
     field = ""
     for part in item["loc"]:
         if isinstance(part, int):
             field += f"[{part}]"
-        elif part not in ALGORITHMS or not field.startswith("methods["):
+        else:
             field += f".{part}" if field else str(part)
     given = item["input"]
     shown = (
@@ -63,12 +66,10 @@ def _explain(source: str, item: dict[str, Any]) -> str:
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         message = f"unknown key{_closest(item['loc'])}"
-    elif item["type"].startswith("union_tag"):
-        message = f"algorithm must be one of: {', '.join(ALGORITHMS)}"
     return f"{source}: {field or 'profile'}{shown}: {message[0].lower() + message[1:]}"
 
 
-def _closest(location: tuple) -> str:
+def _closest(location: tuple[int | str, ...]) -> str:
     """A hint: the known key of any section that is most like the unknown one."""
     known = {name for model in _all_sections(Section) for name in model.model_fields}
     match = difflib.get_close_matches(str(location[-1]), sorted(known), n=1)

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from subcritic.config.ablation import Ablation
-from subcritic.config.agents import DDPGSettings, LocalSettings, Method
+from subcritic.config.agents import AgentSettings
 from subcritic.config.environments import Environment
+from subcritic.config.methods import Method
 from subcritic.config.references import References
 from subcritic.config.sections import ConfigError, Count, Section
 from subcritic.config.stages import (
@@ -36,7 +37,7 @@ class Profile(Section):
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)]
     methods: Annotated[tuple[Method, ...], Field(min_length=1)]
     training: Training = Training()
-    ablation: Ablation = Ablation()
+    ablation: Ablation = Field({}, validate_default=True)
     experiment1: Experiment1 = Experiment1()
     anchors: Anchors = Anchors()
     references: References = References()
@@ -44,8 +45,8 @@ class Profile(Section):
     throughput: Throughput = Throughput()
     theorem: Theorem = Theorem()
     scaling: Scaling = Scaling()
-    asynchronous: Asynchronous = Asynchronous()
-    recurrent: Recurrent = Recurrent()
+    asynchronous: Asynchronous = Field({}, validate_default=True)
+    recurrent: Recurrent = Field({}, validate_default=True)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Profile:
@@ -71,7 +72,7 @@ class Profile(Section):
         """The environment called `name`; raises ConfigError, listing the known ones, when there is none."""
         return _named(self.environments, name, "environment")
 
-    def method(self, name: str) -> DDPGSettings | LocalSettings:
+    def method(self, name: str) -> AgentSettings:
         """The method called `name`; raises ConfigError, listing the known ones, when there is none."""
         return _named(self.methods, name, "method")
 
@@ -84,7 +85,7 @@ class Profile(Section):
         """The ablation's environment called `name`; raises ConfigError, listing the known ones, when there is none."""
         return _named(self.ablated_environments(), name, "environment of the ablation")
 
-    def ablated_method(self, name: str) -> DDPGSettings | LocalSettings:
+    def ablated_method(self, name: str) -> AgentSettings:
         """The ablation's method called `name`; raises ConfigError, listing the known ones, when there is none."""
         return _named(self.ablation.methods, name, "method of the ablation")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from subcritic.config.agents import DDPGSettings, LocalSettings
+from subcritic.config.agents import AgentSettings
+from subcritic.config.ddpg import DDPGSettings
 from subcritic.config.environments import Environment
+from subcritic.config.methods import LocalMethod
 from subcritic.config.sections import Count, Fraction, Rate, Section, Sizes
 
 
@@ -99,12 +101,15 @@ class Asynchronous(Section):
         Environment(id="Pendulum-v1"),
         Environment(id="subcritic/Cart-v0", name="Cart-v0"),
     )
-    agent: LocalSettings = LocalSettings(
-        algorithm="linear",
-        critic_rate=1e-2,
-        actor_rate=1e-2,
-        noise="ornstein_uhlenbeck",
-        noise_scale=0.3,
+    agent: LocalMethod = Field(
+        {
+            "algorithm": "linear",
+            "critic_rate": 1e-2,
+            "actor_rate": 1e-2,
+            "noise": "ornstein_uhlenbeck",
+            "noise_scale": 0.3,
+        },
+        validate_default=True,
     )
     threads: Count = 2
     lag: Count = 64
@@ -132,14 +137,17 @@ class Recurrent(Section):
         Environment(id="subcritic/HiddenVelocityPendulum-v0", name="HiddenVelocityPendulum-v0"),
         Environment(id="subcritic/Cart-v0", name="Cart-v0"),
     )
-    agent: LocalSettings = LocalSettings(
-        algorithm="linear",
-        hidden=(32, 32),
-        critic_rate=1e-2,
-        actor_rate=1e-2,
-        exploration="neuron",
-        noise="ornstein_uhlenbeck",
-        noise_scale=0.3,
+    agent: LocalMethod = Field(
+        {
+            "algorithm": "linear",
+            "hidden": (32, 32),
+            "critic_rate": 1e-2,
+            "actor_rate": 1e-2,
+            "exploration": "neuron",
+            "noise": "ornstein_uhlenbeck",
+            "noise_scale": 0.3,
+        },
+        validate_default=True,
     )
     control: DDPGSettings = DDPGSettings(
         algorithm="ddpg", hidden=(32, 32), batch_size=128, noise="ornstein_uhlenbeck", noise_scale=0.3
@@ -157,7 +165,8 @@ class Recurrent(Section):
         return self
 
 
-def _need(who: str, agent: LocalSettings, needed: dict) -> None:
+def _need(who: str, agent: AgentSettings, needed: dict[str, Any]) -> None:
+    """Raise ValueError unless the fields of `needed` that the agent has are as given there."""
     for field, value in needed.items():
-        if (given := getattr(agent, field)) != value:
+        if (given := getattr(agent, field, value)) != value:
             raise ValueError(f"{who} needs {field} {value}, not {given}")

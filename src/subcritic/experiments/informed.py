@@ -53,7 +53,7 @@ def _critics(profile: Profile, judged: Judged, saved: list[dict[str, torch.Tenso
         [],
     )
     for critics, tensors in zip(found.critics, saved, strict=True):
-        critics.load_state_dict(tensors)
+        critics.load_tensors(tensors)
     return found
 
 

@@ -24,7 +24,7 @@ from torch.nn import ReLU
 
 from subcritic import seeding
 from subcritic.agents import make_agent
-from subcritic.config import DDPGSettings, LocalSettings, Throughput
+from subcritic.config import AgentSettings, DDPGSettings, LocalSettings, Throughput, parse_method
 from subcritic.experiments.operations import (
     BareProducts,
     autograd_ddpg_products,
@@ -91,7 +91,7 @@ def agent_settings(hidden: tuple[int, ...], batch: int) -> tuple[DDPGSettings, L
 def rule_settings(hidden: tuple[int, ...], batch: int) -> dict[str, LocalSettings]:
     """The local rules besides the linear one, at one size; `mlp` only where it has few networks."""
     return {
-        name: LocalSettings(hidden=hidden, batch_size=batch, **changes)
+        name: parse_method({"hidden": hidden, "batch_size": batch, **changes})
         for name, changes in RULES.items()
         if name != "mlp" or sum(hidden) <= MOST_NETWORKS
     }
@@ -123,7 +123,7 @@ def learners(hidden: tuple[int, ...], batch: int) -> dict[str, Updates]:
     }
 
 
-def ours(settings: DDPGSettings | LocalSettings) -> Updates:
+def ours(settings: AgentSettings) -> Updates:
     """Updates of one of our agents, one seed, from a full replay of random transitions."""
     agent = make_agent(settings, OBSERVATION, ACTION, seeds=[0])
     replay = Replay(1, REPLAY_ROWS, agent.columns)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from subcritic.agents.making import make_rule
 from subcritic.config import DDPGSettings, Method
+from subcritic.rules import load
 
 # A vector is as wide as the action.
 NOTHING, SCALAR, VECTOR, ERROR = "nothing", "1 scalar", "a vector", "full error"
@@ -28,7 +28,7 @@ def crosses(method: Method) -> str:
     if isinstance(method, DDPGSettings):
         return ERROR
     # How wide the action is does not change what a rule receives.
-    receives = make_rule(method, action_size=1).receives
+    receives = load(method.algorithm).from_settings(method, action_size=1).receives
     if receives & {"feedback", "deviation"}:
         return VECTOR
     return SCALAR if receives & {"target", "advantage"} else NOTHING
@@ -49,8 +49,8 @@ def describe(method: Method) -> dict[str, str]:
 
 def _rule(method: Method) -> str:
     parts = [method.algorithm.replace("_", " ")]
-    parts += ["natural step"] if method.natural else []
-    parts += [f"λ {method.trace:g}"] if method.trace else []
+    parts += ["natural step"] if getattr(method, "natural", False) else []
+    parts += [f"λ {trace:g}"] if (trace := getattr(method, "trace", 0)) else []
     parts += ["layers in turn"] if method.layers_in_turn else []
     return ", ".join([*parts, "Adam" if method.optimiser == "adam" else "SGD"])
 

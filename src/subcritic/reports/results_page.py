@@ -121,7 +121,7 @@ def page(published: Path, docs: Path) -> str:
 
 
 def _purpose(folder: Path) -> str:
-    return config.load(folder / "config.yaml").purpose
+    return config.load(folder / "config.yaml", recorded=True).purpose
 
 
 def _commit() -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _processor() -> str:
 
 
 def _profile_section(folder: Path, link: str) -> str:
-    profile = config.load(folder / "config.yaml")
+    profile = config.load(folder / "config.yaml", recorded=True)
     made = json.loads((folder / "provenance.json").read_text())
     value = json.loads((folder / "empirical_value.json").read_text())
     results, aggregates = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "aggregates.csv")
@@ -183,7 +183,7 @@ def _profile_section(folder: Path, link: str) -> str:
 
 def _suite_section(folder: Path, link: str) -> str:
     """How the tasks of the suite are learned, between random actions and the planner."""
-    profile = config.load(folder / "config.yaml")
+    profile = config.load(folder / "config.yaml", recorded=True)
     made = json.loads((folder / "provenance.json").read_text())
     results, aggregates = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "aggregates.csv")
     steps = sorted({profile.steps_for(environment) for environment in profile.environments})

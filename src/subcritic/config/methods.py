@@ -1,0 +1,104 @@
+"""A method of a profile: settings whose class is found by the method's `algorithm`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+# Names alone: no rule is imported.
+from subcritic import rules
+from subcritic.config.agents import AgentSettings, Role
+from subcritic.config.local import LocalSettings
+from subcritic.importing import import_class
+
+# Agents that do not learn by a local rule: name → "module:Class", imported when a method names them.
+AGENTS: dict[str, str] = {"ddpg": "subcritic.agents.ddpg:DDPG"}
+
+
+class RecordedMethod(AgentSettings):
+    """A method of a run that is over, as it was recorded: the fields all agents share, and whatever else it had.
+
+    Reading one imports no rule, and asks nothing of settings that may have other names today.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @property
+    def role(self) -> Role:  # type: ignore[override]
+        """As of the algorithm's settings class, which is imported for it."""
+        return load(self.algorithm).Settings.role
+
+
+def load(algorithm: str) -> Any:
+    """The class of an agent or of a local rule, by its name or as "package.module:Class"; it has a class `Settings`.
+
+    Raises ValueError if there is none.
+    """
+    known = AGENTS | rules.RULES
+    if algorithm not in known and ":" not in algorithm:
+        raise ValueError(f"must be {_allowed()}")
+    found = import_class(known.get(algorithm, algorithm))
+    settings = getattr(found, "Settings", None)
+    if not (isinstance(settings, type) and issubclass(settings, AgentSettings)):
+        raise ValueError(
+            f"the class {found.__name__} is no local rule and no agent: it has no class `Settings`"
+        )
+    return found
+
+
+def _parse(data: Any, info: ValidationInfo) -> Any:
+    if not isinstance(data, dict):
+        return data
+    if not isinstance(data.get("algorithm"), str):
+        raise _error("algorithm", data.get("algorithm"), f"must be given: {_allowed()}")
+    if (info.context or {}).get("recorded"):
+        return RecordedMethod.model_validate(data)
+    algorithm = data["algorithm"]
+    try:
+        settings = load(algorithm).Settings
+    except ValueError as error:
+        raise _error("algorithm", algorithm, str(error)) from None
+    for key in data.keys() - settings.model_fields.keys():
+        owners = [name for name in rules.RULES if key in rules.load(name).Settings.model_fields]
+        if owners:
+            raise _error(key, data[key], f"is a setting of {', '.join(owners)}, not of {algorithm}")
+    return settings.model_validate(data)
+
+
+def _allowed() -> str:
+    return f'one of: {", ".join(AGENTS | rules.RULES)}; or a class of yours, as "package.module:Class"'
+
+
+def _error(field: str, given: Any, message: str) -> ValidationError:
+    # A message may hold braces, which would be read as a template.
+    kind = PydanticCustomError("method", "{message}", {"message": message})
+    return ValidationError.from_exception_data(
+        "method", [InitErrorDetails(type=kind, loc=(field,), input=given)]
+    )
+
+
+def _local(settings: AgentSettings) -> AgentSettings:
+    if not isinstance(settings, (LocalSettings, RecordedMethod)):
+        raise ValueError(f"must be a local rule, not {settings.algorithm}")
+    return settings
+
+
+Method = Annotated[SerializeAsAny[AgentSettings], BeforeValidator(_parse)]
+# Of a stage that runs local rules alone.
+LocalMethod = Annotated[SerializeAsAny[AgentSettings], BeforeValidator(_parse), AfterValidator(_local)]
+_METHOD: TypeAdapter[AgentSettings] = TypeAdapter(Method)
+
+
+def parse_method(data: dict[str, Any]) -> Any:
+    """Settings of the class that `data["algorithm"]` asks for. Raises pydantic's ValidationError."""
+    return _METHOD.validate_python(data)
