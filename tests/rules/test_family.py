@@ -270,3 +270,12 @@ def test_a_random_direction_moves_every_neuron_by_its_rate_and_looking_does_not_
     close(step, ACTOR_RATE * seen_direction)
     close(step.norm(dim=1), np.full((SEEDS, N_OUT), ACTOR_RATE))
     assert not torch.equal(torch.cat(rule.direction(state, layer, LocalTransition()), dim=1), seen_direction)
+
+
+# What holds for every rule, whatever it is.
+OF_ALL_RULES = (
+    test_a_rule_reads_what_it_says_it_receives_and_nothing_else,
+    test_a_broadcast_is_one_scalar_unless_the_rule_is_named_after_its_feedback,
+    test_a_seed_learns_the_same_alone_or_beside_another,
+    test_adam_steps_are_torchs_adam_on_the_rules_own_directions,
+)
