@@ -10,6 +10,7 @@ from subcritic import nn, seeding
 from subcritic.agents import LocalLearner
 from subcritic.config import LocalSettings, parse_method
 from subcritic.replay import Replay
+from subcritic.rules import RULES
 
 
 def test_importing_the_rules_does_not_load_backpropagation():
@@ -18,32 +19,39 @@ def test_importing_the_rules_does_not_load_backpropagation():
     assert shown.split() == ["False", "False"]
 
 
-# Which functions of nn.backprop a method may call: none, or those of its global critic. See `mlp` below.
-NO_BACKPROP = {
-    "linear": {},
-    "bilinear": {"algorithm": "bilinear", "optimiser": "adam"},
-    "compatible": {"algorithm": "compatible", "exploration": "neuron", "trace": 0.5},
-    "random direction": {"algorithm": "random_direction"},
+# Every rule by its defaults, and variants; `mlp` has a test of its own below.
+DEFAULTS = {name: parse_method({"algorithm": name}) for name in RULES if name != "mlp"}
+NEEDS_CRITIC = [name for name, settings in DEFAULTS.items() if settings.needs_global_critic]
+NO_BACKPROP = {name: {"algorithm": name} for name in DEFAULTS if name not in NEEDS_CRITIC}
+NO_BACKPROP |= {
+    f"{name}, random features": {"algorithm": name, "critic": "random_features"} for name in NEEDS_CRITIC
+}
+NO_BACKPROP |= {
+    "bilinear, Adam": {"algorithm": "bilinear", "optimiser": "adam"},
+    "compatible, trace": {"algorithm": "compatible", "exploration": "neuron", "trace": 0.5},
     "imagined, critic with local heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
-    "imagined, random features": {
+    "compatible, imagined, random features": {
         "algorithm": "compatible",
         "replay": "imagined",
         "optimiser": "adam",
         "critic": "random_features",
     },
     "learned feedback in actor and critic": {"algorithm": "learned_feedback", "critic": "learned_feedback"},
-    "learned feedback, random features": {"algorithm": "learned_feedback", "critic": "random_features"},
-    "feedback alignment, random features": {"algorithm": "feedback_alignment", "critic": "random_features"},
 }
+# With a backpropagated critic: its settings, and the functions of nn.backprop that it may call on the critic.
 THROUGH_THE_CRITIC = {
-    "node perturbation": ({"algorithm": "node_perturbation"}, {"gradients"}),
+    name: (
+        {"algorithm": name},
+        {"gradients"} | ({"side_gradient"} if name == "feedback_alignment" else set()),
+    )
+    for name in NEEDS_CRITIC
+}
+THROUGH_THE_CRITIC |= {
     "compatible, imagined": (
         {"algorithm": "compatible", "replay": "imagined", "optimiser": "adam"},
         {"gradients"},
     ),
-    "learned feedback": ({"algorithm": "learned_feedback"}, {"gradients"}),
     "global target": ({"algorithm": "linear", "target": "global_q"}, {"gradients"}),
-    "feedback alignment": ({"algorithm": "feedback_alignment"}, {"gradients", "side_gradient"}),
 }
 
 

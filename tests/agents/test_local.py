@@ -12,12 +12,14 @@ from subcritic import envs
 from subcritic.agents import LocalLearner
 from subcritic.config import parse_method
 from subcritic.replay import Replay
+from subcritic.rules import RULES
 from subcritic.training import Trainer, checkpoint
 
 SMALL = {"hidden": (7, 5), "batch_size": 16, "learning_starts": 40}
-METHODS = {
-    "bilinear": {"algorithm": "bilinear", "optimiser": "adam"},
-    "compatible": {"algorithm": "compatible", "exploration": "neuron"},
+# Every rule by its defaults, and variants.
+METHODS = {name: {"algorithm": name} for name in RULES} | {
+    "bilinear-adam": {"algorithm": "bilinear", "optimiser": "adam"},
+    "compatible-neuron": {"algorithm": "compatible", "exploration": "neuron"},
     "compatible-recomputed": {
         "algorithm": "compatible", "exploration": "subset", "replay": "recomputed", "target": "global_td",
     },
@@ -26,7 +28,7 @@ METHODS = {
     "traces-recomputed": {
         "algorithm": "compatible", "trace": 0.5, "trace_length": 3, "replay": "recomputed", "exploration": "neuron",
     },
-    "mlp": {"algorithm": "mlp", "target": "global_q", "replay": "recomputed"},
+    "mlp-global": {"algorithm": "mlp", "target": "global_q", "replay": "recomputed"},
     "imagined": {"algorithm": "node_perturbation", "optimiser": "adam", "perturbation_scale": (0.3, 0.2, 0.1)},
     "imagined-heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
     "imagined-feedback": {"algorithm": "node_perturbation", "critic": "learned_feedback"},
@@ -34,10 +36,7 @@ METHODS = {
     "replayed-noise": {
         "algorithm": "node_perturbation", "replay": "recomputed", "exploration": "neuron", "noise_scale": (0.1, 0.2, 0.3),
     },
-    "feedback": {"algorithm": "feedback_alignment"},
-    "learned feedback": {"algorithm": "learned_feedback"},
     "feedback-features": {"algorithm": "feedback_alignment", "critic": "random_features"},
-    "random": {"algorithm": "random_direction"},
     "in-turn": {"algorithm": "linear", "layers_in_turn": 3, "optimiser": "adam", "target": "global_advantage"},
 }  # fmt: skip
 
@@ -217,7 +216,7 @@ def test_the_broadcast_target_is_what_its_name_says(target):
 
 
 def test_feedback_is_the_critics_gradient_by_the_action_by_autograd():
-    for name in ("feedback", "feedback-features"):
+    for name in ("feedback_alignment", "feedback-features"):
         agent = learner(name)
         batch = filled(agent)
         for _ in range(3):
