@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from subcritic import seeding
+from subcritic.agents.actor_critic import actor_critic_at
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import Experiment1, Profile, Scaling, dump
 from subcritic.experiments.estimators import (
@@ -33,7 +34,6 @@ from subcritic.experiments.estimators import (
 from subcritic.experiments.judged import Judged, judge, weight_gradient
 from subcritic.experiments.subcritic_learning import load_snapshots
 from subcritic.experiments.tables import write_csv
-from subcritic.nn import backprop
 from subcritic.nn.activations import slope
 from subcritic.nn.network import Network
 from subcritic.subcritics import chosen_neurons
@@ -108,11 +108,8 @@ def climbed(
     for _ in range(steps):
         slots = np.stack([rng.integers(states.shape[1], size=CLIMBING_BATCH) for rng in rngs])
         batch = states[torch.arange(len(seeds)).unsqueeze(1), torch.from_numpy(slots)]
-        voltages = network.forward(batch)
-        value = critic.forward(params, batch, voltages.output)
-        upstream = torch.full_like(value.output, -1 / CLIMBING_BATCH)
-        upstream = backprop.side_gradient(critic, params, value, upstream)
-        backprop.gradients(actor, network.online, voltages, upstream, network.gradient)
+        at = actor_critic_at(actor, network.online, critic, params, batch, weight=-1 / CLIMBING_BATCH)
+        at.weight_gradients(into=network.gradient)
         network.step()
     return judge(states, actor, network.online.flat, critic, snapshot["critic"])
 

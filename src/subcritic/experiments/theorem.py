@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from subcritic import envs, seeding
+from subcritic.agents.actor_critic import actor_critic_at
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import Profile, dump
 from subcritic.experiments.interventions import FUNCTIONS, oracle_gradient, value_from
@@ -24,7 +25,6 @@ from subcritic.experiments.judged import Judged, judge, weight_gradient
 from subcritic.experiments.subcritic_learning import load_snapshots
 from subcritic.experiments.tables import write_csv
 from subcritic.experiments.trajectory import Trajectory, bellman_loss, play, values_of_data
-from subcritic.nn import backprop
 from subcritic.nn.activations import slope
 from subcritic.tracking import Identity, RunGroup
 
@@ -273,11 +273,9 @@ def _repeated(agent: Judged, times: int) -> Judged:
 def _pushes(agent: Judged, layer: int, state: Tensor) -> Tensor:
     """∂Q^μ/∂h_l at every state of every v by backpropagation, (S, B, U, n_l); `state` (S, B, U, n_0)."""
     actor, actor_params, critic, critic_params = agent.networks
-    voltages = actor.forward(actor_params, agent.observation.repeat_interleave(state.shape[2], dim=1))
-    value = critic.forward(critic_params, state.flatten(1, 2), voltages.output)
-    action_push = backprop.side_gradient(critic, critic_params, value, torch.ones_like(value.output))
-    pushes = backprop.voltage_gradients(actor, actor_params, voltages, action_push)
-    return pushes[layer].unflatten(1, state.shape[1:3])
+    observation = agent.observation.repeat_interleave(state.shape[2], dim=1)
+    at = actor_critic_at(actor, actor_params, critic, critic_params, observation, state=state.flatten(1, 2))
+    return at.voltage_gradients()[layer - 1].unflatten(1, state.shape[1:3])
 
 
 def _mean_of_draws(true: Tensor, seeds: list[int], m: int) -> Tensor:
