@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from subcritic.config import Throughput
-from subcritic.experiments import throughput
-from subcritic.reports import throughput as report
+from subcritic.studies.throughput import report
+from subcritic.studies.throughput import run as throughput
 
 
 def main() -> None:

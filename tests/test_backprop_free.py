@@ -159,8 +159,8 @@ def test_a_room_imports_only_rooms_below_it(room):
         "nn": 1, "replay": 1, "exploration": 1, "envs": 1,
         "agents": 2, "rules": 2, "subcritics": 2,
         "training": 3, "tracking": 3,
-        "experiments": 4, "reports": 4, "workflow": 4,
-        "cli": 5, "reproduce": 5,
+        "measuring": 4, "reporting": 4, "studies": 5, "publishing": 6, "workflow": 4,
+        "cli": 7, "reproduce": 7,
     }  # fmt: skip
     drawn = {("agents", "rules"), ("subcritics", "rules")}
     package = Path(nn.__file__).parent.parent

@@ -281,6 +281,12 @@ def test_a_rule_holds_the_settings_that_all_share_and_its_own():
     }
 
 
+def test_a_method_says_which_module_its_numbers_depend_on_without_importing_it():
+    assert methods.module("linear") == "subcritic.rules.linear"
+    assert methods.module("ddpg") == "subcritic.agents.ddpg"
+    assert methods.module("not_there.rules:Mine") == "not_there.rules"
+
+
 def test_settings_read_back_as_themselves_with_all_defaults_written_out():
     for algorithm in (*methods.AGENTS, *RULES):
         settings = parse_method({"algorithm": algorithm})

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from subcritic import cli
-from subcritic.reports import lab_book, results_page
+from subcritic.publishing import page as results_page
 from subcritic.rules import RULES
+from subcritic.studies.lab_book import report as lab_book
 
 PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"

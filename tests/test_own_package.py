@@ -11,7 +11,7 @@ import torch
 from subcritic import agents, config, rules
 from subcritic.agents import LocalLearner
 from subcritic.config import ConfigError, parse_method
-from subcritic.experiments import experiment2
+from subcritic.studies.experiment2 import run as experiment2
 from subcritic.training import Trainer
 
 SMALL = {"hidden": [6, 5], "batch_size": 16, "learning_starts": 40}
@@ -72,7 +72,10 @@ def test_a_rule_of_ones_own_has_its_own_knobs_and_no_other_rule_gets_them():
     (method,) = profile(RULE).methods
     assert method.gain == 0.5 and config.dump(method)["gain"] == 0.5
     assert "gain" not in config.dump(parse_method({"algorithm": "linear"}))
-    with pytest.raises(ConfigError, match=r"methods\[0\].gian: unknown key; did you mean 'gain'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"methods\[0\].gian = 1.0: unknown key of own_rules:RewardHebbianRule; did you mean 'gain'",
+    ):
         profile({**RULE, "gian": 1.0})
     with pytest.raises(
         ConfigError, match=r"methods\[0\].natural = True: is a setting of compatible, not of own_rules"

@@ -8,20 +8,24 @@ from subcritic import provenance
 
 
 def names(stage):
-    files = provenance.sources(f"experiments/{stage}.py")
+    files = provenance.sources(f"studies/{stage}/run.py")
     return {file.relative_to(provenance.PACKAGE).as_posix() for file in files}
 
 
 def test_a_stage_depends_on_what_its_modules_import_and_not_on_what_only_shows_it():
     experiment1 = names("experiment1")
     assert {
-        "experiments/subcritic_learning.py",
+        "measuring/snapshots.py",
         "nn/backprop.py",
         "agents/ddpg.py",
         "stats/similarity.py",
     } <= experiment1
-    assert not [name for name in experiment1 if name.startswith(("reports", "tracking", "cli", "config"))]
-    assert "experiments/interventions.py" in names("gradients") - experiment1
+    assert not [
+        name
+        for name in experiment1
+        if name.startswith(("reporting", "publishing", "tracking", "cli", "config"))
+    ]
+    assert "measuring/interventions.py" in names("gradients") - experiment1
     assert "subcritics/subcritic.py" not in names("experiment2")
 
 
@@ -49,8 +53,8 @@ def copied(tmp_path, monkeypatch):
         ("nn/mlp.py", {"experiment1", "experiment2", "throughput"}),
         ("training/trainer.py", {"experiment1", "experiment2"}),
         ("subcritics/family.py", {"experiment1"}),
-        ("experiments/operations.py", {"throughput"}),
-        ("reports/table.py", set()),
+        ("studies/throughput/operations.py", {"throughput"}),
+        ("studies/table/report.py", set()),
         ("tracking/mirror.py", set()),
     ],
 )

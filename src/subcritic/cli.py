@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _known_errors() -> tuple[type[Exception], ...]:
     from subcritic.envs import UnusableEnvironment
     from subcritic.envs.display import NoPicture
-    from subcritic.reports.records import MissingResult
+    from subcritic.reporting.records import MissingResult
     from subcritic.tracking import RecordError, StoreError
     from subcritic.training.checkpoint import CheckpointError
 
@@ -89,13 +89,13 @@ def show_config(options: argparse.Namespace) -> None:
 
 
 def anchors(options: argparse.Namespace) -> None:
-    from subcritic.experiments import anchors as stage
+    from subcritic.studies.anchors import run as stage
 
     _say(stage.run(_profile(options), _environment(options), options.results))
 
 
 def references(options: argparse.Namespace) -> None:
-    from subcritic.experiments import references as stage
+    from subcritic.studies.references import run as stage
 
     if options.publish:
         return _say(stage.publish(_profile(options), options.results))
@@ -108,7 +108,7 @@ def references(options: argparse.Namespace) -> None:
 
 
 def gallery(options: argparse.Namespace) -> None:
-    from subcritic.experiments import gallery as stage
+    from subcritic.studies.gallery import run as stage
 
     if options.publish:
         return _say(stage.publish(_profile(options), options.results, Path("docs")))
@@ -120,55 +120,55 @@ def gallery(options: argparse.Namespace) -> None:
 
 
 def experiment1(options: argparse.Namespace) -> None:
-    from subcritic.experiments import experiment1 as stage
+    from subcritic.studies.experiment1 import run as stage
 
     _say(stage.run(_profile(options), _environment(options), options.results))
 
 
 def gradients(options: argparse.Namespace) -> None:
-    from subcritic.experiments import gradients as stage
+    from subcritic.studies.gradients import run as stage
 
     _say(stage.run(_profile(options), _environment(options), options.results))
 
 
 def experiment2(options: argparse.Namespace) -> None:
-    from subcritic.experiments import experiment2 as stage
+    from subcritic.studies.experiment2 import run as stage
 
     _say(stage.run(_profile(options), _environment(options), options.method, options.results))
 
 
 def ablation(options: argparse.Namespace) -> None:
-    from subcritic.experiments import ablation as stage
+    from subcritic.studies.ablation import run as stage
 
     _say(stage.run(_profile(options), _environment(options), options.method, options.results))
 
 
 def theorem(options: argparse.Namespace) -> None:
-    from subcritic.experiments import theorem as stage
+    from subcritic.studies.theorem import run as stage
 
     _say(stage.run(_profile(options), _environment(options), options.results))
 
 
 def scaling(options: argparse.Namespace) -> None:
-    from subcritic.experiments import scaling as stage
+    from subcritic.studies.scaling import run as stage
 
     _say(stage.run(_profile(options), _environment(options), options.results))
 
 
 def asynchronous(options: argparse.Namespace) -> None:
-    from subcritic.experiments import asynchronous as stage
+    from subcritic.studies.asynchronous import run as stage
 
     _say(stage.run(_profile(options), options.results, lambda line: print(line, file=sys.stderr, flush=True)))
 
 
 def recurrent(options: argparse.Namespace) -> None:
-    from subcritic.experiments import recurrent as stage
+    from subcritic.studies.recurrent import run as stage
 
     _say(stage.run(_profile(options), options.results))
 
 
 def throughput(options: argparse.Namespace) -> None:
-    from subcritic.experiments import throughput as stage
+    from subcritic.studies.throughput import run as stage
 
     profile = _profile(options)
     folder = options.results / profile.profile / "throughput"
@@ -177,14 +177,15 @@ def throughput(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    from subcritic.reports import make as reports
+    from subcritic.publishing import reports
 
     _say(reports.make(options.name, _profile(options), options.results))
 
 
 def publish(options: argparse.Namespace) -> None:
-    from subcritic.experiments import gallery, references
-    from subcritic.reports import results_page
+    from subcritic.publishing import page as results_page
+    from subcritic.studies.gallery import run as gallery
+    from subcritic.studies.references import run as references
 
     results, docs = options.results, Path("docs")
     written = results_page.publish(options.profile, results, results / "published", docs)

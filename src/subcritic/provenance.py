@@ -28,7 +28,7 @@ def code_digest(*parts: str) -> str:
 @functools.cache
 def stage_digest(stage: str) -> str:
     """The digest of all code that the results of a stage depend on: its module and whatever that imports of ours."""
-    return code_digest(*(file.relative_to(PACKAGE).as_posix() for file in sources(f"experiments/{stage}.py")))
+    return code_digest(*(file.relative_to(PACKAGE).as_posix() for file in sources(f"studies/{stage}/run.py")))
 
 
 def sources(part: str) -> list[Path]:

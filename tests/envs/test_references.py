@@ -11,8 +11,9 @@ from subcritic.config import ConfigError, References
 from subcritic.envs import suite
 from subcritic.envs.planners import episode
 from subcritic.envs.suite import published
-from subcritic.experiments import anchors, references
-from subcritic.reports import references as report
+from subcritic.studies.anchors import run as anchors
+from subcritic.studies.references import report
+from subcritic.studies.references import run as references
 
 PUBLISHED = published.references()
 CHEAP = ("cart", "pendulum")

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from subcritic import config, envs
-from subcritic.experiments import asynchronous, recurrent
+from subcritic.studies.asynchronous import run as asynchronous
+from subcritic.studies.recurrent import run as recurrent
 
 SMALL = {"hidden": [8], "batch_size": 8, "learning_starts": 60}
 TRAINING = {

@@ -11,8 +11,8 @@ from subcritic import envs
 from subcritic.agents import make_agent
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import DDPGSettings, LocalSettings, Training, parse_method
-from subcritic.experiments import diagnostics, probe
-from subcritic.experiments.observers import LearningMetrics
+from subcritic.measuring import diagnostics, probe
+from subcritic.measuring.observers import LearningMetrics
 from subcritic.nn.network import Network
 from subcritic.training import Trainer
 

@@ -7,10 +7,10 @@ import torch
 
 from subcritic import config, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.experiments import informed
-from subcritic.experiments.gradients import measure
-from subcritic.experiments.interventions import finite_difference, oracle_gradient
-from subcritic.experiments.judged import judge, weight_gradient
+from subcritic.measuring.interventions import finite_difference, oracle_gradient
+from subcritic.measuring.judged import judge, weight_gradient
+from subcritic.studies.gradients import informed
+from subcritic.studies.gradients.run import measure
 from subcritic.subcritics import CompatibleSubCritics, SubCriticFamily
 
 SIZES = (5, 12, 9, 2)

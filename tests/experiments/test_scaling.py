@@ -6,8 +6,8 @@ import torch
 
 from subcritic import config, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.experiments import scaling
-from subcritic.experiments.estimators import (
+from subcritic.studies.scaling import run as scaling
+from subcritic.studies.scaling.estimators import (
     Ladder,
     Seen,
     compatible_gradient,

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from subcritic import config, seeding
 from subcritic.agents.ddpg import critic_spec
-from subcritic.experiments import theorem
-from subcritic.experiments.interventions import value_from
-from subcritic.experiments.judged import judge
-from subcritic.experiments.subcritic_learning import snapshot_key
-from subcritic.experiments.trajectory import Trajectory, bellman_loss, play, values_of_data
+from subcritic.measuring.interventions import value_from
+from subcritic.measuring.judged import judge
+from subcritic.measuring.snapshots import snapshot_key
 from subcritic.nn import MLP
+from subcritic.studies.theorem import run as theorem
+from subcritic.studies.theorem.trajectory import Trajectory, bellman_loss, play, values_of_data
 
 SEEDS = [3, 4]
 agents = {

@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from subcritic.config import DDPGSettings, Throughput
-from subcritic.experiments import throughput
-from subcritic.experiments.operations import (
+from subcritic.replay import Replay
+from subcritic.studies.throughput import run as throughput
+from subcritic.studies.throughput.operations import (
     BareProducts,
     counted,
     ddpg_products,
     linear_products,
     multiply_adds,
 )
-from subcritic.replay import Replay
 
 COUNTED_BY_HAND = {"ddpg", "linear", "stable-baselines3", "ddpg-limit", "linear-limit"}
 LEARNERS = COUNTED_BY_HAND | set(throughput.RULES)

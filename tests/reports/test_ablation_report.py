@@ -10,8 +10,11 @@ from scipy import stats
 
 from subcritic import config
 from subcritic.config import LocalSettings, parse_method
-from subcritic.reports import ablation, diagnostics, lab_book, methods, records
-from subcritic.reports.answer import MATCHED, answer, floor_of, verdict
+from subcritic.reporting import records
+from subcritic.studies.ablation import diagnostics, methods
+from subcritic.studies.ablation import report as ablation
+from subcritic.studies.ablation.answer import MATCHED, answer, floor_of, verdict
+from subcritic.studies.lab_book import report as lab_book
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,10 @@ import pytest
 import synthetic
 
 from subcritic import config
-from subcritic.reports import agreement, empirical, records
-from subcritic.reports.estimates import Estimate
+from subcritic.reporting import records
+from subcritic.reporting.estimates import Estimate
+from subcritic.studies.gradients import empirical
+from subcritic.studies.gradients import report as agreement
 
 ORACLE = Estimate(1.0, 1.0, 1.0)
 NULL = Estimate(0.02, -0.05, 0.09)

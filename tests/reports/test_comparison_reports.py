@@ -6,7 +6,9 @@ import pytest
 import synthetic
 from scipy import stats
 
-from subcritic.reports import asynchronous, comparison, records, recurrent
+from subcritic.reporting import comparison, records
+from subcritic.studies.asynchronous import report as asynchronous
+from subcritic.studies.recurrent import report as recurrent
 
 ENVIRONMENTS = ("Pendulum-v1", "Cart-v0")
 SEEDS = range(6)
@@ -129,7 +131,7 @@ def test_speeds_are_compared_within_a_round(root):
 
 @pytest.mark.parametrize("report", [asynchronous, recurrent])
 def test_a_missing_file_is_named_with_the_stage_that_makes_it(report, profile, tmp_path):
-    stage = report.__name__.split(".")[-1]
+    stage = report.__name__.split(".")[-2]
     with pytest.raises(records.MissingResult, match=rf"is missing: the stage '{stage}' makes it"):
         report.make(profile, tmp_path)
 

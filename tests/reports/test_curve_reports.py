@@ -4,7 +4,9 @@ import pytest
 import synthetic
 from matplotlib.figure import Figure
 
-from subcritic.reports import learning, records, similarity
+from subcritic.reporting import records
+from subcritic.studies.experiment1 import report as similarity
+from subcritic.studies.experiment2 import report as learning
 
 
 def texts(axes):

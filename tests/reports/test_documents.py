@@ -5,8 +5,8 @@ import subprocess
 import pandas as pd
 import pytest
 
-from subcritic.reports import documents
-from subcritic.reports.estimates import Estimate, interval, number
+from subcritic.reporting import documents
+from subcritic.reporting.estimates import Estimate, interval, number
 
 NAN = float("nan")
 
@@ -51,7 +51,7 @@ def test_json_has_null_for_nan(tmp_path):
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_the_results_table_compiles(recorded, tmp_path):
-    from subcritic.reports import table
+    from subcritic.studies.table import report as table
 
     profile, root = recorded
     path = next(path for path in table.make(profile, root) if path.suffix == ".tex")

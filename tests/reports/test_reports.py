@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 import synthetic
 
-from subcritic.reports import agreement, learning, records, similarity, summary, table, theorem, throughput
+from subcritic.publishing import summary
+from subcritic.reporting import records
+from subcritic.studies.experiment1 import report as similarity
+from subcritic.studies.experiment2 import report as learning
+from subcritic.studies.gradients import report as agreement
+from subcritic.studies.table import report as table
+from subcritic.studies.theorem import report as theorem
+from subcritic.studies.throughput import report as throughput
 
 REPORTS = (learning, similarity, agreement, table, throughput, theorem, summary)
 FIGURES = (

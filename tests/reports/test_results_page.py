@@ -12,24 +12,21 @@ import yaml
 from matplotlib.figure import Figure
 
 from subcritic import config
-from subcritic.reports import (
-    ablation,
-    agreement,
-    comparison,
-    diagnostics,
-    finished,
-    learning,
-    readings,
-    records,
-    results_page,
-    scaling,
-    scaling_figure,
-    similarity,
-    summary,
-    table,
-    theorem,
-    throughput,
-)
+from subcritic.publishing import check as finished
+from subcritic.publishing import page as results_page
+from subcritic.publishing import summary
+from subcritic.reporting import comparison, records
+from subcritic.studies.ablation import diagnostics
+from subcritic.studies.ablation import report as ablation
+from subcritic.studies.experiment1 import report as similarity
+from subcritic.studies.experiment2 import report as learning
+from subcritic.studies.gradients import readings
+from subcritic.studies.gradients import report as agreement
+from subcritic.studies.scaling import figure as scaling_figure
+from subcritic.studies.scaling import report as scaling
+from subcritic.studies.table import report as table
+from subcritic.studies.theorem import report as theorem
+from subcritic.studies.throughput import report as throughput
 from subcritic.tracking import Identity, record
 from subcritic.tracking.record import Run
 

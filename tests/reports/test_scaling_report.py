@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 import synthetic
 
-from subcritic.reports import readings, records, scaling
+from subcritic.reporting import records
+from subcritic.studies.gradients import readings
+from subcritic.studies.scaling import report as scaling
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from subcritic.reports import style
+from subcritic.reporting import style
 
 
 def test_colours_are_seaborns_colour_blind_palette():

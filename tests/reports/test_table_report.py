@@ -4,7 +4,9 @@ import pytest
 import synthetic
 from scipy import stats as scipy_stats
 
-from subcritic.reports import lillicrap, records, table
+from subcritic.reporting import records
+from subcritic.studies.table import lillicrap
+from subcritic.studies.table import report as table
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import synthetic
 
-from subcritic.reports import records, theorem
+from subcritic.reporting import records
+from subcritic.studies.theorem import report as theorem
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from subcritic.reports import throughput
+from subcritic.studies.throughput import report as throughput
 
 
 @pytest.fixture

@@ -50,4 +50,4 @@ def anchors_inputs(wildcards):
 
 
 def reports_code(wildcards):
-    return subcritic_workflow.code_digest("reports", "stats")
+    return subcritic_workflow.code_digest("reporting", "publishing", "studies", "stats")

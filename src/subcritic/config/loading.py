@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from subcritic.config.profile import Profile
-from subcritic.config.sections import ConfigError, Section
+from subcritic.config.sections import ConfigError, Section, hint
 
 
 def parse(data: Any, source: str = "config", *, recorded: bool = False) -> Profile:
@@ -70,10 +69,9 @@ def _explain(source: str, item: ErrorDetails) -> str:
 
 
 def _closest(location: tuple[int | str, ...]) -> str:
-    """A hint: the known key of any section that is most like the unknown one."""
-    known = {name for model in _all_sections(Section) for name in model.model_fields}
-    match = difflib.get_close_matches(str(location[-1]), sorted(known), n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    """A hint: the known key of any section of this package that is most like the unknown one."""
+    sections = [model for model in _all_sections(Section) if model.__module__.startswith("subcritic.config.")]
+    return hint(str(location[-1]), {name for model in sections for name in model.model_fields})
 
 
 def _all_sections(model: type[Section]) -> list[type[Section]]:

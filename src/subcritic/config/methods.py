@@ -19,6 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from subcritic import rules
 from subcritic.config.agents import AgentSettings, Role
 from subcritic.config.local import LocalSettings
+from subcritic.config.sections import hint
 from subcritic.importing import import_class
 
 # Agents that do not learn by a local rule: name → "module:Class", imported when a method names them.
@@ -56,6 +57,11 @@ def load(algorithm: str) -> Any:
     return found
 
 
+def module(algorithm: str) -> str:
+    """The module in which an agent or a rule is written, by name; nothing is imported for it."""
+    return (AGENTS | rules.RULES).get(algorithm, algorithm).partition(":")[0]
+
+
 def _parse(data: Any, info: ValidationInfo) -> Any:
     if not isinstance(data, dict):
         return data
@@ -68,15 +74,21 @@ def _parse(data: Any, info: ValidationInfo) -> Any:
         settings = load(algorithm).Settings
     except ValueError as error:
         raise _error("algorithm", algorithm, str(error)) from None
-    for key in data.keys() - settings.model_fields.keys():
-        owners = [name for name in rules.RULES if key in rules.load(name).Settings.model_fields]
-        if owners:
-            raise _error(key, data[key], f"is a setting of {', '.join(owners)}, not of {algorithm}")
+    for key in data:
+        if key not in settings.model_fields:
+            raise _error(key, data[key], _unknown(key, algorithm, settings))
     return settings.model_validate(data)
 
 
 def _allowed() -> str:
     return f'one of: {", ".join(AGENTS | rules.RULES)}; or a class of yours, as "package.module:Class"'
+
+
+def _unknown(key: str, algorithm: str, settings: type[AgentSettings]) -> str:
+    owners = [name for name in AGENTS | rules.RULES if key in load(name).Settings.model_fields]
+    if owners:
+        return f"is a setting of {', '.join(owners)}, not of {algorithm}"
+    return f"unknown key of {algorithm}{hint(key, settings.model_fields)}"
 
 
 def _error(field: str, given: Any, message: str) -> ValidationError:

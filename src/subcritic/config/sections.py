@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,3 +21,9 @@ class ConfigError(ValueError):
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def hint(key: str, known: Iterable[str]) -> str:
+    """For an error message: the known key that is most like an unknown one, if any is."""
+    match = difflib.get_close_matches(key, sorted(known), n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""

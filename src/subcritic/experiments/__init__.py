@@ -1,1 +1,0 @@
-"""The stages: what each runs and what it records."""

@@ -1,0 +1,1 @@
+"""What studies measure with: training sessions, observers, probes, snapshots."""

@@ -1,0 +1,67 @@
+"""What is watched and recorded while an agent trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from subcritic.config import Training
+from subcritic.measuring.diagnostics import diagnostics
+from subcritic.training import Evaluator, Trainer
+
+# Where observers write: (step, index of the seed, metrics).
+Log = Callable[[int, int, dict[str, float]], None]
+
+
+def log_each(log: Log, step: int, active: Sequence[int], metrics: dict[str, Tensor]) -> None:
+    """Log metrics of shape (S,) for the active seeds."""
+    arrays = {name: values.tolist() for name, values in metrics.items()}
+    for s in active:
+        log(step, s, {name: values[s] for name, values in arrays.items()})
+
+
+class Evaluation:
+    """Noise-free return, `return/evaluation`: the mean over the episodes of one evaluation.
+
+    The last evaluation, with `final_episodes` episodes, is a seed's score. A seed that diverged keeps the score of its
+    last evaluation before.
+    """
+
+    def __init__(self, log: Log, settings: Training, make_environment, seeds: Sequence[int]) -> None:
+        self.every, self.log = settings.evaluate_every, log
+        self.episodes, self.final_episodes = settings.evaluation_episodes, settings.final_episodes
+        self.evaluator = Evaluator(make_environment, seeds, max(self.episodes, self.final_episodes))
+        self.scores = [float("nan")] * len(seeds)
+
+    def __call__(self, trainer: Trainer) -> None:
+        episodes = self.final_episodes if trainer.step == trainer.steps else self.episodes
+        returns = self.evaluator(trainer.policy(), trainer.step, episodes, trainer.watch.active)
+        for s in trainer.watch.active:
+            self.scores[s] = float(returns[s].mean())
+            self.log(trainer.step, s, {"return/evaluation": self.scores[s]})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"scores": list(self.scores)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.scores = list(state["scores"])
+
+
+class LearningMetrics:
+    """Training returns, losses, and the diagnostics of the network, for every learner alike."""
+
+    def __init__(self, log: Log, settings: Training) -> None:
+        self.every, self.log = settings.log_every, log
+
+    def __call__(self, trainer: Trainer) -> None:
+        for s in trainer.watch.active:
+            returns = trainer.take_returns(s)
+            if returns:
+                self.log(trainer.step, s, {"return/training": float(np.mean(returns))})
+        if trainer.batch is None:
+            return
+        metrics = trainer.agent.metrics() | diagnostics(trainer.agent, trainer.batch)
+        log_each(self.log, trainer.step, trainer.watch.active, metrics)

@@ -1,0 +1,1 @@
+"""Reports made, checked and kept: the results page, the summary."""

@@ -1,0 +1,66 @@
+"""Scores and curves of learners side by side: what the reports beyond Experiment 2 have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from subcritic.config import Environment, Profile, Training
+from subcritic.reporting import style
+from subcritic.reporting.estimates import interval, number, over_seeds
+from subcritic.studies.experiment2.report import RETURN, draw_curve, over_steps
+
+
+def score_table(scores: pd.DataFrame, baselines: Sequence[str], profile: Profile) -> pd.DataFrame:
+    """Mean score with its interval over seeds, and the differences to `baselines`, paired by seed.
+
+    Columns: environment, method, score, low, high, seeds, diverged, and for each baseline minus_<baseline>,
+    minus_<baseline>_low, minus_<baseline>_high (NaN in the baseline's own row).
+    """
+    rows = []
+    for environment in scores["environment"].drop_duplicates():
+        here = scores[scores["environment"] == environment]
+        wide = here.pivot(index="seed", columns="method", values="score")
+        for method in here["method"].drop_duplicates():
+            mine = here[here["method"] == method]
+            row = [environment, method, *over_seeds(wide[method], profile), len(wide)]
+            row.append(int(mine["diverged_at"].notna().sum()))
+            for baseline in baselines:
+                same = method == baseline
+                row += [np.nan] * 3 if same else list(over_seeds(wide[method] - wide[baseline], profile))
+            rows.append(row)
+    columns = ["environment", "method", "score", "low", "high", "seeds", "diverged"]
+    for baseline in baselines:
+        columns += [f"minus_{baseline}{end}" for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def readable(table: pd.DataFrame, baselines: Sequence[str]) -> pd.DataFrame:
+    """The score table as text, intervals in brackets."""
+    found = table[["environment", "method"]].copy()
+    found["return"] = [f"{number(r.score)} {interval(r.low, r.high)}" for r in table.itertuples()]
+    for baseline in baselines:
+        parts = table[[f"minus_{baseline}{end}" for end in ("", "_low", "_high")]].to_numpy()
+        found[f"minus {baseline}"] = [
+            "" if np.isnan(value) else f"{number(value)} {interval(low, high)}" for value, low, high in parts
+        ]
+    found["diverged"] = [f"{row.diverged} of {row.seeds}" for row in table.itertuples()]
+    return found
+
+
+def draw_learning(
+    axes: Axes, curves: pd.DataFrame, environment: Environment, training: Training, profile: Profile
+) -> list[tuple[float, str, str]]:
+    """Evaluation return against environment steps of every method; returns the labels of the curves' ends."""
+    methods = list(curves["method"].drop_duplicates())
+    colours = style.method_colours(methods)
+    labels = []
+    for method in methods:
+        wide = over_steps(curves, environment.name, method, RETURN)
+        labels.append((draw_curve(axes, wide, profile, colours[method]), method, colours[method]))
+    axes.set(title=environment.name, ylabel="evaluation return")
+    style.steps_axis(axes, environment.steps or training.steps)
+    return labels

@@ -1,1 +1,0 @@
-"""Tables and figures, made from recorded files alone. Every module has `make(profile, root) -> list of its files`."""

@@ -1,0 +1,184 @@
+"""Learning curves of Experiment 2: does a policy whose neurons learn on their own improve as a whole?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from subcritic.config import Profile
+from subcritic.reporting import records, style
+from subcritic.reporting.estimates import number, percent
+from subcritic.stats import bootstrap_interval
+from subcritic.studies.table.report import normalise, why_raw_only
+
+RETURN = "return/evaluation"
+# With more environments than this, panels are small, normalised, and share their axes.
+LARGE_PANELS = 12
+
+
+def make(profile: Profile, root: Path) -> list[Path]:
+    """Write figures/learning.* and figures/cosine.* (png, svg, pdf)."""
+    curves, scores = records.experiment2_curves(profile, root), records.scores(profile, root)
+    draw = figure if len(profile.environments) <= LARGE_PANELS else small_figure
+    learning = draw(profile, curves, scores, records.anchors(profile, root))
+    return [
+        *style.save(learning, root / "figures", "learning"),
+        *style.save(cosine_figure(profile, curves), root / "figures", "cosine"),
+    ]
+
+
+@style.styled
+def figure(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame, anchors: pd.DataFrame) -> Figure:
+    """Evaluation return against environment steps, one panel per environment, from long-form curves."""
+    fig, panels = style.grid(len(profile.environments), columns=3, width=4.0)
+    colours = style.method_colours(method.name for method in profile.methods)
+    for axes, environment in zip(panels, profile.environments, strict=True):
+        labels = _anchor_lines(axes, anchors.loc[environment.name])
+        for method in profile.methods:
+            wide = over_steps(curves, environment.name, method.name, RETURN)
+            end = draw_curve(axes, wide, profile, colours[method.name])
+            _mark_diverged(axes, wide, scores, environment.name, method.name, colours[method.name])
+            labels.append((end, method.name, colours[method.name]))
+        axes.set(title=environment.name, ylabel="evaluation return")
+        style.steps_axis(axes, profile.steps_for(environment))
+        style.label_ends(axes, labels)
+    style.note(fig, curve_note(profile) + "   ·   ×: run stopped because it diverged")
+    return fig
+
+
+@style.styled
+def small_figure(
+    profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame, anchors: pd.DataFrame
+) -> Figure:
+    """The same with random actions at 0 and the reference at 1, in small panels that share one axis of scores."""
+    fig, panels = style.grid(len(profile.environments), columns=6, width=1.75, height=1.4)
+    colours = style.method_colours(method.name for method in profile.methods)
+    heights: list[float] = [0.0, 1.0]
+    for axes, environment in zip(panels, profile.environments, strict=True):
+        anchor = anchors.loc[environment.name]
+        for method in profile.methods:
+            wide = over_steps(curves, environment.name, method.name, RETURN)
+            wide = pd.DataFrame(normalise(wide.to_numpy(), anchor), wide.index, wide.columns)
+            draw_curve(axes, wide, profile, colours[method.name])
+            _mark_diverged(axes, wide, scores, environment.name, method.name, colours[method.name])
+            heights += wide.mean(axis=1).dropna().tolist()
+        for height, line in ((0, ":"), (1, "--")):
+            axes.axhline(height, color=style.INK, linewidth=0.7, linestyle=line)
+        if why_raw_only(anchor):
+            axes.text(0.5, 0.5, "no clear reference", transform=axes.transAxes, ha="center", va="center")
+        style.steps_axis(axes, profile.steps_for(environment))
+        axes.set_title(environment.name.removesuffix("-v0"), fontsize=8)
+        axes.set_xlabel("")
+    low, high = max(-1.0, min(heights)), min(2.0, max(heights))
+    for index, axes in enumerate(panels):
+        axes.set(ylim=(low - 0.1, high + 0.1), ylabel="" if index % 6 else "score")
+        axes.tick_params(labelsize=7, labelleft=index % 6 == 0)
+    style.method_legend(fig, {method.name: colours[method.name] for method in profile.methods})
+    style.note(
+        fig,
+        "score against environment steps: 0 (dotted) is random actions, 1 (dashed) the reference   ·   "
+        f"×: run stopped because it diverged\n{curve_note(profile)}",
+    )
+    return fig
+
+
+@style.styled
+def cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
+    """Cosine of a local rule's update to the true policy gradient, one panel per environment and probed method."""
+    probed = curves[curves["metric"].str.startswith("cosine/")]
+    found = probed[["environment", "method"]].drop_duplicates().itertuples(index=False, name=None)
+    pairs = list(found) or [("no update was compared with the true gradient", "")]
+    fig, panels = style.grid(len(pairs), columns=3, width=4.0)
+    for axes, (environment, method) in zip(panels, pairs, strict=True):
+        labels = []
+        for metric, text, colour in _cosines(probed):
+            labels.append(
+                (
+                    draw_curve(axes, over_steps(probed, environment, method, metric), profile, colour),
+                    text,
+                    colour,
+                )
+            )
+        axes.axhline(0, color=style.INK, linewidth=0.6)
+        axes.set(
+            title=f"{environment}, {method}" if method else environment, ylabel="cosine to the true gradient"
+        )
+        steps = [profile.steps_for(entry) for entry in profile.environments if entry.name == environment]
+        style.steps_axis(axes, steps[0] if steps else profile.training.steps)
+        style.label_ends(axes, labels)
+    style.note(
+        fig, f"1: the update is the policy gradient   ·   0: it has nothing of it\n{curve_note(profile)}"
+    )
+    return fig
+
+
+def over_steps(curves: pd.DataFrame, environment: str, method: str, metric: str) -> pd.DataFrame:
+    """One metric as a frame (steps, seeds); NaN after a seed's last record."""
+    chosen = curves[
+        (curves["environment"] == environment) & (curves["method"] == method) & (curves["metric"] == metric)
+    ]
+    return chosen.pivot_table(index="step", columns="seed", values="value", dropna=False)
+
+
+def draw_curve(axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str, **line) -> float:
+    """Mean, interval and single seeds of a frame (steps, seeds); returns the mean's last height, for its label.
+
+    A seed that stopped early keeps its last value, so that no run leaves the mean.
+    """
+    if wide.empty:
+        return float("nan")
+    for seed in wide:
+        known = wide[seed].dropna()
+        axes.plot(known.index, known, color=colour, alpha=0.35, linewidth=0.6)
+    filled = wide.ffill()
+    settings = profile.statistics
+    low, high = bootstrap_interval(filled.T.to_numpy(), np.mean, settings.confidence, settings.resamples)
+    mean = filled.mean(axis=1, skipna=False)
+    axes.fill_between(filled.index, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(filled.index, mean, color=colour, **line)
+    return float(mean.iloc[-1])
+
+
+def curve_note(profile: Profile) -> str:
+    """What the marks of a curve mean, for the line under a figure."""
+    if profile.seeds == 1:
+        return "one seed: no interval"
+    return (
+        f"thick: mean of {profile.seeds} seeds   ·   band: {percent(profile.statistics.confidence)} bootstrap "
+        "interval of the mean   ·   thin: single seeds"
+    )
+
+
+def _cosines(probed: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(metric, label, colour) of the whole actor and of every layer that was probed."""
+    layers = sorted(probed["metric"].str.extract(r"^cosine/layer_(\d+)$")[0].dropna().astype(int).unique())
+    colours = style.layer_colours(len(layers))
+    whole = [("cosine/actor", "actor", style.INK)] if (probed["metric"] == "cosine/actor").any() else []
+    return whole + [
+        (f"cosine/layer_{n}", f"layer {n}", colour) for n, colour in zip(layers, colours, strict=True)
+    ]
+
+
+def _mark_diverged(
+    axes: Axes, wide: pd.DataFrame, scores: pd.DataFrame, environment: str, method: str, colour: str
+):
+    """A cross on the curve of every diverged seed, where it was stopped."""
+    runs = scores[(scores["environment"] == environment) & (scores["method"] == method)].set_index("seed")
+    for seed, step in runs["diverged_at"].dropna().items():
+        known = wide[seed].dropna() if seed in wide else []
+        if len(known):
+            axes.plot(
+                step, np.interp(step, known.index, known), "x", color=colour, markersize=7, markeredgewidth=2
+            )
+
+
+def _anchor_lines(axes: Axes, anchor: pd.Series) -> list[tuple[float, str, str]]:
+    lines = {"random": anchor["random_mean"], "reference": anchor["reference_return"]}
+    known = {name: height for name, height in lines.items() if np.isfinite(height)}
+    for name, height in known.items():
+        axes.axhline(height, color=style.INK, linewidth=0.9, linestyle="--" if name == "reference" else ":")
+    return [(height, f"{name} {number(height)}", style.INK) for name, height in known.items()]

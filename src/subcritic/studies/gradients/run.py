@@ -1,0 +1,109 @@
+"""Gradient agreement: do the local gradients ∇_{K^n} Q^n equal, follow or correlate with ∇_{K^n} Q^μ?
+
+From the snapshots of Experiment 1: every trained sub-critic (reading `drafts`), the readings with noise on every neuron
+(`informed`), beside controls: `oracle` (the interventional q_n, where the theorem is the chain rule), `permuted` (another
+neuron's critic: the null), `untrained`, and `random_direction` (no critic at all).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from subcritic import seeding
+from subcritic.config import Profile, dump
+from subcritic.measuring.interventions import oracle_gradient
+from subcritic.measuring.judged import judge_snapshot
+from subcritic.measuring.snapshots import load_snapshots
+from subcritic.measuring.tables import write_csv
+from subcritic.stats import permutation_without_fixed_points
+from subcritic.studies.gradients import informed
+from subcritic.studies.gradients.rows import Rows
+from subcritic.subcritics import SubCriticFamily, trained_family
+from subcritic.tracking import Identity, RunGroup
+
+READINGS = (
+    "drafts", "neuron_noise", "compatible", "global_baseline", "regression", "oracle", "permuted", "untrained",
+    "random_direction",
+)  # fmt: skip
+
+
+def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
+    """Measure agreement at every snapshot of an environment; writes and returns `agreement.csv`."""
+    torch.set_num_threads(1)
+    environment = profile.environment(environment_name)
+    root = results / profile.profile
+    saved = load_snapshots(profile, environment, results)
+    sizes, rows = saved["sizes"], []
+    with torch.no_grad():
+        for snapshot in saved["snapshots"]:
+            rows += measure(profile, sizes, snapshot)
+        for snapshot in saved["neuron_noise"]:
+            rows += informed.measure(profile, sizes, snapshot)
+    table = pd.DataFrame(rows)
+    table.insert(0, "environment", environment.name)
+    _record(profile, environment.name, table, results)
+    return [write_csv(root / "gradients" / environment.name / "agreement.csv", table)]
+
+
+def measure(profile: Profile, sizes: tuple[int, ...], snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+    """All rows of one snapshot of the drafts' run."""
+    judged = judge_snapshot(profile.experiment1, sizes, snapshot)
+    untrained = SubCriticFamily(judged.actor, profile.experiment1, snapshot["seeds"], "untrained")
+    trained = trained_family(profile.experiment1, judged.actor, snapshot)
+    chosen = [critics.neurons for critics in trained.neurons]
+    rows = Rows(snapshot["step"], snapshot["seeds"], judged)
+    for kind, name in (("neurons", "neuron"), ("layers", "layer")):
+        members, fresh = getattr(trained, kind), getattr(untrained, kind)
+        pushes = rows.add_family("drafts", name, members, chosen)
+        neurons = [member.neurons for member in members]
+        rows.add("permuted", name, _permuted(pushes, snapshot), neurons, chosen)
+        rows.add_family("untrained", name, fresh, chosen)
+    rows.add_random_directions(chosen)
+    oracle = [
+        oracle_gradient(layer, judged.h[layer], judged.observation, judged.networks)
+        for layer in range(1, judged.actor.depth + 1)
+    ]
+    picked = [push[..., neurons] for push, neurons in zip(oracle, chosen, strict=True)]
+    rows.add("oracle", "oracle", picked, chosen, chosen)
+    for layer, neurons in enumerate(chosen, 1):
+        rows.add_finite_differences(layer, neurons)
+    return rows.found
+
+
+def _permuted(pushes: list[Tensor], snapshot: dict[str, Any]) -> list[Tensor | None]:
+    """Each neuron gets another neuron's push, by a permutation without fixed points; None where a layer has one neuron."""
+    found = []
+    for layer, push in enumerate(pushes, 1):
+        if push.shape[-1] < 2:
+            found.append(None)
+            continue
+        mixed = push.clone()
+        for s, seed in enumerate(snapshot["seeds"]):
+            rng = seeding.generator(seed, "permutation", snapshot["step"], layer)
+            mixed[s] = push[s][:, permutation_without_fixed_points(push.shape[-1], rng)]
+        found.append(mixed)
+    return found
+
+
+def _record(profile: Profile, environment: str, table: pd.DataFrame, results: Path) -> None:
+    """One run per seed: medians over neurons along the snapshots."""
+    seeds = profile.seed_list()
+    identities = [Identity(profile.profile, "gradients", environment, "agreement", seed) for seed in seeds]
+    shown = table[(table.granularity == "neuron")].copy()
+    shown["name"] = (
+        "agreement/" + shown.reading + "/" + shown.critic + "_" + shown.layer.astype(int).astype(str)
+    )
+    shown["name"] += "/" + shown.measure
+    medians = shown.groupby(["seed", "step", "name"]).value.median()
+    config = {
+        "experiment1": dump(profile.experiment1),
+        "environment": profile.environment(environment).task(),
+    }
+    with RunGroup(results, identities, config) as group:
+        for (seed, step), metrics in medians.groupby(level=[0, 1]):
+            group.log(step, seeds.index(seed), metrics.droplevel([0, 1]).to_dict())

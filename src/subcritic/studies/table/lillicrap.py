@@ -1,0 +1,66 @@
+"""Table 1 of Lillicrap et al. 2016 (arXiv 1509.02971), a labelled reference beside our results, never one of them."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pandas as pd
+
+from subcritic.reporting import documents
+
+TITLE = "Reference: Table 1 of Lillicrap et al. 2016 (arXiv 1509.02971), not results of this project"
+EXPLANATION = (
+    "Average and best of 5 runs, 0 = uniform random policy, 1 = planner; lowd: DDPG on low-dimensional states, pix: "
+    "DDPG on pixels, cntrl: DPG with replay and batch normalisation but without target networks. Their environments "
+    "were never released, so cells are not comparable one by one. The last column names an environment of this "
+    "profile with the same name, or a related one, which is not the same task."
+)
+# Gymnasium's ids without their version, and the row of Table 1 they are related to.
+RELATED = {
+    "Pendulum": "pendulum",
+    "HalfCheetah": "cheetah",
+    "Hopper": "hopper",
+    "Walker2d": "walker2d",
+    "Reacher": "reacherSingle",
+    "InvertedPendulum": "cartpoleBalance",
+    "InvertedDoublePendulum": "cartpoleSerialDouble",
+}
+
+
+def reference() -> pd.DataFrame:
+    """Table 1: environment, lowd_average, lowd_best, pix_average, pix_best, cntrl_average, cntrl_best; 26 rows."""
+    with files("subcritic.studies.table").joinpath("lillicrap2016_table1.csv").open() as file:
+        return pd.read_csv(file)
+
+
+def correspondence(environment: str) -> tuple[str, str] | None:
+    """(row of Table 1, `same name` or `related, not the same task`) of one of our environments; None without one."""
+    bare = environment.removeprefix("subcritic-").split("-v")[0]
+    rows = {name.lower(): name for name in reference()["environment"]}
+    if bare in RELATED:
+        return RELATED[bare], "related, not the same task"
+    return (rows[bare.lower()], "same name") if bare.lower() in rows else None
+
+
+def beside(environments: list[str]) -> pd.DataFrame:
+    """Table 1 with a column that names the profile's corresponding environments."""
+    found = {name: correspondence(name) for name in environments}
+    matches: dict[str, list[str]] = {}
+    for name, match in found.items():
+        if match:
+            matches.setdefault(match[0], []).append(f"{name} ({match[1]})")
+    table = reference()
+    numbers = table.columns[1:]
+    table[numbers] = table[numbers].map("{:.3f}".format)
+    table.columns = [name.replace("_", " ") for name in table.columns]
+    return table.assign(
+        **{"in this profile": [", ".join(matches.get(row, [])) for row in table["environment"]]}
+    )
+
+
+def markdown(environments: list[str]) -> str:
+    return f"## {TITLE}\n\n{documents.markdown(beside(environments))}\n{EXPLANATION}\n"
+
+
+def latex(environments: list[str]) -> str:
+    return documents.latex(beside(environments), f"{TITLE}. {EXPLANATION}", "tab:lillicrap")

@@ -1,0 +1,229 @@
+"""Updates per second of the local rule, of our DDPG and of Stable-Baselines3, against the machine's limit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from subcritic.config import Profile
+from subcritic.reporting import documents, records, style
+from subcritic.reporting.estimates import number
+
+SETTING = ["hidden", "batch"]
+RATIOS = (
+    ("ddpg", "stable-baselines3"),
+    ("linear", "ddpg"),
+    ("ddpg", "ddpg-limit"),
+    ("linear", "linear-limit"),
+)
+# Learners whose speed is drawn at every size; the others, local rules, beside DDPG only.
+SHOWN = ("ddpg", "linear", "stable-baselines3")
+# Rules besides the linear one whose ratio to DDPG is part of the headline.
+NAMED = ("compatible", "node-perturbation")
+HEADLINE = ("256-256", 64)
+LIMIT = "-limit"
+
+
+def make(profile: Profile, root: Path) -> list[Path]:
+    """Write table/throughput.{csv,md}, table/throughput_ratios.csv and figures/throughput.{png,svg,pdf}."""
+    rounds, operations = records.throughput(root), records.operations(root)
+    speeds, ratios = speed_table(rounds, operations), ratio_table(rounds, operations)
+    folder = root / "table"
+    return [
+        documents.write(folder / "throughput.csv", speeds),
+        documents.write(folder / "throughput_ratios.csv", ratios),
+        documents.write(folder / "throughput.md", markdown(speeds, ratios)),
+        *style.save(figure(speeds, ratios), root / "figures", "throughput"),
+    ]
+
+
+def speed_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
+    """Median and quartiles over rounds, one row per setting and learner.
+
+    Columns: hidden, batch, learner, updates_per_second, quartile_1, quartile_3, samples_per_second (updates times
+    batch), rounds, multiply_adds (of one update; NaN where not counted), gigaflops (2 operations per multiply-add).
+    """
+    keys = [*SETTING, "learner"]
+    speeds = rounds.groupby(keys, sort=False)["updates_per_second"]
+    table = speeds.agg(
+        updates_per_second="median", quartile_1=lambda v: v.quantile(0.25), quartile_3=lambda v: v.quantile(0.75),
+        rounds="size",
+    ).reset_index()  # fmt: skip
+    table.insert(6, "samples_per_second", table["updates_per_second"] * table["batch"])
+    table = table.merge(operations[[*keys, "multiply_adds"]], on=keys, how="left")
+    return table.assign(gigaflops=2e-9 * table["multiply_adds"] * table["updates_per_second"])
+
+
+def ratio_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
+    """Speed ratios within the same round, so that what slows the machine down slows both sides: RATIOS, every rule / ddpg.
+
+    Columns: ratio, hidden, batch, median, quartile_1, quartile_3, rounds, operations (the ratio of multiply-adds;
+    NaN where not counted).
+    """
+    wide = rounds.pivot(index=[*SETTING, "round"], columns="learner", values="updates_per_second")
+    counted = operations.pivot(index=SETTING, columns="learner", values="multiply_adds")
+    rows = []
+    for above, below in (*RATIOS, *((rule, "ddpg") for rule in rules(rounds))):
+        if above in wide and below in wide:
+            for setting in settings(rounds):
+                ratio = (wide.loc[setting, above] / wide.loc[setting, below]).dropna()
+                if ratio.empty:
+                    continue
+                operations_ratio = _operations(counted, setting, above, below)
+                quartiles = ratio.quantile([0.5, 0.25, 0.75])
+                rows.append([f"{above} / {below}", *setting, *quartiles, len(ratio), operations_ratio])
+    columns = ["ratio", *SETTING, "median", "quartile_1", "quartile_3", "rounds", "operations"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def rules(rounds: pd.DataFrame) -> list[str]:
+    """The local rules measured besides the linear one."""
+    names = rounds["learner"].drop_duplicates()
+    return [name for name in names if name not in SHOWN and not name.endswith(LIMIT)]
+
+
+def settings(table: pd.DataFrame) -> list[tuple[str, int]]:
+    """The (hidden, batch) measured, in the order of measurement."""
+    return list(dict.fromkeys(zip(table["hidden"], table["batch"], strict=True)))
+
+
+def markdown(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
+    """Both tables for readers."""
+    speed_rows = pd.DataFrame([{
+        "hidden": row.hidden, "batch": row.batch, "learner": row.learner,
+        "updates/s": number(row.updates_per_second),
+        "quartiles": f"{number(row.quartile_1)} to {number(row.quartile_3)}",
+        "samples/s": number(row.samples_per_second),
+        "multiply-adds per update": "" if np.isnan(row.multiply_adds) else f"{row.multiply_adds / 1e6:.2f} M",
+        "GFLOP/s": "" if np.isnan(row.gigaflops) else number(row.gigaflops),
+    } for row in speeds.itertuples()])  # fmt: skip
+    ratio_rows = pd.DataFrame([{
+        "speed ratio": row.ratio, "hidden": row.hidden, "batch": row.batch, "median": number(row.median),
+        "quartiles": f"{number(row.quartile_1)} to {number(row.quartile_3)}",
+        "multiply-adds ratio": "" if np.isnan(row.operations) else number(row.operations),
+    } for row in ratios.itertuples()])  # fmt: skip
+    return (
+        f"# Throughput\n\n{headline(speeds, ratios)}\n\n{documents.markdown(speed_rows)}\n"
+        f"## Ratios within a round\n\n{documents.markdown(ratio_rows)}\n"
+        "Medians and quartiles over interleaved rounds on one thread. A `-limit` is the bare matrix products of that "
+        "learner's update; samples/s are updates/s times the batch.\n"
+    )
+
+
+def headline(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
+    """One sentence: the ratios at 256-256, batch 64, or at the last setting measured."""
+    measured = settings(speeds)
+    hidden, batch = HEADLINE if HEADLINE in measured else measured[-1]
+    here = ratios[(ratios["hidden"] == hidden) & (ratios["batch"] == batch)]
+    names = [f"{above} / {below}" for above, below in (*RATIOS, *((rule, "ddpg") for rule in NAMED))]
+    here = here[here["ratio"].isin(names)]
+    parts = [
+        f"{row.ratio} = {number(row.median)} ({number(row.quartile_1)} to {number(row.quartile_3)})"
+        + (
+            ""
+            if np.isnan(row.operations) or LIMIT in row.ratio
+            else f" at {number(row.operations)} of the multiply-adds"
+        )
+        for row in here.itertuples()
+    ]
+    return f"Updates per second at {hidden}, batch {batch}: {'; '.join(parts) or 'nothing to compare'}."
+
+
+@style.styled
+def figure(speeds: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
+    """Updates per second with quartiles, the limit as a tick above; ratios within a round; every local rule beside DDPG."""
+    fig, (left, right, last) = style.grid(3, columns=3, width=4.8, height=3.6)
+    measured = settings(speeds)
+    _draw_speeds(left, speeds, measured)
+    _draw_ratios(right, ratios, measured)
+    _draw_rules(last, ratios, measured)
+    labels = [f"{hidden}\nbatch {batch}" for hidden, batch in measured]
+    for axes in (left, right):
+        axes.set_xticks(range(len(measured)), labels, fontsize=7)
+    style.note(
+        fig,
+        "bars and marks: medians over rounds   ·   whiskers: quartiles   ·   black lines: bare matrix products   ·   "
+        "right: dots at the other sizes",
+    )
+    return fig
+
+
+def _draw_speeds(axes, speeds: pd.DataFrame, measured: list) -> None:
+    learners = [name for name in speeds["learner"].drop_duplicates() if name in SHOWN]
+    colours = style.method_colours(learners)
+    width = 0.8 / len(learners)
+    for index, learner in enumerate(learners):
+        places = np.arange(len(measured)) + (index - (len(learners) - 1) / 2) * width
+        rows = _of(speeds, learner, measured)
+        middle = rows["updates_per_second"]
+        whiskers = [middle - rows["quartile_1"], rows["quartile_3"] - middle]
+        axes.bar(
+            places,
+            middle,
+            width * 0.9,
+            color=colours[learner],
+            yerr=whiskers,
+            ecolor=style.INK,
+            label=learner,
+        )
+        limit = _of(speeds, learner + LIMIT, measured)["updates_per_second"]
+        axes.hlines(limit, places - width * 0.45, places + width * 0.45, color=style.INK, linewidth=1.5)
+    axes.set(yscale="log", ylabel="updates per second", title="Speed")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
+
+
+def _draw_ratios(axes, ratios: pd.DataFrame, measured: list) -> None:
+    looks = {
+        "ddpg / stable-baselines3": ("D", style.PINK), "linear / ddpg": ("o", style.ORANGE),
+        "ddpg / ddpg-limit": ("^", style.BLUE), "linear / linear-limit": ("v", style.BROWN),
+    }  # fmt: skip
+    labels = []
+    names = [name for name in ratios["ratio"].drop_duplicates() if name in looks]
+    for index, name in enumerate(names):
+        marker, colour = looks[name]
+        rows = ratios[ratios["ratio"] == name].set_index(SETTING).reindex(measured)
+        places = np.arange(len(measured)) + (index - (len(names) - 1) / 2) * 0.1
+        whiskers = [rows["median"] - rows["quartile_1"], rows["quartile_3"] - rows["median"]]
+        axes.errorbar(
+            places, rows["median"], yerr=whiskers, color=colour, marker=marker, linewidth=1, markersize=6
+        )
+        labels.append((rows["median"].iloc[-1], name, colour))
+    axes.axhline(1, color=style.INK, linewidth=0.6)
+    axes.set(ylabel="ratio of updates per second", title="Ratios", ylim=(0, None))
+    style.label_ends(axes, labels)
+
+
+def _draw_rules(axes, ratios: pd.DataFrame, measured: list) -> None:
+    """Local rules over DDPG at every size: the fastest on top, at the size of the headline as a diamond."""
+    rows = ratios[ratios["ratio"].str.endswith("/ ddpg")]
+    hidden, batch = HEADLINE if HEADLINE in measured else measured[-1]
+    head = (rows["hidden"] == hidden) & (rows["batch"] == batch)
+    order = rows[head].sort_values("median", ascending=False)["ratio"].tolist()
+    order += [name for name in rows["ratio"].drop_duplicates() if name not in order]
+    places = {name: y for y, name in enumerate(order)}
+    for row, is_head in zip(rows.itertuples(), head, strict=True):
+        y, colour = places[row.ratio], style.ORANGE if row.ratio.startswith("linear") else style.GREEN
+        if is_head:
+            style.draw_estimate(axes, (row.median, row.quartile_1, row.quartile_3), y, colour)
+        else:
+            axes.plot(row.median, y, ".", color=colour, alpha=0.5, markersize=6)
+    axes.axvline(1, color=style.INK, linewidth=0.6)
+    axes.set_yticks(range(len(order)), [name.removesuffix(" / ddpg") for name in order])
+    axes.set(xscale="log", ylim=(len(order) - 0.5, -0.5), xlabel="updates per second / DDPG's")
+    axes.set_title(f"Local rules beside DDPG, {hidden}, batch {batch}")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+
+
+def _of(speeds: pd.DataFrame, learner: str, measured: list) -> pd.DataFrame:
+    """The learner's rows in the order of `measured`; NaN where it was not measured."""
+    return speeds[speeds["learner"] == learner].set_index(SETTING).reindex(measured)
+
+
+def _operations(counted: pd.DataFrame, setting: tuple, above: str, below: str) -> float:
+    if above not in counted or below not in counted or setting not in counted.index:
+        return float("nan")
+    return float(counted.loc[setting, above] / counted.loc[setting, below])
