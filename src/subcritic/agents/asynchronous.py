@@ -17,8 +17,7 @@ from torch import Tensor
 
 from subcritic.agents.local import LocalLearner
 from subcritic.config import LocalSettings
-from subcritic.rules.linear import LinearState
-from subcritic.rules.protocol import Layer, LocalTransition
+from subcritic.rules.protocol import Layer, LocalTransition, RuleState
 
 Split = Literal["neurons", "layers"]
 
@@ -30,16 +29,18 @@ class Part:
     number: int
     neurons: slice
     layer: Layer
-    state: LinearState
+    state: RuleState
     transition: LocalTransition = field(init=False)
-    residual: Tensor | None = None
+    residual: Tensor = field(init=False)
 
 
 class AsynchronousLearner(LocalLearner):
     """A LocalLearner whose neurons are dealt to `groups`, each of which can learn in a thread of its own.
 
+    The rule must keep something of its own for every neuron, as `linear` and `bilinear` do, and step plainly.
+
     split: 'neurons' gives every group an equal share of each layer, 'layers' whole layers, balanced by their connections.
-    Raises ValueError for a number of groups that leaves one without neurons.
+    Raises ValueError for other settings, and for a number of groups that leaves one without neurons.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class AsynchronousLearner(LocalLearner):
         groups: int = 2,
         split: Split = "neurons",
     ) -> None:
-        if (settings.algorithm, settings.optimiser, settings.target) != ("linear", "sgd", "own_td"):
-            raise ValueError("learning in threads needs algorithm linear, optimiser sgd, target own_td")
-        if settings.replay != "stored" or settings.layers_in_turn is not None:
-            raise ValueError("learning in threads needs replay stored, and all layers at once")
         super().__init__(settings, observation_size, action_size, seeds, dtype)
+        if not all(state.per_neuron for state in self.rule_states):
+            raise ValueError(f"{settings.algorithm} does not keep something of its own for every neuron")
+        if settings.optimiser != "sgd" or settings.replay != "stored" or self.broadcaster is not None:
+            raise ValueError("learning in threads needs optimiser sgd, replay stored, target own_td")
+        if settings.layers_in_turn is not None:
+            raise ValueError("learning in threads needs all layers at once: layers_in_turn None")
         shares = _deal(self.actor.sizes, groups, split)
         self.groups = [[self._part(number, neurons) for number, neurons in share] for share in shares]
 
@@ -64,8 +67,7 @@ class AsynchronousLearner(LocalLearner):
         whole = self.layers[number - 1]
         names = ("weight", "bias", "target_weight", "target_bias")
         layer = replace(whole, **{name: getattr(whole, name)[..., neurons] for name in names})
-        tensors = self.rule_states[number - 1].tensors()
-        state = LinearState(**{name: tensor[..., neurons] for name, tensor in tensors.items()})
+        state = self.rule_states[number - 1].of_neurons(neurons)
         self.rule.add_optimisers(state, layer)
         return Part(number, neurons, layer, state)
 
@@ -79,7 +81,9 @@ class AsynchronousLearner(LocalLearner):
         transitions, _ = self.rule_inputs(batch, self.noise_rngs)
         for part in self.groups[group]:
             part.transition = _of_neurons(transitions[part.number - 1], part.neurons)
-            part.residual = self.rule.update(part.state, part.layer, part.transition)
+            residual = self.rule.update(part.state, part.layer, part.transition)
+            assert residual is not None, "a rule with critics has one"
+            part.residual = residual
 
     def value_magnitude(self) -> Tensor:
         largest = [
@@ -93,14 +97,7 @@ class AsynchronousLearner(LocalLearner):
     def metrics(self) -> dict[str, Tensor]:
         """As LocalLearner's; call it while no thread learns."""
         self.residuals = [
-            torch.cat(
-                [
-                    part.residual
-                    for part in self._parts()
-                    if part.number == number and part.residual is not None
-                ],
-                dim=-1,
-            )
+            torch.cat([part.residual for part in self._parts() if part.number == number], dim=-1)
             for number in range(1, self.actor.depth + 1)
         ]
         return super().metrics()

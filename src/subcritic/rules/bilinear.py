@@ -19,6 +19,8 @@ from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransi
 class BilinearState(RuleState):
     """voltage θ_v and mixed w (S, n_in, n), alpha θ_a (S, 1, n), and their target copies."""
 
+    per_neuron: ClassVar[bool] = True
+
     voltage: Tensor
     alpha: Tensor
     mixed: Tensor

@@ -20,6 +20,8 @@ from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransi
 class LinearState(RuleState):
     """θ of all neurons of a layer. voltage θ_v (S, n_in, n), alpha θ_a (S, 1, n), and their target copies."""
 
+    per_neuron: ClassVar[bool] = True
+
     voltage: Tensor
     alpha: Tensor
     target_voltage: Tensor

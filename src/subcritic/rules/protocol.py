@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -97,6 +97,13 @@ class RuleState:
 
     critic_optimiser: Optimiser = field(init=False, repr=False)
     weight_optimiser: Optimiser = field(init=False, repr=False)
+
+    # Whether the last axis of every tensor is the layer's neurons, so that each neuron could keep its own column alone.
+    per_neuron: ClassVar[bool] = False
+
+    def of_neurons(self, neurons: slice) -> Self:
+        """The state of some of the neurons, views of this one's tensors, without optimisers; for `per_neuron` states."""
+        return type(self)(**{name: tensor[..., neurons] for name, tensor in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the state, by its name."""
