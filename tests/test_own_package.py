@@ -102,6 +102,32 @@ def test_a_name_behind_which_there_is_nothing_is_refused(algorithm, words):
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"reads": {"voltage", "noise"}}, "reads noise: not given with replay stored, target own_td"),
+        ({"reads": {"voltage", "advantage"}}, "reads advantage: not given"),
+        ({"reads": {"voltage", "advantage"}, "target": "global_q"}, None),
+        ({"reads": {"voltage", "alpah"}}, "reads alpah: not given"),
+        ({"reads": {"voltage", "noise"}, "replay": "recomputed"}, None),
+        (
+            {"reads": {"voltage", "deviation"}, "replay": "recomputed", "target": "global_q"},
+            "reads deviation",
+        ),
+    ],
+)
+def test_a_rule_that_would_not_be_given_what_it_reads_is_refused(changes, words, monkeypatch):
+    changes = dict(changes)
+    reads = frozenset(changes.pop("reads"))
+    own = rules.load(RULE["algorithm"])
+    monkeypatch.setattr(own, "receives", property(lambda rule: reads))
+    if words is None:
+        profile(RULE | changes)
+        return
+    with pytest.raises(ConfigError, match=rf"methods\[0\]: own_rules:RewardHebbianRule {words}"):
+        profile(RULE | changes)
+
+
 def test_a_module_that_needs_something_not_installed_says_so(tmp_path, monkeypatch):
     (tmp_path / "needy.py").write_text("import not_installed_anywhere\n")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -221,4 +221,5 @@ def _rule(settings: LocalSettings, action_size: int) -> Rule[Any]:
             f"the settings of {settings.algorithm} are a {kind.Settings.__name__}, not a {type(settings).__name__}; "
             "subcritic.config.parse_method makes settings of the right class"
         )
+    kind.check(settings)
     return kind.from_settings(settings, action_size)

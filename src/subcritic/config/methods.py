@@ -71,13 +71,18 @@ def _parse(data: Any, info: ValidationInfo) -> Any:
         return RecordedMethod.model_validate(data)
     algorithm = data["algorithm"]
     try:
-        settings = load(algorithm).Settings
+        found = load(algorithm)
     except ValueError as error:
         raise _error("algorithm", algorithm, str(error)) from None
+    settings = found.Settings
     for key in data:
         if key not in settings.model_fields:
             raise _error(key, data[key], _unknown(key, algorithm, settings))
-    return settings.model_validate(data)
+    method = settings.model_validate(data)
+    # Rules say whether they would be given what they read; agents need not.
+    if hasattr(found, "check"):
+        found.check(method)
+    return method
 
 
 def _allowed() -> str:

@@ -52,6 +52,17 @@ class Rule(Generic[State]):
         """The rule with the values of `settings`, an instance of `Settings`."""
         return cls(**shared(settings))
 
+    @classmethod
+    def check(cls, settings: LocalSettings) -> None:
+        """Raise ValueError if the rule would read what it is not given with these settings."""
+        receives = cls.from_settings(settings, action_size=1).receives
+        missing = receives - given(settings, receives)
+        if missing:
+            raise ValueError(
+                f"{settings.algorithm} reads {', '.join(sorted(missing))}: not given with replay {settings.replay}, "
+                f"target {settings.target}"
+            )
+
     @property
     def consecutive(self) -> int:
         """How many rows stored in a row an update reads."""
@@ -153,6 +164,17 @@ def shared(settings: LocalSettings) -> dict[str, Any]:
         "polyak": settings.polyak,
         "aim": "own" if settings.target == "own_td" else "told",
     }
+
+
+def given(settings: LocalSettings, receives: frozenset[str]) -> frozenset[str]:
+    """The fields of LocalTransition and Broadcast that a rule which asks for `receives` can be given."""
+    if settings.replay == "imagined":
+        # Output and hidden neurons are perturbed in separate passes for a rule that reads the deviation.
+        scored = {"feedback", "deviation"} if "deviation" in receives else {"advantage"}
+        return frozenset({"voltage", "alpha", "noise"} | scored)
+    noise = {"noise"} if settings.replay == "recomputed" else set()
+    broadcast = {"target", "advantage", "feedback"} if settings.needs_global_critic else set()
+    return TRANSITION | {"later"} | noise | broadcast
 
 
 def uniform(rngs: Sequence[np.random.Generator], fan_in: int, shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -57,7 +57,10 @@ class Plain(Optimiser):
 
 
 class Collecting(Optimiser):
-    """Writes −direction into `gradients`, of the parameters' names and shapes; whoever owns these takes the step."""
+    """Writes −direction into `gradients`, of the parameters' names and shapes; whoever owns these takes the step.
+
+    A parameter that is left out of an update keeps the gradient of the one before.
+    """
 
     def __init__(
         self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float
