@@ -163,8 +163,8 @@ class LocalLearner:
             largest.append(self._global_fit[0].abs().amax(dim=(1, 2)))
         if self.rule.has_critic:
             largest += [
-                self.rule.values(state, layer, seen.voltage, seen.alpha).abs().amax(dim=(1, 2))
-                for state, layer, seen in self._of_layers(self._transitions)
+                self.rule.values(state, layer, transition.voltage, transition.alpha).abs().amax(dim=(1, 2))
+                for state, layer, transition in self._of_layers(self._transitions)
             ]
         return torch.stack(largest).amax(dim=0)
 
