@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from subcritic import workflow as subcritic_workflow
 from subcritic.config import ConfigError, dump
+from subcritic.studies import STUDIES
 
 try:
     profile = subcritic_workflow.resolve(config)
@@ -16,59 +17,34 @@ ROOT = f"results/{profile.profile}"
 # Written when a run starts; what a job depends on of it is among the job's params.
 CONFIG = f"{ROOT}/config.yaml"
 RESOLVED = json.dumps(dump(profile))
-ENVIRONMENTS = [environment.name for environment in profile.environments]
-METHODS = [method.name for method in profile.methods]
 
 
-FIGURES = [
-    "similarity",
-    "values",
-    "learning",
-    "ablation",
-    "theorem",
-    "scaling",
-    "asynchronous",
-    "recurrent",
-]
-RESULTS = [
-    f"{ROOT}/summary.md",
-    *collect("{root}/figures/{name}.png", root=ROOT, name=FIGURES),
-]
-# A profile that keeps a lab book trains its attempts and nothing else.
-LAB_BOOK = f"{ROOT}/table/lab_book.md"
-# A profile of the suite measures its tasks, films them, and shows how they are learned.
-SUITE = [
-    f"{ROOT}/table/references.csv",
-    f"{ROOT}/table/table.md",
-    *collect("{root}/figures/{name}.png", root=ROOT, name=["gallery", "learning"]),
-]
-TARGETS = {"results": RESULTS, "lab_book": LAB_BOOK, "suite": SUITE}
+include: "workflow/rules/studies.smk"
 
 
-wildcard_constraints:
-    environment="|".join(ENVIRONMENTS),
-    method="|".join(METHODS),
-
-
-include: "workflow/rules/common.smk"
-include: "workflow/rules/environments.smk"
-include: "workflow/rules/experiment1.smk"
-include: "workflow/rules/gradients.smk"
-include: "workflow/rules/experiment2.smk"
-include: "workflow/rules/ablation.smk"
-include: "workflow/rules/table.smk"
-include: "workflow/rules/throughput.smk"
-include: "workflow/rules/theorem.smk"
-include: "workflow/rules/scaling.smk"
-include: "workflow/rules/asynchronous.smk"
-include: "workflow/rules/recurrent.smk"
-include: "workflow/rules/report.smk"
+rule summary:
+    input:
+        subcritic_workflow.shown(profile, ROOT),
+    output:
+        report(f"{ROOT}/summary.md", category="Summary", caption="workflow/summary.rst"),
+    log:
+        f"{ROOT}/logs/summary.log",
+    localrule: True
+    conda:
+        "environment.yml"
+    params:
+        config=CONFIG,
+        depends=subcritic_workflow.summary_depends_on(profile),
+    message:
+        "Summary"
+    shell:
+        "subcritic report summary --config {params.config} > {log} 2>&1 && cat {output}"
 
 
 rule all:
     default_target: True
     input:
-        TARGETS[profile.purpose],
+        rules.summary.output,
 
 
 onstart:

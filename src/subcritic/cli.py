@@ -1,35 +1,21 @@
-"""The command line: one command per stage, and the commands around them."""
+"""The command line: one command per study, and the commands around them."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from subcritic import config
+from subcritic import config, profiles
 from subcritic.config import ConfigError, Profile
-
-REPORTS = (
-    "similarity",
-    "agreement",
-    "learning",
-    "ablation",
-    "lab_book",
-    "table",
-    "throughput",
-    "theorem",
-    "scaling",
-    "asynchronous",
-    "recurrent",
-    "references",
-    "gallery",
-    "summary",
-)
+from subcritic.studies import STUDIES
+from subcritic.study import Study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +63,7 @@ def show_config(options: argparse.Namespace) -> None:
     """Validate a config, its environments included, and print or write it with all defaults."""
     from subcritic import workflow
 
-    profile = config.parse(json.loads(options.json)) if options.json else config.load(options.config)
+    profile = profiles.parse(json.loads(options.json)) if options.json else profiles.load(options.config)
     if not options.json:
         workflow.check_environments(profile, str(options.config))
     text = yaml.safe_dump(config.dump(profile), sort_keys=False)
@@ -88,111 +74,30 @@ def show_config(options: argparse.Namespace) -> None:
         options.output.write_text(text)
 
 
-def anchors(options: argparse.Namespace) -> None:
-    from subcritic.studies.anchors import run as stage
-
-    _say(stage.run(_profile(options), _environment(options), options.results))
-
-
-def references(options: argparse.Namespace) -> None:
-    from subcritic.studies.references import run as stage
-
-    if options.publish:
-        return _say(stage.publish(_profile(options), options.results))
-    if options.environment is None:
-        raise ConfigError(
-            "references: --environment NAME says which to measure, or --publish to keep them all"
-        )
-    progress = partial(print, file=sys.stderr, flush=True)
-    return _say(stage.run(_profile(options), _environment(options), options.results, progress))
-
-
-def gallery(options: argparse.Namespace) -> None:
-    from subcritic.studies.gallery import run as stage
-
-    if options.publish:
-        return _say(stage.publish(_profile(options), options.results, Path("docs")))
-    if options.environment is None:
-        raise ConfigError(
-            "gallery: --environment NAME says which task to film, or --publish to keep the films"
-        )
-    return _say(stage.run(_profile(options), _environment(options), options.results))
-
-
-def experiment1(options: argparse.Namespace) -> None:
-    from subcritic.studies.experiment1 import run as stage
-
-    _say(stage.run(_profile(options), _environment(options), options.results))
-
-
-def gradients(options: argparse.Namespace) -> None:
-    from subcritic.studies.gradients import run as stage
-
-    _say(stage.run(_profile(options), _environment(options), options.results))
-
-
-def experiment2(options: argparse.Namespace) -> None:
-    from subcritic.studies.experiment2 import run as stage
-
-    _say(stage.run(_profile(options), _environment(options), options.method, options.results))
-
-
-def ablation(options: argparse.Namespace) -> None:
-    from subcritic.studies.ablation import run as stage
-
-    _say(stage.run(_profile(options), _environment(options), options.method, options.results))
-
-
-def theorem(options: argparse.Namespace) -> None:
-    from subcritic.studies.theorem import run as stage
-
-    _say(stage.run(_profile(options), _environment(options), options.results))
-
-
-def scaling(options: argparse.Namespace) -> None:
-    from subcritic.studies.scaling import run as stage
-
-    _say(stage.run(_profile(options), _environment(options), options.results))
-
-
-def asynchronous(options: argparse.Namespace) -> None:
-    from subcritic.studies.asynchronous import run as stage
-
-    _say(stage.run(_profile(options), options.results, lambda line: print(line, file=sys.stderr, flush=True)))
-
-
-def recurrent(options: argparse.Namespace) -> None:
-    from subcritic.studies.recurrent import run as stage
-
-    _say(stage.run(_profile(options), options.results))
-
-
-def throughput(options: argparse.Namespace) -> None:
-    from subcritic.studies.throughput import run as stage
-
-    profile = _profile(options)
-    folder = options.results / profile.profile / "throughput"
-    stage.measure(profile.throughput, folder, lambda line: print(line, file=sys.stderr, flush=True))
-    print(folder)
+def run_study(options: argparse.Namespace) -> None:
+    """Run one job of a study."""
+    study: Study = options.study
+    environment = (options.environment or "").replace("/", "-")
+    job = study.job(_profile(options), environment, getattr(options, "method", None) or "")
+    module = importlib.import_module(f"subcritic.studies.{study.name}.run")
+    _say(module.run(job, options.results))
 
 
 def report(options: argparse.Namespace) -> None:
-    from subcritic.publishing import reports
+    from subcritic.publishing import reports, summary
+    from subcritic.publishing.check import chosen
 
-    _say(reports.make(options.name, _profile(options), options.results))
+    profile = _profile(options, recorded=True)
+    if options.name == "summary":
+        return _say(summary.make(profile, chosen(profile), options.results / profile.profile))
+    return _say(reports.make(STUDIES[options.name], profile, options.results))
 
 
 def publish(options: argparse.Namespace) -> None:
-    from subcritic.publishing import page as results_page
-    from subcritic.studies.gallery import run as gallery
-    from subcritic.studies.references import run as references
+    from subcritic.publishing import publish as publishing
 
-    results, docs = options.results, Path("docs")
-    written = results_page.publish(options.profile, results, results / "published", docs)
-    profile = config.load(results / "published" / options.profile / "config.yaml")
-    if profile.purpose == "suite":
-        written += [*references.publish(profile, results), *gallery.publish(profile, results, docs)]
-    _say(written)
+    results = options.results
+    _say(publishing.publish(options.profile, results, results / "published", Path("docs")))
 
 
 def tracking(options: argparse.Namespace) -> None:
@@ -214,10 +119,12 @@ def ui(options: argparse.Namespace) -> None:
     store.serve(options.results, options.port)
 
 
-def _profile(options: argparse.Namespace) -> Profile:
+def _profile(options: argparse.Namespace, *, recorded: bool = False) -> Profile:
     """The config file's profile, or one named `local` with the schema's defaults; options override both."""
+    if options.config and options.seeds is None and options.steps is None:
+        return profiles.load(options.config, recorded=recorded)
     if options.config:
-        data = config.dump(config.load(options.config))
+        data = config.dump(profiles.load(options.config))
     else:
         data = {
             "profile": "local",
@@ -227,19 +134,22 @@ def _profile(options: argparse.Namespace) -> Profile:
     if options.seeds is not None:
         data["seeds"] = options.seeds
     if options.steps is not None:
-        for section in ("training", "experiment1", "ablation"):
-            data.setdefault(section, {})["steps"] = options.steps
-        for section in ("asynchronous", "recurrent"):
-            data.setdefault(section, {}).setdefault("training", {})["steps"] = options.steps
-        data["environments"] = [
-            {"id": entry} if isinstance(entry, str) else entry | {"steps": None}
-            for entry in data["environments"]
-        ]
-    return config.parse(data, str(options.config or "command line"))
+        _shorten(data, options.steps)
+    return profiles.parse(data, str(options.config or "command line"))
 
 
-def _environment(options: argparse.Namespace) -> str:
-    return options.environment.replace("/", "-")
+def _shorten(data: dict[str, Any], steps: int) -> None:
+    """Give every training of a profile's data that many environment steps."""
+    data.setdefault("training", {})["steps"] = steps
+    for name, study in STUDIES.items():
+        fields = study.settings.model_fields if study.settings else {}
+        if "steps" in fields:
+            data.setdefault(name, {})["steps"] = steps
+        if "training" in fields:
+            data.setdefault(name, {}).setdefault("training", {})["steps"] = steps
+    data["environments"] = [
+        {"id": entry} if isinstance(entry, str) else entry | {"steps": None} for entry in data["environments"]
+    ]
 
 
 def _say(paths: Sequence[Path]) -> None:
@@ -264,30 +174,26 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("config", type=Path, nargs="?", default=Path("configs/quick.yaml"))
     sub.add_argument("--json", help="the config itself, instead of a file")
     sub.add_argument("--output", type=Path, help="write here instead of printing")
-    add("anchors", anchors, "measure the uniform random policy on an environment", _stage, _where)
-    sub = add("references", references, "what planners and chance score on a task of the suite", _stage)
-    sub.add_argument("--environment", "--env", help="a task of the suite: subcritic/<Name>-v0, or its name")
-    sub.add_argument("--publish", action="store_true", help="keep what was measured with the package")
-    sub = add("gallery", gallery, "a film of the planner on a task of the suite", _stage)
-    sub.add_argument("--environment", "--env", help="a task of the suite: subcritic/<Name>-v0, or its name")
-    sub.add_argument("--publish", action="store_true", help="copy films and gallery to docs/gallery")
-    add("experiment1", experiment1, "sub-critics learned beside a DDPG actor", _stage, _where)
-    add("gradients", gradients, "gradient agreement from Experiment 1's snapshots", _stage, _where)
-    sub = add("experiment2", experiment2, "train one method on one environment", _stage, _where)
-    sub.add_argument("--method", required=True, help="a method's name, such as ddpg or linear")
-    sub = add("ablation", ablation, "train one method of the ablation on one environment", _stage, _where)
-    sub.add_argument("--method", required=True, help="a method of the config's ablation, such as compatible")
-    add("throughput", throughput, "updates per second of the local rule, DDPG and Stable-Baselines3", _stage)
-    add("theorem", theorem, "Theorem 2.2.4 on Experiment 1's trained agents", _stage, _where)
-    add("scaling", scaling, "gradient agreement against width, noise and number of draws", _stage, _where)
-    add("asynchronous", asynchronous, "neurons that learn in threads, without a lock between them", _stage)
-    add("recurrent", recurrent, "recurrent networks that learn by the local rule, without unrolling", _stage)
-    sub = add("report", report, "make the tables and figures of one report", _stage)
-    sub.add_argument("name", choices=REPORTS)
+    for name, study in STUDIES.items():
+        if study.measures:
+            sub = add(name, run_study, study.question, _profile_options)
+            sub.set_defaults(study=study)
+            if "environment" in study.over:
+                sub.add_argument(
+                    "--environment",
+                    "--env",
+                    required=True,
+                    help="an environment of the config; without a config, any Gymnasium id",
+                )
+            if "method" in study.over:
+                sub.add_argument("--method", required=True, help="a method of the config, such as ddpg")
+    sub = add("report", report, "make the tables and figures of one study, or the summary", _profile_options)
+    shown = [name for name, study in STUDIES.items() if study.shown]
+    sub.add_argument("name", choices=[*shown, "summary"])
     sub = add(
         "publish",
         publish,
-        "keep a finished profile's tables and figures, and make docs/results.md anew",
+        "keep a finished profile's tables and figures, and make its pages in docs/ anew",
         _results,
     )
     sub.add_argument("--profile", default="quick", help="the profile's name (default: quick)")
@@ -306,18 +212,12 @@ def _results(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _stage(parser: argparse.ArgumentParser) -> None:
+def _profile_options(parser: argparse.ArgumentParser) -> None:
     _results(parser)
     parser.add_argument("--config", type=Path, help="a profile; without it, defaults under results/local")
     parser.add_argument("--seeds", type=int, help="number of seeds")
     parser.add_argument("--steps", type=int, help="environment steps of each training")
     parser.set_defaults(environment=None)
-
-
-def _where(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--environment", "--env", required=True, help="an environment of the config, or any Gymnasium id"
-    )
 
 
 if __name__ == "__main__":

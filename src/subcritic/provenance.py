@@ -5,62 +5,102 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-# Imported by the stages, but no part of their numbers: what of the config matters is among a job's params.
-NO_PART_OF_NUMBERS = ("config", "provenance.py", "tracking")
+# No part of a number, though what computes numbers imports it. What counts of the config is in the config of a job; lists
+# of rules, tasks and studies import none of them, and what a job uses of a list is among the code of the job.
+NO_PART_OF_NUMBERS = (
+    "config",
+    "tracking",
+    "provenance.py",
+    "profiles.py",
+    "study.py",
+    "rules/__init__.py",
+    "envs/suite/__init__.py",
+)
 PACKAGES = ("torch", "gymnasium", "numpy", "mujoco", "box2d", "mlflow", "snakemake")
 
 
+def code_digest(roots: Iterable[str]) -> str:
+    """Twelve hex digits over some modules of the package and all that they import of it, see `sources`.
+
+    Comments, docstrings and layout do not count: what is hashed is the syntax tree.
+    """
+    return _digest(tuple(sorted(set(roots))), PACKAGE)
+
+
 @functools.cache
-def code_digest(*parts: str) -> str:
-    """Twelve hex digits over the source of `parts` of the package (files or folders, relative to it)."""
+def _digest(roots: tuple[str, ...], package: Path) -> str:
     hashed = hashlib.sha256()
-    for part in sorted(parts):
-        path = PACKAGE / part
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            hashed.update(file.relative_to(PACKAGE).as_posix().encode() + file.read_bytes())
+    for file in sorted({file for root in roots for file in sources(root)}):
+        hashed.update(file.relative_to(package).as_posix().encode() + _tree(file, package).encode())
     return hashed.hexdigest()[:12]
 
 
-@functools.cache
-def stage_digest(stage: str) -> str:
-    """The digest of all code that the results of a stage depend on: its module and whatever that imports of ours."""
-    return code_digest(*(file.relative_to(PACKAGE).as_posix() for file in sources(f"studies/{stage}/run.py")))
-
-
-def sources(part: str) -> list[Path]:
-    """The files that a module of the package and its imports consist of, NO_PART_OF_NUMBERS left out."""
-    found, waiting = set(), [PACKAGE / part]
+def sources(root: str) -> list[Path]:
+    """The files of a module (a path in the package) and of all that it imports of ours, but NO_PART_OF_NUMBERS."""
+    found, waiting = set(), [PACKAGE / root]
     while waiting:
         file = waiting.pop()
-        if file in found or file.relative_to(PACKAGE).as_posix().startswith(NO_PART_OF_NUMBERS):
+        if file in found or _no_part(file.relative_to(PACKAGE).as_posix()):
             continue
         found.add(file)
-        waiting += _imported(file)
+        waiting += _imported(file, PACKAGE)
     return sorted(found)
 
 
-def _imported(file: Path) -> list[Path]:
+def _no_part(path: str) -> bool:
+    declaration = path.startswith("studies/") and path.endswith(("/settings.py", "/__init__.py"))
+    return path.startswith(NO_PART_OF_NUMBERS) or declaration
+
+
+@functools.cache
+def _tree(file: Path, package: Path) -> str:
+    """The syntax tree of a file without docstrings; other files as they are."""
+    if file.suffix != ".py":
+        return file.read_text()
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(node, body[0]):
+            node.body = body[1:]
+    return ast.dump(tree)
+
+
+def _is_docstring(node: ast.AST, first: ast.stmt) -> bool:
+    documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    return (
+        documented
+        and isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
+
+
+@functools.cache
+def _imported(file: Path, package: Path) -> list[Path]:
     """Files of the package that `file` names in its import statements, with the `__init__` of their folders."""
-    names = []
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            package = (
-                ".".join(("subcritic", *file.relative_to(PACKAGE).parts)[: -node.level]) if node.level else ""
-            )
-            module = ".".join(part for part in (package, node.module) if part)
-            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
-    parts = [name.split(".")[1:] for name in names if name.split(".")[0] == "subcritic"]
-    files = [PACKAGE.joinpath(*steps).with_suffix(".py") for steps in parts if steps]
+    if file.suffix != ".py":
+        return []
+    parts = [name.split(".")[1:] for name in _names(file, package) if name.split(".")[0] == "subcritic"]
+    files = [package.joinpath(*steps).with_suffix(".py") for steps in parts if steps]
     folders = [
-        PACKAGE.joinpath(*steps[:n]) / "__init__.py" for steps in parts for n in range(1, len(steps) + 1)
+        package.joinpath(*steps[:n]) / "__init__.py" for steps in parts for n in range(1, len(steps) + 1)
     ]
     return [path for path in (*files, *folders) if path.is_file()]
+
+
+def _names(file: Path, package: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = ("subcritic", *file.relative_to(package).parts)[: -node.level] if node.level else ()
+            module = ".".join((*parents, *([node.module] if node.module else [])))
+            yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
 
 
 def versions() -> dict[str, str]:

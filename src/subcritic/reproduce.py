@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from subcritic import config, workflow
+from subcritic import config, profiles, workflow
 from subcritic.tracking import claim
 
 SNAKEFILE = Path("Snakefile")
@@ -26,7 +26,7 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     path, overrides = _config_file(name), _overrides(arguments)
     given = dict(word.split("=", 1) for word in overrides)
     over = {key: yaml.safe_load(value) for key, value in given.items()}
-    profile = workflow.resolve(workflow.merged(config.dump(config.load(path)), over), str(path))
+    profile = workflow.resolve(workflow.merged(config.dump(profiles.load(path)), over), str(path))
     _announce(path, profile)
     command = [*_snakemake(path), *arguments]
     if {"-n", "--dry-run", "--dryrun"} & set(arguments):

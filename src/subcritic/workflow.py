@@ -1,19 +1,20 @@
-"""What the Snakefile needs: the validated config, and what each stage's results depend on."""
+"""What the Snakefile asks: the validated config, and what each job and each report depends on."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from subcritic import config as schema
-from subcritic import envs, provenance
+from subcritic import envs, profiles, provenance
 from subcritic.config import ConfigError, Profile
-from subcritic.envs.suite import published
-from subcritic.provenance import code_digest
-
-__all__ = ["check_environments", "code_digest", "merged", "resolve", "stage_inputs"]
+from subcritic.measuring.code import job_code
+from subcritic.publishing.check import chosen
+from subcritic.studies import STUDIES
+from subcritic.study import Job, Shown, Study
 
 DEFAULT = Path("configs/quick.yaml")
 
@@ -29,13 +30,13 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
             # The default's ablation names environments that may no longer be there.
             default.get("ablation", {}).pop("environments", None)
         given = merged(default, given)
-    profile = schema.parse(given, source)
+    profile = profiles.parse(given, source)
     check_environments(profile, source)
     return profile
 
 
 def check_environments(profile: Profile, source: str) -> None:
-    """Make every environment once; raises ConfigError naming the field of all that cannot be used."""
+    """Try every environment; raises ConfigError naming the field of all that cannot be used."""
     problems = []
     for index, environment in enumerate(profile.environments):
         try:
@@ -46,35 +47,61 @@ def check_environments(profile: Profile, source: str) -> None:
         raise ConfigError("\n".join(problems))
 
 
-def stage_inputs(
-    profile: Profile, stage: str, environment: str | None = None, method: str | None = None
-) -> dict:
+def job_depends_on(job: Job) -> dict[str, Any]:
     """What the results of a job depend on besides its input files: a change makes Snakemake run it again."""
-    data: dict[str, Any] = {"code": provenance.stage_digest(stage)}
-    if stage not in ("anchors", "references", "gallery", "throughput"):
-        data["seeds"] = profile.seed_list()
-    if environment:
-        entry = profile.environment(environment)
-        data["environment"] = schema.dump(entry) if stage == "anchors" else entry.task()
-    if method:
-        chosen = profile.ablated_method if stage == "ablation" else profile.method
-        data["method"] = schema.dump(chosen(method))
-    if stage in ("experiment1", "gradients", "theorem", "scaling"):
-        data["experiment1"] = schema.dump(profile.experiment1)
-    if stage == "experiment2":
-        data["steps"] = profile.steps_for(profile.environment(environment))
-    if stage == "ablation":
-        data["steps"] = profile.ablation_steps(profile.ablated_environment(environment))
-    if stage in ("experiment1", "experiment2", "ablation"):
-        data["training"] = schema.dump(profile.training)
-    if stage == "anchors":
-        data["published"] = repr(published.reference(profile.environment(environment).id))
-        data["references"] = profile.references.source
-    if stage == "gallery":
-        data["references"] = schema.dump(profile.references)
-    if stage in ("anchors", "references", "throughput", "theorem", "scaling", "asynchronous", "recurrent"):
-        data[stage] = schema.dump(getattr(profile, stage))
-    return data
+    return {"config": schema.dump(job.config), "code": job_code(job)}
+
+
+def report_depends_on(study: Study, profile: Profile) -> dict[str, Any]:
+    """What a report depends on besides the files it reads: its own code and what that imports, and part of the config."""
+    return {
+        "code": provenance.code_digest([f"studies/{study.name}/report.py"]),
+        **study.report_depends_on(profile, STUDIES),
+    }
+
+
+def report_reads(study: Study, profile: Profile, root: str) -> list[str]:
+    """The files that a report reads: what its own jobs record, and what the studies record and show that it names."""
+    files = _recorded(study, profile)
+    for name in study.reads:
+        files += _recorded(STUDIES[name], profile)
+    for name in study.reads_shown:
+        files += [file.path for file in STUDIES[name].shown.values()]
+    return [f"{root}/{path}" for path in files]
+
+
+def _recorded(study: Study, profile: Profile) -> list[str]:
+    return [job.path(file.path) for job in study.jobs(profile) for file in study.records.values()]
+
+
+def shown(profile: Profile, root: str) -> list[str]:
+    """Everything that the studies of a profile show."""
+    return [f"{root}/{file.path}" for study in chosen(profile) for file in study.shown.values()]
+
+
+def summary_depends_on(profile: Profile) -> dict[str, Any]:
+    """What the summary depends on besides the files it reads."""
+    studies = [study.name for study in chosen(profile)]
+    roots = ["publishing/summary.py", *(f"studies/{name}/report.py" for name in studies)]
+    return {"code": provenance.code_digest(roots), "studies": studies, "seeds": profile.seeds}
+
+
+def names(profile: Profile, study: Study) -> dict[str, str]:
+    """What the wildcards of a study's rules may be, as regular expressions."""
+    jobs = list(study.jobs(profile))
+    return {
+        kind: "|".join(dict.fromkeys(re.escape(getattr(job, kind)) for job in jobs)) for kind in study.over
+    }
+
+
+def job_path(study: Study) -> str:
+    """The study, and what tells its jobs apart as wildcards, such as `experiment2/{environment}/{method}`."""
+    return "/".join([study.name, *(f"{{{kind}}}" for kind in study.over)])
+
+
+def caption(study: Study, file: Shown) -> str:
+    """The text that Snakemake's report shows with a file; empty where it is not part of it."""
+    return str(provenance.PACKAGE / "studies" / study.name / f"{file.caption}.rst") if file.caption else ""
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -1,57 +1,45 @@
 """The configuration schema: what a profile may say, its defaults, and clear errors for what it may not say.
 
-A profile is a YAML file of one `Profile`. `load` reads, validates and resolves it: presets are expanded, so that the
-resolved config is the whole truth about a run.
+A profile is a YAML file. `subcritic.profiles` reads it: presets are expanded, so that the resolved config is the whole
+truth about a run. Each study adds a section of its own, see `studies/<study>/settings.py`.
 """
 
-from subcritic.config.ablation import Ablation
 from subcritic.config.agents import AgentSettings, Role
 from subcritic.config.ddpg import DDPG_PRESETS, DDPGSettings
-from subcritic.config.environments import Environment, Reference
-from subcritic.config.loading import digest, dump, load, parse
+from subcritic.config.environments import Environment, Reference, Task
+from subcritic.config.jobs import MethodTraining
 from subcritic.config.local import ImaginingSettings, LocalSettings
 from subcritic.config.methods import LocalMethod, Method, RecordedMethod, parse_method
 from subcritic.config.profile import Profile
-from subcritic.config.references import References
-from subcritic.config.sections import Activation, ConfigError, Section
-from subcritic.config.stages import (
-    Anchors,
-    Asynchronous,
-    Experiment1,
-    Recurrent,
-    Scaling,
-    Statistics,
-    Theorem,
-    Throughput,
-    Training,
-)
+from subcritic.config.reading import digest, dump, load, parse
+from subcritic.config.sections import Activation, ConfigError, Count, Fraction, Rate, Section, Sizes
+from subcritic.config.training import Evaluations, Runtime, Statistics, Training
 
 __all__ = [
     "DDPG_PRESETS",
-    "Ablation",
     "Activation",
     "AgentSettings",
-    "Anchors",
-    "Asynchronous",
     "ConfigError",
+    "Count",
     "DDPGSettings",
     "Environment",
-    "Experiment1",
+    "Evaluations",
+    "Fraction",
     "ImaginingSettings",
     "LocalMethod",
     "LocalSettings",
     "Method",
+    "MethodTraining",
     "Profile",
+    "Rate",
     "RecordedMethod",
-    "Recurrent",
     "Reference",
-    "References",
     "Role",
-    "Scaling",
+    "Runtime",
     "Section",
+    "Sizes",
     "Statistics",
-    "Theorem",
-    "Throughput",
+    "Task",
     "Training",
     "digest",
     "dump",
@@ -59,18 +47,3 @@ __all__ = [
     "parse",
     "parse_method",
 ]
-
-STAGES = (
-    "experiment1",
-    "gradients",
-    "experiment2",
-    "table",
-    "throughput",
-    "theorem",
-    "asynchronous",
-    "recurrent",
-    "ablation",
-    "scaling",
-    "references",
-    "gallery",
-)

@@ -106,3 +106,10 @@ def check_scales(field: str, given: float | tuple[float, ...], hidden: tuple[int
         raise ValueError(
             f"{field} has {len(given)} numbers: must be one number, or {layers}, one per layer with the output's last"
         )
+
+
+def need(who: str, agent: AgentSettings, needed: dict[str, Any]) -> None:
+    """Raise ValueError unless the agent's settings have the values `needed`, as far as it has such settings."""
+    for field, value in needed.items():
+        if (given := getattr(agent, field, value)) != value:
+            raise ValueError(f"{who} needs {field} {value}, not {given}")

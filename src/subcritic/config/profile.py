@@ -1,106 +1,86 @@
-"""A profile: the whole of one reproduction."""
+"""What every profile says; `subcritic.profiles` adds a section for each study."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, model_validator
 
-from subcritic.config.ablation import Ablation
 from subcritic.config.agents import AgentSettings
 from subcritic.config.environments import Environment
 from subcritic.config.methods import Method
-from subcritic.config.references import References
 from subcritic.config.sections import ConfigError, Count, Section
-from subcritic.config.stages import (
-    Anchors,
-    Asynchronous,
-    Experiment1,
-    Recurrent,
-    Scaling,
-    Statistics,
-    Theorem,
-    Throughput,
-    Training,
-)
+from subcritic.config.training import Runtime, Statistics, Training
+
+Kind = TypeVar("Kind", bound=Section)
 
 
 class Profile(Section):
-    """purpose: 'results' runs every stage; 'lab_book' the ablation alone, its methods being the attempts to keep;
-    'suite' the references and gallery of tasks of the suite, and how the methods learn them.
-    """
+    """The whole of one reproduction."""
 
-    profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    purpose: Literal["results", "lab_book", "suite"] = "results"
-    seeds: Count = 3
-    first_seed: Annotated[int, Field(ge=0)] = 0
-    environments: Annotated[tuple[Environment, ...], Field(min_length=1)]
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)]
-    training: Training = Training()
-    ablation: Ablation = Field({}, validate_default=True)
-    experiment1: Experiment1 = Experiment1()
-    anchors: Anchors = Anchors()
-    references: References = References()
-    statistics: Statistics = Statistics()
-    throughput: Throughput = Throughput()
-    theorem: Theorem = Theorem()
-    scaling: Scaling = Scaling()
-    asynchronous: Asynchronous = Field({}, validate_default=True)
-    recurrent: Recurrent = Field({}, validate_default=True)
+    profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="Name of the profile; its results go to results/<profile>/."
+    )
+    studies: tuple[str, ...] = Field((), description="The studies that the profile runs, by name.")
+    seeds: Count = Field(3, description="Number of seeds of every training.")
+    first_seed: Annotated[int, Field(ge=0)] = Field(0, description="The first seed; the others follow it.")
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = Field(
+        description="Environments: a Gymnasium id, or an entry with `id` and more."
+    )
+    methods: tuple[Method, ...] = Field(
+        (), description="The learners of Experiment 2, each with its `algorithm`."
+    )
+    training: Training = Field(Training(), description="Length and evaluation of the trainings.")
+    runtime: Runtime = Field(Runtime(), description="What changes no number.")
+    statistics: Statistics = Field(Statistics(), description="How results over seeds are summarised.")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Profile:
-        lists = {"environments": self.environments, "methods": self.methods}
-        for field, entries in (lists | {"ablation.methods": self.ablation.methods}).items():
-            names = [entry.name for entry in entries]
-            repeated = sorted({name for name in names if names.count(name) > 1})
-            if repeated:
-                raise ValueError(f"{field}: the name {repeated[0]!r} is used twice; give each its own `name`")
+        unique_names("environments", self.environments)
+        unique_names("methods", self.methods)
         return self
 
     @model_validator(mode="after")
-    def _ablated_environments_exist(self) -> Profile:
-        known = [environment.name for environment in self.environments]
-        for name in self.ablation.environments:
-            if name not in known:
-                raise ValueError(
-                    f"ablation.environments: {name!r} is not among the profile's environments: {', '.join(known)}"
-                )
+    def _sections_fit(self) -> Profile:
+        for name in type(self).model_fields:
+            if isinstance(section := getattr(self, name), Section):
+                section.check_in(self)
         return self
+
+    def section(self, kind: type[Kind]) -> Kind:
+        """The settings of type `kind`. Raises ConfigError when the profile has none."""
+        for name in type(self).model_fields:
+            if type(section := getattr(self, name)) is kind:
+                return section
+        raise ConfigError(f"the profile has no section {kind.__name__}")
 
     def environment(self, name: str) -> Environment:
         """The environment called `name`; raises ConfigError, listing the known ones, when there is none."""
-        return _named(self.environments, name, "environment")
+        return named(self.environments, name, "environment")
 
     def method(self, name: str) -> AgentSettings:
         """The method called `name`; raises ConfigError, listing the known ones, when there is none."""
-        return _named(self.methods, name, "method")
-
-    def ablated_environments(self) -> tuple[Environment, ...]:
-        """The environments of the ablation: those it names, or the profile's first one."""
-        chosen = self.ablation.environments or (self.environments[0].name,)
-        return tuple(self.environment(name) for name in chosen)
-
-    def ablated_environment(self, name: str) -> Environment:
-        """The ablation's environment called `name`; raises ConfigError, listing the known ones, when there is none."""
-        return _named(self.ablated_environments(), name, "environment of the ablation")
-
-    def ablated_method(self, name: str) -> AgentSettings:
-        """The ablation's method called `name`; raises ConfigError, listing the known ones, when there is none."""
-        return _named(self.ablation.methods, name, "method of the ablation")
-
-    def ablation_steps(self, environment: Environment) -> int:
-        return self.ablation.steps or self.steps_for(environment)
+        return named(self.methods, name, "method")
 
     def seed_list(self) -> list[int]:
         return list(range(self.first_seed, self.first_seed + self.seeds))
 
     def steps_for(self, environment: Environment) -> int:
+        """Environment steps of a training of Experiment 2 on `environment`."""
         return environment.steps or self.training.steps
 
 
-def _named(entries: tuple, name: str, kind: str):
+def named(entries: tuple, name: str, kind: str) -> Any:
+    """The entry called `name`; raises ConfigError, listing the known ones, when there is none."""
     for entry in entries:
         if entry.name == name:
             return entry
     raise ConfigError(f"{kind} {name!r} is not in the config; known: {', '.join(e.name for e in entries)}")
+
+
+def unique_names(field: str, entries: tuple) -> None:
+    """Raise ValueError when two entries share a name."""
+    names = [entry.name for entry in entries]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{field}: the name {repeated[0]!r} is used twice; give each its own `name`")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from subcritic.config.profile import Profile
 
 Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
@@ -20,7 +23,12 @@ class ConfigError(ValueError):
 
 
 class Section(BaseModel):
+    """A part of a config: unknown keys are refused, values do not change after reading."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def check_in(self, profile: Profile) -> None:
+        """Raise ValueError where this section does not fit the rest of the profile."""
 
 
 def hint(key: str, known: Iterable[str]) -> str:

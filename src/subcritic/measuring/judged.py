@@ -11,7 +11,7 @@ from torch import Tensor
 
 from subcritic.agents.actor_critic import actor_critic_at
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.config import Experiment1
+from subcritic.config import DDPGSettings
 from subcritic.measuring.interventions import Networks
 from subcritic.nn import MLP, Parameters
 from subcritic.nn.activations import slope
@@ -54,7 +54,7 @@ def weight_gradient(judged: Judged, layer: int, push: Tensor, neurons: list[int]
     return (torch.bmm(delta.mT, judged.h[layer - 1]) / push.shape[1]).numpy()
 
 
-def judge_snapshot(settings: Experiment1, sizes: tuple[int, ...], snapshot: dict[str, Any]) -> Judged:
+def judge_snapshot(settings: DDPGSettings, sizes: tuple[int, ...], snapshot: dict[str, Any]) -> Judged:
     """Actor and critic of a snapshot at its states."""
-    actor, critic = (spec(settings.agent, sizes[0], sizes[-1]) for spec in (actor_spec, critic_spec))
+    actor, critic = (spec(settings, sizes[0], sizes[-1]) for spec in (actor_spec, critic_spec))
     return judge(snapshot["observations"], actor, snapshot["actor"], critic, snapshot["critic"])

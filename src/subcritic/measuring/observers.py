@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from subcritic.config import Training
+from subcritic.config import Evaluations
 from subcritic.measuring.diagnostics import diagnostics
 from subcritic.training import Evaluator, Trainer
 
@@ -30,7 +30,7 @@ class Evaluation:
     last evaluation before.
     """
 
-    def __init__(self, log: Log, settings: Training, make_environment, seeds: Sequence[int]) -> None:
+    def __init__(self, log: Log, settings: Evaluations, make_environment, seeds: Sequence[int]) -> None:
         self.every, self.log = settings.evaluate_every, log
         self.episodes, self.final_episodes = settings.evaluation_episodes, settings.final_episodes
         self.evaluator = Evaluator(make_environment, seeds, max(self.episodes, self.final_episodes))
@@ -43,6 +43,9 @@ class Evaluation:
             self.scores[s] = float(returns[s].mean())
             self.log(trainer.step, s, {"return/evaluation": self.scores[s]})
 
+    def close(self) -> None:
+        self.evaluator.close()
+
     def state_dict(self) -> dict[str, Any]:
         return {"scores": list(self.scores)}
 
@@ -53,8 +56,8 @@ class Evaluation:
 class LearningMetrics:
     """Training returns, losses, and the diagnostics of the network, for every learner alike."""
 
-    def __init__(self, log: Log, settings: Training) -> None:
-        self.every, self.log = settings.log_every, log
+    def __init__(self, log: Log, every: int) -> None:
+        self.every, self.log = every, log
 
     def __call__(self, trainer: Trainer) -> None:
         for s in trainer.watch.active:

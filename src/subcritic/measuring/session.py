@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from subcritic import provenance
-from subcritic.config import digest
+from subcritic.config import digest, dump
+from subcritic.measuring import policies
+from subcritic.measuring.code import job_code
+from subcritic.study import Job, Run
 from subcritic.tracking import Identity, RunGroup, claim
 from subcritic.training import Trainer, checkpoint
 
@@ -20,29 +22,21 @@ from subcritic.training import Trainer, checkpoint
 class Session:
     """Runs a trainer to its end, resuming from its checkpoint, and keeps what its observers gathered.
 
-    Everything lives in `folder`, results/<profile>/runs/<stage>/<environment>/<method>. `setup(log)` makes the trainer and
+    Everything lives in `folder`, results/<profile>/runs/<study>/<environment>/<method>. `setup(log)` makes the trainer and
     the observers; observers with a `state_dict` are part of the checkpoint. After `run`, `trainer` and `observers` hold
     the final state, whether it was computed now or in an earlier process.
     """
 
-    def __init__(
-        self,
-        results: Path,
-        profile: str,
-        stage: str,
-        environment: str,
-        method: str,
-        seeds: Sequence[int],
-        config: dict[str, Any],
-        checkpoint_seconds: float,
-    ) -> None:
-        self.results, self.seeds, self.config = results, list(seeds), config
-        self.identities = [Identity(profile, stage, environment, method, seed) for seed in seeds]
-        self.folder = results / profile / "runs" / stage / environment / method
+    def __init__(self, job: Job, run: Run, results: Path) -> None:
+        self.results, self.seeds, self.config = results, list(job.seeds), dump(run.config)
+        self.identities = [
+            Identity(job.profile, job.study, run.environment, run.method, seed) for seed in job.seeds
+        ]
+        self.folder = results / job.profile / "runs" / job.study / run.environment / run.method
         self.path = self.folder / "checkpoint.pt"
-        self.label = f"{stage} {environment}/{method}"
-        self.key = digest({"config": config, "seeds": self.seeds, "code": provenance.stage_digest(stage)})
-        self.checkpoint_seconds = checkpoint_seconds
+        self.label = f"{job.study} {run.environment}/{run.method}"
+        self.key = digest({"config": self.config, "run": self.label, "code": job_code(job)})
+        self.runtime = job.runtime
 
     def run(self, setup: Callable[[Callable], tuple[Trainer, list]]) -> tuple[Trainer, list]:
         """Train, or pick up what is done. Raises CheckpointError, RecordError when the disk refuses."""
@@ -57,11 +51,18 @@ class Session:
                 if saved:
                     self._restore(trainer, observers, saved)
                 if not (saved and saved["finished"]):
-                    trainer.observers = [*observers, Progress(self.label), Checkpointer(self, observers)]
+                    trainer.observers = [
+                        *observers,
+                        Progress(self.label, self.runtime.progress_seconds),
+                        Checkpointer(self, observers),
+                    ]
                     trainer.run()
                     self._export_policies(trainer)
                     self.save(trainer, observers, finished=True)
             trainer.close()
+            for observer in observers:
+                if hasattr(observer, "close"):
+                    observer.close()
         return trainer, observers
 
     def save(self, trainer: Trainer, observers: list, *, finished: bool) -> None:
@@ -88,16 +89,8 @@ class Session:
             observer.load_state_dict(state)
 
     def _export_policies(self, trainer: Trainer) -> None:
-        """The trained actor of every seed, as an artifact of its run: a dict that `torch.load` reads."""
-        actor = trainer.agent.actor
-        for s in range(len(self.seeds)):
-            policy = {
-                "sizes": actor.sizes,
-                "hidden": actor.hidden,
-                "output": actor.output,
-                "parameters": trainer.policy_of(s).clone(),
-                "diverged_at": trainer.watch.diverged_at[s],
-            }
+        """The trained actor of every seed, as an artifact of its run."""
+        for s, policy in enumerate(policies.of(trainer)):
             data = io.BytesIO()
             torch.save(policy, data)
             self.group.artifact(s, "policy.pt", data.getvalue())
@@ -112,7 +105,10 @@ class Checkpointer:
         self.session, self.observers, self.last = session, observers, time.monotonic()
 
     def __call__(self, trainer: Trainer) -> None:
-        if time.monotonic() - self.last >= self.session.checkpoint_seconds and trainer.step < trainer.steps:
+        if (
+            time.monotonic() - self.last >= self.session.runtime.checkpoint_seconds
+            and trainer.step < trainer.steps
+        ):
             self.session.save(trainer, self.observers, finished=False)
             self.last = time.monotonic()
 
@@ -121,10 +117,10 @@ class Progress:
     """A line on stderr every few seconds: what trains, how far it is, how fast."""
 
     every = 50
-    seconds = 10.0
 
-    def __init__(self, label: str) -> None:
-        self.label, self.last, self.last_step = label, time.monotonic(), None
+    def __init__(self, label: str, seconds: float) -> None:
+        self.label, self.seconds = label, seconds
+        self.last, self.last_step = time.monotonic(), None
 
     def __call__(self, trainer: Trainer) -> None:
         now = time.monotonic()

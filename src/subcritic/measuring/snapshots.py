@@ -10,38 +10,31 @@ import torch
 
 from subcritic import seeding
 from subcritic.agents import DDPG
-from subcritic.config import ConfigError, Environment, Experiment1, Profile, digest, dump
+from subcritic.config import ConfigError, Section, digest, dump
 from subcritic.measuring.observers import Log, log_each
 from subcritic.subcritics import SubCriticFamily
 from subcritic.training import Trainer
 
 
-def snapshot_key(profile: Profile, environment: Environment) -> str:
-    """What the snapshots of an environment depend on, as a digest."""
-    seeds, settings = profile.seed_list(), dump(profile.experiment1)
-    return digest({"experiment1": settings, "environment": environment.task(), "seeds": seeds})
-
-
-def load_snapshots(profile: Profile, environment: Environment, results: Path) -> dict[str, Any]:
+def load_snapshots(path: Path, config: Section, environment: str) -> dict[str, Any]:
     """Experiment 1's snapshots of an environment; raises ConfigError when there are none, or none of this config."""
-    path = results / profile.profile / "experiment1" / environment.name / "snapshots.pt"
-    advice = f"run `subcritic experiment1 --environment {environment.name}` with the same options first"
+    advice = f"run `subcritic experiment1 --environment {environment}` with the same options first"
     if not path.exists():
         raise ConfigError(f"{path} is missing; {advice}")
     saved = torch.load(path, weights_only=False)
-    if saved.get("key") != snapshot_key(profile, environment):
+    if saved.get("key") != digest(dump(config)):
         raise ConfigError(f"{path} was made with other settings, seeds or steps; {advice}")
     return saved
 
 
 def save_snapshots(
-    path: Path, key: str, sizes: tuple[int, ...], drafts: Snapshots, neuron_noise: Snapshots
+    path: Path, config: Section, sizes: tuple[int, ...], drafts: Snapshots, neuron_noise: Snapshots
 ) -> Path:
-    """Write the snapshots of both runs with `snapshot_key`, which says what they were made with."""
+    """Write the snapshots of both runs, with a digest of the config they were made with."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     kept = {"snapshots": drafts.taken, "neuron_noise": neuron_noise.taken}
-    torch.save({"key": key, "sizes": sizes, **kept}, temporary)
+    torch.save({"key": digest(dump(config)), "sizes": sizes, **kept}, temporary)
     temporary.replace(path)
     return path
 
@@ -54,7 +47,7 @@ class SubCriticLearning:
     """
 
     def __init__(
-        self, log: Log, agent: DDPG, settings: Experiment1, log_every: int, seeds: Sequence[int], purpose: str
+        self, log: Log, agent: DDPG, settings, log_every: int, seeds: Sequence[int], purpose: str
     ) -> None:
         self.every, self.log, self.agent, self.settings = settings.update_every, log, agent, settings
         self.log_every = log_every
@@ -89,7 +82,7 @@ class Snapshots:
         self,
         agent: DDPG,
         family: SubCriticFamily,
-        settings: Experiment1,
+        settings,
         more: Callable[[Trainer], dict[str, Any]] = lambda trainer: {},
     ) -> None:
         self.every = max(settings.steps // settings.snapshots, 1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from subcritic.tracking import Identity
+from subcritic.config import dump
+from subcritic.study import Job, Study
+from subcritic.tracking import Identity, RunGroup
 
 
 def read_curves(identities: Sequence[Identity], results: Path) -> pd.DataFrame:
@@ -29,3 +33,27 @@ def write_csv(path: Path, frame: pd.DataFrame) -> Path:
     frame.to_csv(temporary, index=False)
     temporary.replace(path)
     return path
+
+
+def write_json(path: Path, data: Any) -> Path:
+    """Write beside, then rename, as `write_csv` does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(data, indent=2) + "\n")
+    temporary.replace(path)
+    return path
+
+
+def record(job: Job, results: Path, rows: pd.DataFrame) -> None:
+    """Record measured values as the job's one run, for every seed. rows: columns seed, step, metric, value."""
+    (run,) = job.runs
+    identities = [Identity(job.profile, job.study, run.environment, run.method, seed) for seed in job.seeds]
+    with RunGroup(results, identities, dump(run.config)) as group:
+        for (seed, step), found in rows.groupby(["seed", "step"]):
+            metrics = dict(zip(found["metric"], found["value"], strict=True))
+            group.log(int(step), job.seeds.index(seed), metrics)
+
+
+def paths(job: Job, study: Study, results: Path) -> dict[str, Path]:
+    """Where a job's records go, by the names that its study declares."""
+    return {name: results / job.profile / job.path(file.path) for name, file in study.records.items()}

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 
 from subcritic.config import Environment, Profile, Training
 from subcritic.reporting import style
+from subcritic.reporting.curves import RETURN, draw_curve, over_steps
 from subcritic.reporting.estimates import interval, number, over_seeds
-from subcritic.studies.experiment2.report import RETURN, draw_curve, over_steps
 
 
 def score_table(scores: pd.DataFrame, baselines: Sequence[str], profile: Profile) -> pd.DataFrame:
@@ -64,3 +64,8 @@ def draw_learning(
     axes.set(title=environment.name, ylabel="evaluation return")
     style.steps_axis(axes, environment.steps or training.steps)
     return labels
+
+
+def metrics(table: pd.DataFrame) -> dict[str, float]:
+    """Mean return per method and environment, from a score table."""
+    return {f"return/{row.method}/{row.environment}": row.score for row in table.itertuples()}

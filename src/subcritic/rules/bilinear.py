@@ -36,7 +36,7 @@ class BilinearRule(Rule[BilinearState]):
     D as of the linear rule;  θ_v += η_Q mean(D v);  θ_a += η_Q mean(D α);  w += η_Q mean(D α v);
     K^n += η_A mean((θ_a + w·v) σ'(z) v), with the new θ_a and w; then targets.
 
-    Reads v, α, v′, r, terminated; or, with aim 'told', a broadcast y in place of the last three. Ten products per layer, or seven.
+    Reads v, α, v′, r, terminated; with aim 'told', y in place of the last three. Ten products per layer, or seven.
     """
 
     has_critic: ClassVar[bool] = True

@@ -36,7 +36,7 @@ class LinearRule(Rule[LinearState]):
     θ_v += η_Q mean(D v);  θ_a += η_Q mean(D α);  K^n += η_A mean(θ_a σ'(z) v), with the new θ_a;
     then targets θ' ← τθ + (1 − τ)θ'. The bias b is the weight from a voltage that is always 1.
 
-    Reads v, α, v′, r, terminated; or, with aim 'told', a broadcast y in place of the last three. Six products per layer, or four.
+    Reads v, α, v′, r, terminated; with aim 'told', y in place of the last three. Six products per layer, or four.
     """
 
     has_critic: ClassVar[bool] = True

@@ -8,6 +8,7 @@ from .agreement import (
     scalar_agreement,
 )
 from .intervals import (
+    CLEAR,
     Interval,
     bootstrap_interval,
     interquartile_mean,
@@ -18,6 +19,7 @@ from .intervals import (
 from .similarity import Similarity, first_crossing, pearson, similarity, window_mean
 
 __all__ = [
+    "CLEAR",
     "Agreement",
     "Interval",
     "ScalarAgreement",

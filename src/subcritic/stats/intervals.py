@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# Standard errors by which a reference must exceed random actions before scores are divided by the distance.
+CLEAR = 5.0
+
 
 class Interval(NamedTuple):
     """The ends of a confidence interval, of one shape; NaN where there are too few runs for one."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from subcritic import seeding
-from subcritic.config import Experiment1
+from subcritic.config import DDPGSettings
 from subcritic.nn import MLP
 from subcritic.subcritics.subcritic import SubCritic
 
@@ -21,6 +21,22 @@ def chosen_neurons(width: int, count: int) -> list[int]:
     return [index * width // count for index in range(count)]
 
 
+class SubCriticSettings(Protocol):
+    """What a config says of sub-critics: the agent beside which they learn, and their size, number and step size."""
+
+    @property
+    def agent(self) -> DDPGSettings: ...
+
+    @property
+    def neurons_per_layer(self) -> int: ...
+
+    @property
+    def subcritic_hidden(self) -> tuple[int, int]: ...
+
+    @property
+    def subcritic_rate(self) -> float: ...
+
+
 class SubCriticFamily:
     """Q_1 … Q_L and Q^n for chosen neurons of every layer, the output included.
 
@@ -30,7 +46,7 @@ class SubCriticFamily:
     def __init__(
         self,
         actor: MLP,
-        settings: Experiment1,
+        settings: SubCriticSettings,
         seeds: Sequence[int],
         purpose: str,
         dtype: torch.dtype = torch.float32,
@@ -87,7 +103,7 @@ class SubCriticFamily:
                 critic.load_state_dict(saved)
 
 
-def trained_family(settings: Experiment1, actor: MLP, snapshot: dict[str, Any]) -> SubCriticFamily:
+def trained_family(settings: SubCriticSettings, actor: MLP, snapshot: dict[str, Any]) -> SubCriticFamily:
     """The sub-critics of layers and chosen neurons as they were at a snapshot."""
     family = SubCriticFamily(actor, settings, snapshot["seeds"], "untrained")
     for kind in ("layers", "neurons"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import stages, store
+from . import store, views
 from .record import RESULTS, Identity, Point, read, read_metrics
 
 IDENTITY, RECORD, SUPERSEDED = "subcritic.identity", "subcritic.record", "superseded"
@@ -172,9 +172,9 @@ def _create(client: Any, experiment_id: str, content: dict[str, Any]) -> Held:
 
 
 def _offer_view(client: Any, experiment_id: str, identity: Identity) -> None:
-    stage = stages.stage_of(identity.stage)
-    if stage.sections and identity.environment != RESULTS:
-        for name, value in stages.environment_view(stage, identity.environment).items():
+    view = views.view_of(identity.stage)
+    if view.charts and identity.environment != RESULTS:
+        for name, value in views.environment_view(view, identity.environment).items():
             client.set_experiment_tag(experiment_id, name, value)
 
 
@@ -190,7 +190,7 @@ def _params(content: dict[str, Any]) -> dict[str, str]:
     return {
         **content["params"],
         **{name: str(value) for name, value in content["identity"].items()},
-        stages.CURVE: curve,
+        views.CURVE: curve,
     }
 
 

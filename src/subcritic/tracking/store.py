@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import stages
+from . import views
 from .claim import claim
 
 # Set before mlflow is imported: no telemetry, and a server that is down is noticed within seconds.
@@ -113,38 +113,38 @@ def client_of(uri: str) -> Any:
 
 
 def describe_experiments(client: Any, results: Path) -> None:
-    """Create or bring up to date every stage's experiment: description and saved views."""
-    # MLflow lists the newest experiment first, so that the first stage is created last.
-    for stage in reversed(stages.STAGES):
-        experiment_id = experiment(client, results, stage.name)
+    """Create or bring up to date every study's experiment: description and saved views."""
+    # MLflow lists the newest experiment first, so that the first study is created last.
+    for study, view in reversed(views.VIEWS.items()):
+        experiment_id = experiment(client, results, study)
         held = client.get_experiment(experiment_id).tags
-        for name, value in stages.experiment_tags(stage).items():
+        for name, value in views.experiment_tags(view).items():
             if held.get(name) != value:
                 client.set_experiment_tag(experiment_id, name, value)
 
 
-def experiment(client: Any, results: Path, stage_name: str) -> str:
-    """The id of a stage's experiment, created (or taken back from the bin) where needed."""
-    name = stages.experiment_name(stage_name)
+def experiment(client: Any, results: Path, study: str) -> str:
+    """The id of a study's experiment, created (or taken back from the bin) where needed."""
+    name = views.experiment_name(study)
     found = client.get_experiment_by_name(name)
     if found is None:
-        return client.create_experiment(name, artifact_location=artifact_location(results, stage_name))
+        return client.create_experiment(name, artifact_location=artifact_location(results, study))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found.experiment_id
 
 
-def artifact_location(results: Path, stage_name: str) -> str | None:
-    """Where the artifacts of a stage go; None leaves it to the server."""
+def artifact_location(results: Path, study: str) -> str | None:
+    """Where the artifacts of a study go; None leaves it to the server."""
     if local_database(results) is None:
         return None
-    return (Path(results).resolve() / "mlartifacts" / stage_name).as_uri()
+    return (Path(results).resolve() / "mlartifacts" / study).as_uri()
 
 
 def moved(client: Any, results: Path) -> bool:
     """Whether the store was written while `results` lay elsewhere (MLflow keeps absolute paths)."""
-    for stage in stages.STAGES:
-        found = client.get_experiment_by_name(stages.experiment_name(stage.name))
-        if found and found.artifact_location != artifact_location(results, stage.name):
+    for study in views.VIEWS:
+        found = client.get_experiment_by_name(views.experiment_name(study))
+        if found and found.artifact_location != artifact_location(results, study):
             return True
     return False

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import stages, store
+from . import store, views
 from .group import raise_on_sigterm
 from .mirror import artifact_digests
 from .record import RESULTS
@@ -32,15 +32,15 @@ def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, s
     `base` is where MLflow listens.
     """
     client = store.connect(results)
-    return [(stages.experiment_name(stage.name), _address(client, stage, base)) for stage in stages.STAGES]
+    return [(views.experiment_name(study), _address(client, study, base)) for study in views.VIEWS]
 
 
-def _address(client: Any, stage: stages.Stage, base: str) -> str:
-    experiment = client.get_experiment_by_name(stages.experiment_name(stage.name)).experiment_id
+def _address(client: Any, study: str, base: str) -> str:
+    experiment = client.get_experiment_by_name(views.experiment_name(study)).experiment_id
     page = f"{base}/#/experiments/{experiment}/runs"
-    if stage.sections:
+    if views.view_of(study).charts:
         # Without the workflow type MLflow opens a page for language models, which shows nothing of a training.
-        return f"{page}?workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={stages.VIEW}"
+        return f"{page}?workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={views.VIEW}"
     newest = client.search_runs([experiment], filter_string=f"tags.environment = '{RESULTS}'", max_results=1)
     if newest:
         run = newest[0]

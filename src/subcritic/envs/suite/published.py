@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FILE = Path(__file__).parent / "references.csv"
-# The standard errors by which a planner must exceed random actions before scores are divided by the distance.
-CLEAR = 5.0
 
 
 class Score(NamedTuple):

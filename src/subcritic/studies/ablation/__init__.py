@@ -1,1 +1,62 @@
-"""The study `ablation`."""
+"""The ablation: rules × exploration × target, to tell what a local rule needs."""
+
+from subcritic.studies.ablation.settings import Ablation, jobs
+from subcritic.study import Recorded, Study, View, figure, table
+
+STUDY = Study(
+    name="ablation",
+    question="What does a local rule need?",
+    view=View(
+        """Ablation: what does a local rule need, so that the whole policy gets good?
+
+One run per method, environment and seed, trained as in Experiment 2. Methods differ in the rule, in where the exploration
+noise enters, in what a neuron's critic regresses on, and in what crosses layers: nothing, one scalar, a vector as wide as
+the action, or, in DDPG, the whole error. `random-direction` is the control whose weights take random steps.
+
+*Look at* `return/evaluation`, one environment at a time; at `cosine/actor`, what an update did to the weights against the
+true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1: every neuron is saturated) and
+`diagnostic/action_entropy` (0: the same action in every state). The run `results` holds table, figures and answer.""",
+        {
+            "How well does it act?": {
+                "Return of the greedy policy": "return/evaluation",
+                "Entropy of its actions over states (0: always the same)": "diagnostic/action_entropy",
+            },
+            "Does the update follow the true gradient? (cosine, 1 = fully)": {
+                "Actor": "cosine/actor",
+                "Layer 1": "cosine/layer_1",
+                "Layer 2": "cosine/layer_2",
+            },
+            "Do neurons still respond to their inputs?": {
+                "Share saturated or dead, layer 1": "diagnostic/saturated_1",
+                "Share saturated or dead, layer 2": "diagnostic/saturated_2",
+                "Norm of K, layer 1": "diagnostic/weight_norm_1",
+                "Norm of K, layer 2": "diagnostic/weight_norm_2",
+            },
+        },
+        ("return/evaluation", "cosine/actor", "diagnostic/action_entropy"),
+    ),
+    settings=Ablation,
+    jobs=jobs,
+    over=("environment", "method"),
+    records={
+        "curves": Recorded(
+            "ablation/{environment}/{method}.csv",
+            ("environment", "method", "seed", "step", "metric", "value"),
+        ),
+        "scores": Recorded(
+            "ablation/{environment}/{method}.scores.csv",
+            ("environment", "method", "role", "seed", "score", "steps", "diverged_at"),
+        ),
+        "method": Recorded("ablation/{environment}/{method}.method.json"),
+        "policy": Recorded("ablation/{environment}/{method}.policy.pt"),
+    },
+    shown={
+        "figure": figure("ablation", "ablation"),
+        "diagnostics": figure("diagnostics", "diagnostics"),
+        "table": table("ablation.csv", "ablation"),
+        "page": table("ablation.md", about="local rules side by side"),
+        "answer": table("ablation_answer.json"),
+    },
+    reads=("anchors",),
+    minutes=240,
+)

@@ -7,8 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from subcritic.reporting.estimates import Estimate, number
+from subcritic.config import Profile
+from subcritic.reporting.estimates import Estimate, number, percent
 from subcritic.studies.ablation.methods import NOTHING, SCALAR, VECTOR
+from subcritic.studies.ablation.settings import environments_of, steps_of
+
+# Roles of methods, see `subcritic.config.AgentSettings`.
+BACKPROPAGATION, LOCAL, CONTROL = "backpropagation", "local", "control"
 
 # A rule matches backpropagation when it reaches this share of DDPG's interquartile mean.
 MATCHED = 0.9
@@ -37,14 +42,14 @@ def verdict(row: pd.Series | dict, floor: float, ddpg: float) -> str:
 
 def floor_of(table: pd.DataFrame) -> float:
     """What a rule must exceed: the upper end of the random direction, at least the random policy's 0."""
-    blind = table[table["algorithm"] == "random_direction"].head(1)
+    blind = table[table["role"] == CONTROL].head(1)
     ends = blind["high"].fillna(blind["iqm"])
     return max([0.0, *ends])
 
 
 def ddpg_of(table: pd.DataFrame) -> Estimate:
     """DDPG's interquartile mean with its interval; NaN when the table has no DDPG."""
-    found = table[table["algorithm"] == "ddpg"][["iqm", "low", "high"]].head(1).to_numpy(dtype=float)
+    found = table[table["role"] == BACKPROPAGATION][["iqm", "low", "high"]].head(1).to_numpy(dtype=float)
     return Estimate(*map(float, found[0])) if len(found) else Estimate(*[float("nan")] * 3)
 
 
@@ -63,7 +68,7 @@ def answer(table: pd.DataFrame, learned: list[str]) -> dict[str, Any]:
         )
         return {"case": "untested", "sentence": sentence, "verdicts": {}}
     floor, ddpg = floor_of(table), ddpg_of(table)
-    local = table[~table["algorithm"].isin(["ddpg", "random_direction"])]
+    local = table[table["role"] == LOCAL]
     groups = {name: local[local["crosses layers"] == name] for name in (NOTHING, SCALAR, VECTOR)}
     groups = {name: rows for name, rows in groups.items() if len(rows)}
     verdicts = {name: _best(rows, floor, ddpg.value)[1] for name, rows in groups.items()}
@@ -95,7 +100,7 @@ def _case(verdicts: dict[str, str]) -> str:
 
 
 def _opening(learned: list[str], ddpg: Estimate, table: pd.DataFrame) -> str:
-    blind = table[table["algorithm"] == "random_direction"].head(1)
+    blind = table[table["role"] == CONTROL].head(1)
     control = "".join(f", moving in a random direction {_score(row)}" for _, row in blind.iterrows())
     return (
         "Does decentralised policy gradient optimise the whole policy? Interquartile mean of the normalised score on "
@@ -153,3 +158,16 @@ def _score(row: pd.Series) -> str:
 
 def _names(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def explanation(profile: Profile, environments: list[str]) -> str:
+    """What the columns of the table mean."""
+    bar = percent(profile.statistics.confidence)
+    steps = sorted({steps_of(profile, environment) for environment in environments_of(profile)})
+    return (
+        f"Normalised scores after {' or '.join(f'{n:,}' for n in steps)} steps, {profile.seeds} seeds: the uniform random "
+        f"policy scores 0, the reference return 1; mean over seeds [{bar} bootstrap interval]. The interquartile mean is "
+        "over seeds and the environments that DDPG learns. *Crosses layers*: what reaches a neuron from beyond its own "
+        "layer, besides the reward. *Update cosine*: what updates did to the weights against the true policy gradient, "
+        "mean over training; 1 is gradient ascent, 0 unrelated.\n"
+    )

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import style
-from subcritic.studies.experiment2.report import curve_note, draw_curve, over_steps
+from subcritic.reporting.curves import curve_note, draw_curve, over_steps
+from subcritic.studies.ablation.settings import environments_of, steps_of
 
 
 class Row(NamedTuple):
@@ -39,7 +40,7 @@ ROWS = (
 @style.styled
 def figure(profile: Profile, curves: pd.DataFrame, methods: list[str]) -> Figure:
     """Diagnostics as rows, methods as columns, on the ablation's first environment; one line per layer."""
-    environment = profile.ablated_environments()[0]
+    environment = environments_of(profile)[0]
     here = curves[curves["environment"] == environment.name]
     rows = [row for row in ROWS if here["metric"].str.fullmatch(row.metric).any()]
     fig, panels = style.grid(len(rows) * len(methods), columns=len(methods), width=3.5, height=1.45)
@@ -48,7 +49,7 @@ def figure(profile: Profile, curves: pd.DataFrame, methods: list[str]) -> Figure
         row, method = rows[index // len(methods)], methods[index % len(methods)]
         _draw(axes, row, here[here["method"] == method], profile, layers)
         last_row, first_column = index >= len(panels) - len(methods), index % len(methods) == 0
-        style.steps_axis(axes, profile.ablation_steps(environment))
+        style.steps_axis(axes, steps_of(profile, environment))
         axes.set(ylabel=row.text if first_column else "", xlabel="environment steps" if last_row else "")
         if index < len(methods):
             axes.set_title(f"{method}, {environment.name}" if first_column else method)

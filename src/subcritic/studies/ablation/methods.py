@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from subcritic.config import DDPGSettings, Method
-from subcritic.rules import load
+from typing import Any
+
+# What a training records of its method: role, receives, settings, defaults (see measuring/method.py).
+Facts = dict[str, Any]
 
 # A vector is as wide as the action.
 NOTHING, SCALAR, VECTOR, ERROR = "nothing", "1 scalar", "a vector", "full error"
@@ -23,39 +25,40 @@ CRITICS = {
 NONE = "–"
 
 
-def crosses(method: Method) -> str:
+def crosses(facts: Facts) -> str:
     """What reaches a neuron of the actor from beyond its own layer, besides the reward: one of CROSSES."""
-    if isinstance(method, DDPGSettings):
+    receives = set(facts["receives"])
+    if "error" in receives:
         return ERROR
-    # How wide the action is does not change what a rule receives.
-    receives = load(method.algorithm).from_settings(method, action_size=1).receives
     if receives & {"feedback", "deviation"}:
         return VECTOR
     return SCALAR if receives & {"target", "advantage"} else NOTHING
 
 
-def describe(method: Method) -> dict[str, str]:
-    """Columns rule, exploration, target, global critic, crosses layers."""
-    if isinstance(method, DDPGSettings):
-        words = ("backpropagation, Adam", method.exploration, "global TD", CRITICS["backprop"])
+def describe(facts: Facts) -> dict[str, str]:
+    """Columns rule, exploration, target, global critic, crosses layers; from what was recorded of a method."""
+    given = facts["settings"]
+    if facts["role"] == "backpropagation":
+        words = ("backpropagation, Adam", given["exploration"], "global TD", CRITICS["backprop"])
     else:
-        blind = method.algorithm == "random_direction"
-        critic = CRITICS[method.critic] if method.needs_global_critic else NONE
-        words = (_rule(method), _exploration(method), NONE if blind else TARGETS[method.target], critic)
+        target, replay = given.get("target", "own_td"), given.get("replay", "stored")
+        judged = target != "own_td" or replay == "imagined"
+        critic = CRITICS[given["critic"]] if judged and "critic" in given else NONE
+        words = (_rule(given), _exploration(given), TARGETS[target] if facts["receives"] else NONE, critic)
     return dict(zip(("rule", "exploration", "target", "global critic"), words, strict=True)) | {
-        "crosses layers": crosses(method)
+        "crosses layers": crosses(facts)
     }
 
 
-def _rule(method: Method) -> str:
-    parts = [method.algorithm.replace("_", " ")]
-    parts += ["natural step"] if getattr(method, "natural", False) else []
-    parts += [f"λ {trace:g}"] if (trace := getattr(method, "trace", 0)) else []
-    parts += ["layers in turn"] if method.layers_in_turn else []
-    return ", ".join([*parts, "Adam" if method.optimiser == "adam" else "SGD"])
+def _rule(given: dict[str, Any]) -> str:
+    parts = [given["algorithm"].rpartition(":")[2].replace("_", " ")]
+    parts += ["natural step"] if given.get("natural") else []
+    parts += [f"λ {given['trace']:g}"] if given.get("trace") else []
+    parts += ["layers in turn"] if given.get("layers_in_turn") else []
+    return ", ".join([*parts, "Adam" if given.get("optimiser") == "adam" else "SGD"])
 
 
-def _exploration(method: Method) -> str:
-    if method.replay == "imagined":
-        return f"{method.exploration}, imagined ×{method.draws}"
-    return method.exploration + (", recomputed" if method.replay == "recomputed" else "")
+def _exploration(given: dict[str, Any]) -> str:
+    if given.get("replay") == "imagined":
+        return f"{given['exploration']}, imagined ×{given['draws']}"
+    return given["exploration"] + (", recomputed" if given.get("replay") == "recomputed" else "")

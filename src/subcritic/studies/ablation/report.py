@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +11,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subcritic.config import Environment, Profile
+from subcritic.config import AgentSettings, Environment, Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, number, over_seeds, percent, stratified
+from subcritic.reporting.normalise import normalise, why_raw_only
+from subcritic.reporting.pages import image
 from subcritic.stats import interquartile_mean
-from subcritic.studies.ablation import diagnostics
-from subcritic.studies.ablation.answer import answer
-from subcritic.studies.ablation.methods import CROSSES, describe
-from subcritic.studies.table.report import normalise, why_raw_only
+from subcritic.studies.ablation import STUDY, diagnostics
+from subcritic.studies.ablation.answer import BACKPROPAGATION, CONTROL, LOCAL, answer, explanation
+from subcritic.studies.ablation.methods import CROSSES, Facts, describe
+from subcritic.studies.ablation.settings import Ablation, environments_of
 
 # DDPG has learned an environment when its mean normalised score is at least this.
 LEARNED = 0.5
@@ -26,9 +30,9 @@ COLOURS = dict(zip(CROSSES, (style.ORANGE, style.GREEN, style.PINK, style.BLUE),
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/ablation.{csv,md}, table/ablation_answer.json, figures/ablation.* and figures/diagnostics.*."""
-    scores, curves = records.ablation_scores(profile, root), records.ablation_curves(profile, root)
-    anchors = records.anchors(profile, root, profile.ablated_environments())
-    table = summary(profile, scores, curves, anchors)
+    scores, curves = (records.read(STUDY, name, profile, root) for name in ("scores", "curves"))
+    anchors = records.anchors(profile, root, environments_of(profile))
+    table = summary(profile, scores, curves, anchors, records.read_json(STUDY, "method", profile, root))
     found = answer(table, learned(profile, scores, anchors))
     folder = root / "table"
     return [
@@ -41,22 +45,28 @@ def make(profile: Profile, root: Path) -> list[Path]:
 
 
 def summary(
-    profile: Profile, scores: pd.DataFrame, curves: pd.DataFrame, anchors: pd.DataFrame
+    profile: Profile,
+    scores: pd.DataFrame,
+    curves: pd.DataFrame,
+    anchors: pd.DataFrame,
+    methods: dict[str, Facts],
 ) -> pd.DataFrame:
     """One row per method, the best interquartile mean first.
 
-    Columns: method, algorithm, rule, exploration, target, global critic, crosses layers; per environment its normalised
-    mean `<environment>` with `<environment>/low`, `<environment>/high`, `<environment>/best`, `<environment>/worst` (seeds)
-    and the raw mean `<environment>/return`; iqm, low, high over seeds and the environments that DDPG learns (all that are
-    normalised, if it learns none); seeds, diverged (runs); cosine: mean of `cosine/actor` over steps, seeds, environments.
+    Columns: method, role, algorithm, rule, exploration, target, global critic, crosses layers; per environment its
+    normalised mean `<environment>` with `<environment>/low`, `<environment>/high`, `<environment>/best` and
+    `<environment>/worst` (seeds), and the raw mean `<environment>/return`; iqm, low, high over seeds and the environments
+    that DDPG learns (all that are normalised, if it learns none); seeds, diverged (runs); cosine: mean of `cosine/actor`
+    over steps, seeds, environments.
     """
     compared = learned(profile, scores, anchors) or _normalised_names(profile, anchors)
     cosine = curves[curves["metric"] == "cosine/actor"].groupby("method")["value"].mean()
     rows = []
-    for method in profile.ablation.methods:
-        runs = scores[scores["method"] == method.name]
-        row = {"method": method.name, "algorithm": method.algorithm, **describe(method)}
-        for environment in profile.ablated_environments():
+    for method in profile.section(Ablation).methods:
+        runs, facts = scores[scores["method"] == method.name], methods[method.name]
+        row = {"method": method.name, "role": facts["role"], "algorithm": facts["settings"]["algorithm"]}
+        row |= describe(facts)
+        for environment in environments_of(profile):
             row |= _on_environment(profile, environment, runs, anchors)
         iqm = _interquartile_mean(profile, compared, runs, anchors)
         row |= {"iqm": iqm.value, "low": iqm.low, "high": iqm.high, "seeds": profile.seeds, "runs": len(runs)}
@@ -66,18 +76,26 @@ def summary(
 
 
 def learned(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> list[str]:
-    """The environments on which the ablation's first DDPG has a mean normalised score of at least LEARNED."""
-    reference = next((method.name for method in profile.ablation.methods if method.algorithm == "ddpg"), None)
-    runs = scores[scores["method"] == reference]
+    """The environments on which the first method with backpropagation has a mean normalised score of at least LEARNED."""
+    runs = scores[scores["role"] == BACKPROPAGATION]
+    runs = runs[runs["method"] == first_of(runs["method"], profile.section(Ablation).methods)]
     means = {name: _scores(runs, name, anchors).mean() for name in _normalised_names(profile, anchors)}
     return [name for name, mean in means.items() if mean >= LEARNED]
 
 
 def shown(table: pd.DataFrame) -> list[str]:
-    """The methods whose diagnostics are drawn: DDPG, the drafts' linear rule, and the local rule with the best score."""
-    local = table[~table["algorithm"].isin(["ddpg", "random_direction", "linear"])]
-    firsts = [table[table["algorithm"] == name].head(1) for name in ("ddpg", "linear")]
-    return [name for rows in (*firsts, local.head(1)) for name in rows["method"]]
+    """The methods whose diagnostics are drawn: the best with backpropagation, the drafts' linear rule, and the best of the
+    other local rules.
+    """
+    drafts = table["algorithm"] == "linear"
+    chosen = (table["role"] == BACKPROPAGATION, drafts, (table["role"] == LOCAL) & ~drafts)
+    return [name for rows in chosen for name in table[rows]["method"].head(1)]
+
+
+def first_of(names: pd.Series, methods: Sequence[AgentSettings]) -> str | None:
+    """The first of the methods, in the order of the config, whose name is among `names`."""
+    known = set(names)
+    return next((method.name for method in methods if method.name in known), None)
 
 
 def readable(table: pd.DataFrame, environments: list[str]) -> pd.DataFrame:
@@ -96,31 +114,18 @@ def readable(table: pd.DataFrame, environments: list[str]) -> pd.DataFrame:
 
 def markdown(profile: Profile, table: pd.DataFrame, sentence: str) -> str:
     """The answer, then the table."""
-    environments = [environment.name for environment in profile.ablated_environments()]
+    environments = [environment.name for environment in environments_of(profile)]
     return "\n".join([
         "# What a local rule needs\n", sentence + "\n", documents.markdown(readable(table, environments)),
         explanation(profile, environments),
     ])  # fmt: skip
 
 
-def explanation(profile: Profile, environments: list[str]) -> str:
-    """What the columns of the table mean."""
-    bar = percent(profile.statistics.confidence)
-    steps = sorted({profile.ablation_steps(environment) for environment in profile.ablated_environments()})
-    return (
-        f"Normalised scores after {' or '.join(f'{n:,}' for n in steps)} steps, {profile.seeds} seeds: the uniform random "
-        f"policy scores 0, the reference return 1; mean over seeds [{bar} bootstrap interval]. The interquartile mean is "
-        "over seeds and the environments that DDPG learns. *Crosses layers*: what reaches a neuron from beyond its own "
-        "layer, besides the reward. *Update cosine*: what updates did to the weights against the true policy gradient, "
-        "mean over training; 1 is gradient ascent, 0 unrelated.\n"
-    )
-
-
 @style.styled
 def figure(profile: Profile, table: pd.DataFrame) -> Figure:
     """Methods as rows, the best first: left their scores, right in words what they are."""
     fig, (axes, words) = style.grid(2, columns=2, width=7.2, height=0.25 * len(table) + 0.9)
-    environments = [environment.name for environment in profile.ablated_environments()]
+    environments = [environment.name for environment in environments_of(profile)]
     _draw_ends(axes, table)
     for y, row in enumerate(table.to_dict("records")):
         _draw_scores(axes, y, row, environments)
@@ -153,9 +158,9 @@ COLUMNS = {
 
 
 def _draw_ends(axes: Axes, table: pd.DataFrame) -> None:
-    """Bands of DDPG and of the random direction over all rows: the two ends of the scale."""
-    for algorithm, colour in (("ddpg", style.BLUE), ("random_direction", style.GREY)):
-        for row in table[table["algorithm"] == algorithm].head(1).itertuples():
+    """Bands of backpropagation and of the control over all rows: the two ends of the scale."""
+    for role, colour in ((BACKPROPAGATION, style.BLUE), (CONTROL, style.GREY)):
+        for row in table[table["role"] == role].head(1).itertuples():
             if not np.isnan(row.low):
                 axes.axvspan(row.low, row.high, color=colour, alpha=0.12, linewidth=0, zorder=0)
             axes.axvline(row.iqm, color=colour, linewidth=0.8, linestyle="--", zorder=0)
@@ -220,5 +225,22 @@ def _scores(runs: pd.DataFrame, environment: str, anchors: pd.DataFrame) -> np.n
 
 
 def _normalised_names(profile: Profile, anchors: pd.DataFrame) -> list[str]:
-    names = [environment.name for environment in profile.ablated_environments()]
+    names = [environment.name for environment in environments_of(profile)]
     return [name for name in names if not why_raw_only(anchors.loc[name])]
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    found = json.loads((folder / "ablation_answer.json").read_text())
+    return [
+        found["sentence"] + "\n",
+        image("ablation", link),
+        f"The table: [ablation.md]({link}/ablation.md). Why rules fail or work:\n",
+        image("diagnostics", link),
+    ]
+
+
+def metrics(tables: Path) -> dict[str, float]:
+    """Interquartile mean of every method, for MLflow."""
+    rows = pd.read_csv(tables / "ablation.csv").dropna(subset="iqm")
+    return {f"interquartile_mean/{row.method}": row.iqm for row in rows.itertuples()}

@@ -1,1 +1,41 @@
-"""The study `asynchronous`."""
+"""Learning in threads without a lock: does it reach what the synchronous learner reaches, and how fast is it?"""
+
+from subcritic.studies.asynchronous.settings import Asynchronous, jobs
+from subcritic.study import Recorded, Study, View, figure, table
+
+STUDY = Study(
+    name="asynchronous",
+    question="Do neurons learn in threads without a lock?",
+    view=View(
+        """Asynchronous: do neurons that learn in threads, without waiting for each other, learn as well?
+
+`synchronous` is Experiment 2's local learner; in `asynchronous` the same neurons are divided among threads that learn
+while the agent acts, from a replay they share without a lock.
+
+*Look at* `return/evaluation`: the two should lie within each other's band. The run `results` holds the table and the
+figure, with updates per second for one and two threads (tab *Artifacts*).""",
+        {"Does it learn as well?": {"Return of the greedy policy": "return/evaluation"}},
+        ("return/evaluation",),
+    ),
+    settings=Asynchronous,
+    jobs=jobs,
+    records={
+        "curves": Recorded(
+            "asynchronous/curves.csv", ("environment", "method", "seed", "step", "metric", "value")
+        ),
+        "scores": Recorded(
+            "asynchronous/scores.csv", ("environment", "method", "seed", "score", "steps", "diverged_at")
+        ),
+        "lag": Recorded("asynchronous/lag.csv", ("environment", "updates", "mean", "largest")),
+        "rounds": Recorded(
+            "asynchronous/throughput.csv", ("learner", "hidden", "batch", "round", "updates_per_second")
+        ),
+    },
+    shown={
+        "figure": figure("asynchronous", "asynchronous"),
+        "table": table("asynchronous.csv", "asynchronous"),
+        "speed": table("asynchronous_speed.csv", "asynchronous"),
+        "page": table("asynchronous.md", about="learning in threads"),
+    },
+    threads="all",
+)

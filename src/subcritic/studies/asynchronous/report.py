@@ -11,9 +11,12 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import comparison, documents, records, style
+from subcritic.reporting.curves import curve_note
 from subcritic.reporting.estimates import number
-from subcritic.studies.experiment2.report import curve_note
-from subcritic.studies.throughput.report import SETTING, settings
+from subcritic.reporting.pages import bullets, image
+from subcritic.reporting.rounds import SETTING, settings
+from subcritic.studies.asynchronous import STUDY
+from subcritic.studies.asynchronous.settings import Asynchronous
 
 BASELINE = ("synchronous",)
 AGAINST = ("linear", "ddpg")
@@ -21,16 +24,16 @@ AGAINST = ("linear", "ddpg")
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/asynchronous.{csv,md}, table/asynchronous_speed.csv and figures/asynchronous.{png,svg,pdf}."""
-    stage = "asynchronous"
-    curves, scores = records.compared_curves(root, stage), records.compared_scores(root, stage)
-    lags, rounds = records.lags(root), records.asynchronous_speed(root)
+    curves, scores, lags, rounds = (
+        records.read(STUDY, name, profile, root) for name in ("curves", "scores", "lag", "rounds")
+    )
     table, speeds = comparison.score_table(scores, BASELINE, profile), speed_table(rounds)
     folder = root / "table"
     return [
         documents.write(folder / "asynchronous.csv", table),
         documents.write(folder / "asynchronous_speed.csv", speeds),
         documents.write(folder / "asynchronous.md", markdown(table, speeds, lags)),
-        *style.save(figure(profile, curves, speeds), root / "figures", stage),
+        *style.save(figure(profile, curves, speeds), root / "figures", "asynchronous"),
     ]
 
 
@@ -104,7 +107,7 @@ def _ratio(middle: float, low: float, high: float) -> str:
 @style.styled
 def figure(profile: Profile, curves: pd.DataFrame, speeds: pd.DataFrame) -> Figure:
     """Learning both ways, one panel per task; last, updates per second over the synchronous learner's."""
-    stage = profile.asynchronous
+    stage = profile.section(Asynchronous)
     fig, panels = style.grid(len(stage.environments) + 1, columns=3, width=4.0)
     for axes, environment in zip(panels, stage.environments, strict=False):
         labels = comparison.draw_learning(axes, curves, environment, stage.training, profile)
@@ -133,3 +136,17 @@ def _draw_speeds(axes: Axes, speeds: pd.DataFrame) -> None:
         range(len(measured)), [f"{hidden}\nbatch {batch}" for hidden, batch in measured], fontsize=6
     )
     style.label_ends(axes, labels)
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    return [
+        bullets(sentences(pd.read_csv(folder / "asynchronous.csv"))),
+        image("asynchronous", link),
+        f"Tables: [asynchronous.md]({link}/asynchronous.md).\n",
+    ]
+
+
+def metrics(tables: Path) -> dict[str, float]:
+    """Mean return per method and environment, for MLflow."""
+    return comparison.metrics(pd.read_csv(tables / "asynchronous.csv"))

@@ -16,48 +16,56 @@ import pandas as pd
 from subcritic import seeding
 from subcritic.agents import LocalLearner
 from subcritic.agents.asynchronous import AsynchronousLearner, Workers
-from subcritic.config import Asynchronous, LocalSettings, Profile, dump
+from subcritic.config import LocalSettings
+from subcritic.measuring import timing as throughput
 from subcritic.measuring.comparison import compare
-from subcritic.measuring.tables import write_csv
+from subcritic.measuring.progress import say
+from subcritic.measuring.tables import paths, write_csv
 from subcritic.replay import SharedReplay
-from subcritic.studies.throughput import run as throughput
+from subcritic.studies.asynchronous import STUDY
+from subcritic.studies.asynchronous.settings import Config, JobConfig
+from subcritic.studies.throughput.settings import Throughput
+from subcritic.study import Job
 from subcritic.training import Trainer
 from subcritic.training.asynchronous import AsynchronousTrainer
 
-STAGE = "asynchronous"
 
-
-def run(profile: Profile, results: Path, progress: Callable[[str], None] = lambda line: None) -> list[Path]:
+def run(job: Job, results: Path) -> list[Path]:
     """Measure the speed, then train both ways.
 
-    Writes throughput.csv (columns as of the stage throughput), curves.csv and scores.csv (as of `compare`), and lag.csv:
-    environment, updates, mean, largest: how many updates the slowest thread was behind when acting went on.
+    rounds: updates per second, as in the study throughput. curves, scores: as of `compare`. lag: environment, updates,
+    mean, largest: how many updates the slowest thread was behind when acting went on.
     """
-    settings, folder = profile.asynchronous, results / profile.profile / STAGE
-    speeds = write_csv(folder / "throughput.csv", measure(settings, progress))
+    config = job.config
+    assert isinstance(config, JobConfig)
+    settings, to = config.trainings[0], paths(job, STUDY, results)
+    speeds = write_csv(to["rounds"], measure(config.speed, settings.threads))
     contenders = {
         "synchronous": partial(_synchronous, settings.agent),
         "asynchronous": partial(_asynchronous, settings),
     }
-    paths, trainers = compare(
-        profile, STAGE, settings.environments, contenders, settings.training, _described(settings), results
-    )
-    return [speeds, *paths, write_csv(folder / "lag.csv", _lags(trainers))]
+    curves, scores, trainers = compare(job, contenders, results)
+    return [
+        speeds,
+        write_csv(to["curves"], curves),
+        write_csv(to["scores"], scores),
+        write_csv(to["lag"], _lags(trainers)),
+    ]
 
 
-def measure(settings: Asynchronous, progress: Callable[[str], None] = lambda line: None) -> pd.DataFrame:
+def measure(speed: Throughput, threads: int) -> pd.DataFrame:
     """Updates per second at every size: learner, hidden ('256-256'), batch, round, updates_per_second.
 
-    learner: `ddpg` and `linear` as in the stage throughput; `threads-n`: the linear rule's neurons dealt to n threads;
+    learner: `ddpg` and `linear` as in the study throughput; `threads-n`: the linear rule's neurons dealt to n threads;
     `layers-n`: whole layers dealt to n threads; `copies-n`: n whole learners that have nothing to do with each other, an
     update of each counted: what n threads of this interpreter can do at best.
     """
-    speed, rows = settings.speed, []
+    rows = []
     for hidden in speed.hidden:
         for batch in speed.batches:
             cell = {"hidden": "-".join(map(str, hidden)), "batch": batch}
-            progress(f"asynchronous: hidden {cell['hidden']}, batch {batch}: {speed.rounds} rounds")
-            with throughput.one_quiet_thread(), contenders(hidden, batch, settings.threads) as learners:
+            say(f"asynchronous: hidden {cell['hidden']}, batch {batch}: {speed.rounds} rounds")
+            with throughput.one_quiet_thread(), contenders(hidden, batch, threads) as learners:
                 rows += [row | cell for row in throughput.take_turns(learners, speed)]
     return pd.DataFrame(rows)[["learner", "hidden", "batch", "round", "updates_per_second"]]
 
@@ -113,13 +121,9 @@ def _synchronous(settings: LocalSettings, make, observation, action, seeds, step
     return Trainer(LocalLearner(settings, observation, action, seeds), make, seeds, steps, factor)
 
 
-def _asynchronous(settings: Asynchronous, make, observation, action, seeds, steps, factor) -> Trainer:
+def _asynchronous(settings: Config, make, observation, action, seeds, steps, factor) -> Trainer:
     agent = AsynchronousLearner(settings.agent, observation, action, seeds, groups=settings.threads)
     return AsynchronousTrainer(agent, make, seeds, steps, factor, lag=settings.lag)
-
-
-def _described(settings: Asynchronous) -> dict:
-    return {"agent": dump(settings.agent), "threads": settings.threads, "lag": settings.lag}
 
 
 def _lags(trainers: dict[tuple[str, str], Trainer]) -> pd.DataFrame:

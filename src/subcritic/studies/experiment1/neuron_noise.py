@@ -10,12 +10,11 @@ from torch import Tensor
 
 from subcritic import seeding
 from subcritic.agents import DDPG
-from subcritic.config import DDPGSettings, Experiment1
+from subcritic.config import DDPGSettings
 from subcritic.measuring.observers import Log, log_each
+from subcritic.studies.experiment1.settings import NEURON_NOISE, Experiment1
 from subcritic.subcritics import CompatibleSubCritics
 from subcritic.training import Trainer
-
-RUN = "neuron_noise"
 
 
 def noisy(settings: Experiment1) -> DDPGSettings:
@@ -38,7 +37,7 @@ class InformedLearning:
         self.log_every = log_every
         aims = {"compatible": "own", "global_baseline": "told"}
         self.critics = {name: compatible(agent, settings, aim, seeds) for name, aim in aims.items()}
-        self.rngs = seeding.generators(seeds, f"{RUN} informed minibatch")
+        self.rngs = seeding.generators(seeds, f"{NEURON_NOISE} informed minibatch")
 
     def __call__(self, trainer: Trainer) -> None:
         if trainer.step == 0 or not trainer.learning:
@@ -99,7 +98,7 @@ class InformedLearning:
 def compatible(agent: DDPG, settings: Experiment1, aim: str, seeds: Sequence[int]) -> CompatibleSubCritics:
     """Compatible sub-critics of an agent's actor as it learns."""
     network = agent.policy_network
-    rngs = seeding.generators(seeds, f"{RUN} compatible critic")
+    rngs = seeding.generators(seeds, f"{NEURON_NOISE} compatible critic")
     return CompatibleSubCritics(
         agent.actor,
         network.online,

@@ -10,8 +10,11 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
+from subcritic.reporting.curves import curve_note, draw_curve, over_steps
 from subcritic.reporting.estimates import over_seeds
-from subcritic.studies.experiment2.report import curve_note, draw_curve, over_steps
+from subcritic.reporting.pages import image
+from subcritic.studies.experiment1 import STUDY
+from subcritic.studies.experiment1.settings import Experiment1
 
 PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
 PHASE_NOTE = "phase 2: a new actor, with the critic of phase 1"
@@ -20,8 +23,8 @@ THRESHOLD = 0.9
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write figures/similarity.*, figures/values.* (png, svg, pdf) and table/steps_to_similar.{csv,md}."""
-    curves = records.experiment1_curves(profile, root)
-    table = steps_table(profile, records.steps_to_similar(profile, root))
+    curves = records.read(STUDY, "curves", profile, root)
+    table = steps_table(profile, records.read(STUDY, "steps", profile, root))
     return [
         *style.save(similarity_figure(profile, curves), root / "figures", "similarity"),
         *style.save(values_figure(profile, curves), root / "figures", "values"),
@@ -64,7 +67,8 @@ def values_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
             labels.append((draw_curve(axes, wide, profile, colour), text, colour))
         _finish(axes, profile, environment, phase, "average value (discounted return)", labels)
     style.note(
-        fig, f"mean over held-out states and {profile.experiment1.window} records\n{curve_note(profile)}"
+        fig,
+        f"mean over held-out states and {profile.section(Experiment1).window} records\n{curve_note(profile)}",
     )
     return fig
 
@@ -79,7 +83,7 @@ def steps_table(profile: Profile, steps: pd.DataFrame) -> pd.DataFrame:
     for (environment, phase, critic), group in steps.groupby(["environment", "method", "critic"], sort=False):
         later = 1e12  # so far off that no interpolation with it lands inside the run
         estimate = over_seeds(group["step"].fillna(later), profile, np.median)
-        ends = [np.inf if end > profile.experiment1.steps else end for end in estimate]
+        ends = [np.inf if end > profile.section(Experiment1).steps else end for end in estimate]
         ends = [np.nan if np.isnan(raw) else end for raw, end in zip(estimate, ends, strict=True)]
         rows.append([environment, phase, critic, *ends, int(group["step"].notna().sum()), len(group)])
     return pd.DataFrame(
@@ -92,7 +96,11 @@ def steps_markdown(profile: Profile, table: pd.DataFrame) -> str:
 
     def shown(step: float) -> str:
         return (
-            "n/a" if np.isnan(step) else f"> {profile.experiment1.steps}" if np.isinf(step) else f"{step:.0f}"
+            "n/a"
+            if np.isnan(step)
+            else f"> {profile.section(Experiment1).steps}"
+            if np.isinf(step)
+            else f"{step:.0f}"
         )
 
     printed = pd.DataFrame({
@@ -122,5 +130,14 @@ def _layers(curves: pd.DataFrame, environment: str) -> list[tuple[int, str]]:
 
 def _finish(axes, profile: Profile, environment: str, phase: str, ylabel: str, labels: list) -> None:
     axes.set(title=f"{environment}, {PHASES[phase]}", ylabel=ylabel)
-    style.steps_axis(axes, profile.experiment1.steps)
+    style.steps_axis(axes, profile.section(Experiment1).steps)
     style.label_ends(axes, labels)
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    return [
+        image("similarity", link),
+        image("values", link),
+        f"Steps until a critic's values correlate at {THRESHOLD}: [steps_to_similar.md]({link}/steps_to_similar.md).\n",
+    ]

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from subcritic import seeding
 from subcritic.agents import DDPG
-from subcritic.config import Experiment1
 from subcritic.envs import EpisodeStream
 from subcritic.measuring.observers import Log
 from subcritic.stats import first_crossing, similarity, window_mean
+from subcritic.studies.experiment1.settings import Experiment1
 from subcritic.subcritics import SubCriticFamily
 from subcritic.training import Trainer
 

@@ -1,1 +1,52 @@
-"""The study `experiment2`."""
+"""Experiment 2: every neuron its own actor-critic, beside DDPG in the same loop."""
+
+from subcritic.studies.experiment2.settings import described, jobs
+from subcritic.study import Recorded, Study, View, figure
+
+STUDY = Study(
+    name="experiment2",
+    question="Does the whole policy learn when every neuron learns by itself?",
+    view=View(
+        """Experiment 2: does a network learn in which every neuron learns by itself, without backpropagation?
+
+`linear` is the drafts' local rule: each neuron its own linear actor-critic. `ddpg` is the reference with
+backpropagation.
+
+*Look at* `return/evaluation`: the mean return of the policy without noise, in the reward units of its environment
+(compare methods within one environment only; the study `table` normalises). `cosine/actor` compares the update with the
+true policy gradient: 1 is the same direction, 0 unrelated.""",
+        {
+            "How well does it act?": {
+                "Return of the greedy policy": "return/evaluation",
+                "Return while training": "return/training",
+            },
+            "Does the update follow the true gradient? (cosine, 1 = fully)": {
+                "Actor": "cosine/actor",
+                "Layer 1": "cosine/layer_1",
+                "Layer 2": "cosine/layer_2",
+            },
+        },
+        ("return/evaluation", "cosine/actor"),
+    ),
+    jobs=jobs,
+    over=("environment", "method"),
+    records={
+        "curves": Recorded(
+            "experiment2/{environment}/{method}.csv",
+            ("environment", "method", "seed", "step", "metric", "value"),
+        ),
+        "scores": Recorded(
+            "experiment2/{environment}/{method}.scores.csv",
+            ("environment", "method", "role", "seed", "score", "steps", "diverged_at"),
+        ),
+        "method": Recorded("experiment2/{environment}/{method}.method.json"),
+        "policy": Recorded("experiment2/{environment}/{method}.policy.pt"),
+    },
+    shown={
+        "learning": figure("learning", "learning", about="learning curves"),
+        "cosine": figure("cosine", "cosine"),
+    },
+    reads=("anchors",),
+    described=described,
+    minutes=240,
+)

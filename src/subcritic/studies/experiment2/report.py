@@ -11,18 +11,19 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import records, style
-from subcritic.reporting.estimates import number, percent
-from subcritic.stats import bootstrap_interval
-from subcritic.studies.table.report import normalise, why_raw_only
+from subcritic.reporting.curves import RETURN, curve_note, draw_curve, over_steps
+from subcritic.reporting.estimates import number
+from subcritic.reporting.normalise import normalise, why_raw_only
+from subcritic.reporting.pages import image
+from subcritic.studies.experiment2 import STUDY
 
-RETURN = "return/evaluation"
 # With more environments than this, panels are small, normalised, and share their axes.
 LARGE_PANELS = 12
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write figures/learning.* and figures/cosine.* (png, svg, pdf)."""
-    curves, scores = records.experiment2_curves(profile, root), records.scores(profile, root)
+    curves, scores = (records.read(STUDY, name, profile, root) for name in ("curves", "scores"))
     draw = figure if len(profile.environments) <= LARGE_PANELS else small_figure
     learning = draw(profile, curves, scores, records.anchors(profile, root))
     return [
@@ -116,43 +117,6 @@ def cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
     return fig
 
 
-def over_steps(curves: pd.DataFrame, environment: str, method: str, metric: str) -> pd.DataFrame:
-    """One metric as a frame (steps, seeds); NaN after a seed's last record."""
-    chosen = curves[
-        (curves["environment"] == environment) & (curves["method"] == method) & (curves["metric"] == metric)
-    ]
-    return chosen.pivot_table(index="step", columns="seed", values="value", dropna=False)
-
-
-def draw_curve(axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str, **line) -> float:
-    """Mean, interval and single seeds of a frame (steps, seeds); returns the mean's last height, for its label.
-
-    A seed that stopped early keeps its last value, so that no run leaves the mean.
-    """
-    if wide.empty:
-        return float("nan")
-    for seed in wide:
-        known = wide[seed].dropna()
-        axes.plot(known.index, known, color=colour, alpha=0.35, linewidth=0.6)
-    filled = wide.ffill()
-    settings = profile.statistics
-    low, high = bootstrap_interval(filled.T.to_numpy(), np.mean, settings.confidence, settings.resamples)
-    mean = filled.mean(axis=1, skipna=False)
-    axes.fill_between(filled.index, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(filled.index, mean, color=colour, **line)
-    return float(mean.iloc[-1])
-
-
-def curve_note(profile: Profile) -> str:
-    """What the marks of a curve mean, for the line under a figure."""
-    if profile.seeds == 1:
-        return "one seed: no interval"
-    return (
-        f"thick: mean of {profile.seeds} seeds   ·   band: {percent(profile.statistics.confidence)} bootstrap "
-        "interval of the mean   ·   thin: single seeds"
-    )
-
-
 def _cosines(probed: pd.DataFrame) -> list[tuple[str, str, str]]:
     """(metric, label, colour) of the whole actor and of every layer that was probed."""
     layers = sorted(probed["metric"].str.extract(r"^cosine/layer_(\d+)$")[0].dropna().astype(int).unique())
@@ -182,3 +146,8 @@ def _anchor_lines(axes: Axes, anchor: pd.Series) -> list[tuple[float, str, str]]
     for name, height in known.items():
         axes.axhline(height, color=style.INK, linewidth=0.9, linestyle="--" if name == "reference" else ":")
     return [(height, f"{name} {number(height)}", style.INK) for name, height in known.items()]
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    return [image("learning", link), image("cosine", link)]

@@ -37,3 +37,8 @@ def figure(profile: Profile, root: Path) -> Figure:
         axes.set_title(environment.name, fontsize=8, pad=12)
         axes.text(0, 1.02, papers.get(environment.id, ""), transform=axes.transAxes, fontsize=7)
     return fig
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    return ["Films of the planner on every task: [gallery.md](gallery.md).\n"]

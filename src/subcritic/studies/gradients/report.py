@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,9 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, number, over_seeds, percent
-from subcritic.studies.gradients import readings
+from subcritic.reporting.pages import image
+from subcritic.studies import experiment1
+from subcritic.studies.gradients import STUDY, readings
 from subcritic.studies.gradients.empirical import (
     PARTS,
     EmpiricalValue,
@@ -60,9 +64,9 @@ SHOWN = (
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/agreement.{csv,md}, table/agreement_readings.csv, table/empirical_value.json, and the figures agreement
     and agreement_training (png, svg, pdf)."""
-    everything = records.gradient_agreement(profile, root)
+    everything = records.read(STUDY, "agreement", profile, root)
     frame, short = last_snapshot(everything), readings.table(profile, everything)
-    curves = records.experiment1_curves(profile, root)
+    curves = records.read(experiment1.STUDY, "curves", profile, root)
     table, result = summary(profile, frame), empirical_value(profile, frame, curves)
     folder = root / "table"
     return [
@@ -195,3 +199,50 @@ def _side_by_side(group: pd.DataFrame) -> pd.DataFrame:
     ]
     wide.insert(3, "pearson, quartiles", pd.Series(quartiles, index=pearson.index))
     return wide.fillna("").reset_index()
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    value = json.loads((folder / "empirical_value.json").read_text())
+    short = pd.read_csv(folder / "agreement_readings.csv", dtype={"expected": str})
+    return [
+        value["sentence"] + "\n",
+        image("agreement", link),
+        documents.markdown(_correlations(value)),
+        "Median over neurons (values: over layers), mean over seeds and environments, with intervals over seeds. Every "
+        f"measure, per environment, neuron, layer and whole actor: [agreement.md]({link}/agreement.md).\n",
+        "#### Under better conditions\n",
+        documents.markdown(readings.readable(short)),
+        READINGS_NOTE,
+        image("agreement_training", link),
+    ]
+
+
+def headline(root: Path) -> str:
+    """What the summary says."""
+    return json.loads((root / "table" / "empirical_value.json").read_text())["sentence"] + "\n"
+
+
+def metrics(tables: Path) -> dict[str, float]:
+    """EMPIRICALVALUE with its interval, and the controls, for MLflow."""
+    found = json.loads((tables / "empirical_value.json").read_text())
+    values = {f"empirical_value/{name}": found[name] for name in ("value", "low", "high")}
+    values |= {f"empirical_value/{name}": parts["all"]["value"] for name, parts in found["controls"].items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _correlations(value: dict[str, Any]) -> pd.DataFrame:
+    """Pearson correlations with Q^mu: values and gradients side by side, a column per part of the network."""
+    more = value.get("better", {}) | value["controls"]
+    parts_of = {"values": value["q_value_similarity"], "drafts": value["parts"], **more}
+    columns = {"all": "all layers", "hidden": "hidden layers", "output": "output layer"}
+    return pd.DataFrame([
+        {"correlation with the true": label}
+        | {title: _estimate(parts_of[name][part]) for part, title in columns.items()}
+        for name, label in ROWS.items()
+        if name in parts_of
+    ])  # fmt: skip
+
+
+def _estimate(data: dict[str, float | None]) -> str:
+    return str(Estimate(*[float("nan") if data[key] is None else data[key] for key in Estimate._fields]))

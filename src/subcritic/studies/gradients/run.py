@@ -15,46 +15,44 @@ import torch
 from torch import Tensor
 
 from subcritic import seeding
-from subcritic.config import Profile, dump
 from subcritic.measuring.interventions import oracle_gradient
 from subcritic.measuring.judged import judge_snapshot
 from subcritic.measuring.snapshots import load_snapshots
-from subcritic.measuring.tables import write_csv
+from subcritic.measuring.tables import paths, record, write_csv
 from subcritic.stats import permutation_without_fixed_points
-from subcritic.studies.gradients import informed
+from subcritic.studies.experiment1.settings import Experiment1
+from subcritic.studies.gradients import STUDY, informed
 from subcritic.studies.gradients.rows import Rows
+from subcritic.studies.gradients.settings import Config
+from subcritic.study import Job
 from subcritic.subcritics import SubCriticFamily, trained_family
-from subcritic.tracking import Identity, RunGroup
-
-READINGS = (
-    "drafts", "neuron_noise", "compatible", "global_baseline", "regression", "oracle", "permuted", "untrained",
-    "random_direction",
-)  # fmt: skip
 
 
-def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
+def run(job: Job, results: Path) -> list[Path]:
     """Measure agreement at every snapshot of an environment; writes and returns `agreement.csv`."""
     torch.set_num_threads(1)
-    environment = profile.environment(environment_name)
-    root = results / profile.profile
-    saved = load_snapshots(profile, environment, results)
+    config = job.config
+    assert isinstance(config, Config)
+    experiment1 = config.snapshots
+    path = results / job.profile / job.reads[0]
+    saved = load_snapshots(path, experiment1, job.environment)
     sizes, rows = saved["sizes"], []
     with torch.no_grad():
         for snapshot in saved["snapshots"]:
-            rows += measure(profile, sizes, snapshot)
+            rows += measure(experiment1.experiment1, sizes, snapshot)
         for snapshot in saved["neuron_noise"]:
-            rows += informed.measure(profile, sizes, snapshot)
+            rows += informed.measure(experiment1.experiment1, sizes, snapshot)
     table = pd.DataFrame(rows)
-    table.insert(0, "environment", environment.name)
-    _record(profile, environment.name, table, results)
-    return [write_csv(root / "gradients" / environment.name / "agreement.csv", table)]
+    table.insert(0, "environment", job.environment)
+    record(job, results, _medians(table))
+    return [write_csv(paths(job, STUDY, results)["agreement"], table)]
 
 
-def measure(profile: Profile, sizes: tuple[int, ...], snapshot: dict[str, Any]) -> list[dict[str, Any]]:
+def measure(settings: Experiment1, sizes: tuple[int, ...], snapshot: dict[str, Any]) -> list[dict[str, Any]]:
     """All rows of one snapshot of the drafts' run."""
-    judged = judge_snapshot(profile.experiment1, sizes, snapshot)
-    untrained = SubCriticFamily(judged.actor, profile.experiment1, snapshot["seeds"], "untrained")
-    trained = trained_family(profile.experiment1, judged.actor, snapshot)
+    judged = judge_snapshot(settings.agent, sizes, snapshot)
+    untrained = SubCriticFamily(judged.actor, settings, snapshot["seeds"], "untrained")
+    trained = trained_family(settings, judged.actor, snapshot)
     chosen = [critics.neurons for critics in trained.neurons]
     rows = Rows(snapshot["step"], snapshot["seeds"], judged)
     for kind, name in (("neurons", "neuron"), ("layers", "layer")):
@@ -90,20 +88,9 @@ def _permuted(pushes: list[Tensor], snapshot: dict[str, Any]) -> list[Tensor | N
     return found
 
 
-def _record(profile: Profile, environment: str, table: pd.DataFrame, results: Path) -> None:
-    """One run per seed: medians over neurons along the snapshots."""
-    seeds = profile.seed_list()
-    identities = [Identity(profile.profile, "gradients", environment, "agreement", seed) for seed in seeds]
-    shown = table[(table.granularity == "neuron")].copy()
-    shown["name"] = (
-        "agreement/" + shown.reading + "/" + shown.critic + "_" + shown.layer.astype(int).astype(str)
-    )
-    shown["name"] += "/" + shown.measure
-    medians = shown.groupby(["seed", "step", "name"]).value.median()
-    config = {
-        "experiment1": dump(profile.experiment1),
-        "environment": profile.environment(environment).task(),
-    }
-    with RunGroup(results, identities, config) as group:
-        for (seed, step), metrics in medians.groupby(level=[0, 1]):
-            group.log(step, seeds.index(seed), metrics.droplevel([0, 1]).to_dict())
+def _medians(table: pd.DataFrame) -> pd.DataFrame:
+    """Medians over neurons along the snapshots, as metrics `agreement/<reading>/<critic>_<layer>/<measure>`."""
+    shown = table[table.granularity == "neuron"].copy()
+    part = shown.critic + "_" + shown.layer.astype(int).astype(str)
+    shown["metric"] = "agreement/" + shown.reading + "/" + part + "/" + shown.measure
+    return shown.groupby(["seed", "step", "metric"], as_index=False).value.median()

@@ -9,8 +9,11 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import comparison, documents, records, style
+from subcritic.reporting.curves import curve_note
 from subcritic.reporting.estimates import interval, number
-from subcritic.studies.experiment2.report import curve_note
+from subcritic.reporting.pages import bullets, image
+from subcritic.studies.recurrent import STUDY
+from subcritic.studies.recurrent.settings import Recurrent
 
 BASELINES = ("random", "feedforward")
 LOCAL = ("recurrent", "leaky")
@@ -18,8 +21,10 @@ LOCAL = ("recurrent", "leaky")
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/recurrent.{csv,md} and figures/recurrent.{png,svg,pdf}."""
-    curves, scores = records.compared_curves(root, "recurrent"), records.compared_scores(root, "recurrent")
-    played = records.random_scores(root)
+    curves, scores, played = (
+        records.read(STUDY, name, profile, root) for name in ("curves", "scores", "random")
+    )
+    played["diverged_at"] = float("nan")
     table = comparison.score_table(pd.concat([scores, played.assign(method="random")]), BASELINES, profile)
     return [
         documents.write(root / "table" / "recurrent.csv", table),
@@ -66,7 +71,7 @@ def _verdict(row: pd.Series, baseline: str) -> str:
 @style.styled
 def figure(profile: Profile, curves: pd.DataFrame, played: pd.DataFrame) -> Figure:
     """Evaluation return against environment steps, one panel per task; dotted: the random policy."""
-    settings = profile.recurrent
+    settings = profile.section(Recurrent)
     fig, panels = style.grid(len(settings.environments), columns=3, width=4.0)
     for axes, environment in zip(panels, settings.environments, strict=True):
         labels = comparison.draw_learning(axes, curves, environment, settings.training, profile)
@@ -75,3 +80,17 @@ def figure(profile: Profile, curves: pd.DataFrame, played: pd.DataFrame) -> Figu
         style.label_ends(axes, [*labels, (height, "random", style.INK)])
     style.note(fig, curve_note(profile))
     return fig
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    return [
+        bullets(sentences(pd.read_csv(folder / "recurrent.csv"))),
+        image("recurrent", link),
+        f"Tables: [recurrent.md]({link}/recurrent.md).\n",
+    ]
+
+
+def metrics(tables: Path) -> dict[str, float]:
+    """Mean return per method and environment, for MLflow."""
+    return comparison.metrics(pd.read_csv(tables / "recurrent.csv"))

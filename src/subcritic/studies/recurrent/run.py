@@ -10,33 +10,36 @@ import pandas as pd
 from subcritic import envs
 from subcritic.agents import DDPG, LocalLearner
 from subcritic.agents.recurrent import RecurrentLearner
-from subcritic.config import Environment, Profile, Recurrent, dump
 from subcritic.measuring.comparison import compare
-from subcritic.measuring.tables import write_csv
-from subcritic.studies.anchors.run import random_returns
+from subcritic.measuring.random_policy import random_returns
+from subcritic.measuring.tables import paths, write_csv
+from subcritic.studies.recurrent import STUDY
+from subcritic.studies.recurrent.settings import Config, JobConfig
+from subcritic.study import Job
 from subcritic.training import Trainer
 from subcritic.training.recurrent import RecurrentTrainer
 
-STAGE = "recurrent"
 
-
-def run(profile: Profile, results: Path) -> list[Path]:
-    """Train four learners with equally many neurons on every task of `profile.recurrent`, and play at random.
+def run(job: Job, results: Path) -> list[Path]:
+    """Train four learners with equally many neurons on every task of the config, and play at random.
 
     `recurrent` and `leaky` learn by the local rule without unrolling, `feedforward` by the same rule without memory;
-    `ddpg`, feed-forward with backpropagation, shows that the task can be learned. Writes curves.csv and scores.csv (as of
-    `compare`) and random.csv: environment, seed, score (of the uniform random policy, over as many episodes as a score).
+    `ddpg`, feed-forward with backpropagation, shows that the task can be learned. curves, scores: as of `compare`.
+    random: environment, seed, score (of the uniform random policy, over as many episodes as a score).
     """
-    settings, folder = profile.recurrent, results / profile.profile / STAGE
-    config = {"agent": dump(settings.agent), "control": dump(settings.control), "leak": settings.leak}
-    paths, _ = compare(
-        profile, STAGE, settings.environments, contenders(settings), settings.training, config, results
-    )
-    played = pd.concat([_random(profile, environment) for environment in settings.environments])
-    return [*paths, write_csv(folder / "random.csv", played)]
+    config = job.config
+    assert isinstance(config, JobConfig)
+    to = paths(job, STUDY, results)
+    curves, scores, _ = compare(job, contenders(config.trainings[0]), results)
+    played = pd.concat([_random(training) for training in config.trainings])
+    return [
+        write_csv(to["curves"], curves),
+        write_csv(to["scores"], scores),
+        write_csv(to["random"], played),
+    ]
 
 
-def contenders(settings: Recurrent) -> dict:
+def contenders(settings: Config) -> dict:
     """Name → what makes its trainer, see `compare`."""
     return {
         "recurrent": partial(_recurrent, settings, 1.0),
@@ -46,7 +49,7 @@ def contenders(settings: Recurrent) -> dict:
     }
 
 
-def _recurrent(settings: Recurrent, leak: float, make, observation, action, seeds, steps, factor) -> Trainer:
+def _recurrent(settings: Config, leak: float, make, observation, action, seeds, steps, factor) -> Trainer:
     agent = RecurrentLearner(settings.agent, observation, action, seeds, leak=leak)
     return RecurrentTrainer(agent, make, seeds, steps, factor)
 
@@ -55,8 +58,8 @@ def _feedforward(kind, settings, make, observation, action, seeds, steps, factor
     return Trainer(kind(settings, observation, action, seeds), make, seeds, steps, factor)
 
 
-def _random(profile: Profile, environment: Environment) -> pd.DataFrame:
-    make_environment = partial(envs.make, environment.id, environment.kwargs)
-    episodes, seeds = profile.recurrent.training.final_episodes, profile.seed_list()
-    scores = [random_returns(make_environment, episodes, seed).mean() for seed in seeds]
-    return pd.DataFrame({"environment": environment.name, "seed": seeds, "score": scores})
+def _random(config: Config) -> pd.DataFrame:
+    task, episodes = config.environment, config.training.final_episodes
+    make_environment = partial(envs.make, task.id, task.kwargs)
+    scores = [random_returns(make_environment, episodes, seed).mean() for seed in config.seeds]
+    return pd.DataFrame({"environment": task.name, "seed": config.seeds, "score": scores})

@@ -13,8 +13,10 @@ from subcritic.envs.suite import published
 from subcritic.reporting import documents
 from subcritic.reporting.estimates import MISSING, number
 from subcritic.reporting.records import MissingResult
+from subcritic.stats import CLEAR
+from subcritic.studies.references.settings import References
 
-UNCLEAR = f"planner within {published.CLEAR:g} standard errors of random: scores are shown raw only"
+UNCLEAR = f"planner within {CLEAR:g} standard errors of random: scores are shown raw only"
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
@@ -45,7 +47,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(profile: Profile, table: pd.DataFrame) -> str:
     """The table for readers, and what it depends on."""
-    settings = profile.references
+    settings = profile.section(References)
     versions = ", ".join(f"{name} {table[name].iloc[0]}" for name in ("mujoco", "gymnasium", "numpy"))
     return (
         f"# References of the profile {profile.profile}\n\n{documents.markdown(readable(table))}\n"
@@ -70,7 +72,7 @@ def _row(measured: dict[str, Any]) -> dict[str, Any]:
     speeds = {
         f"{name}_steps_per_second": measured[name]["steps_per_second"] for name in ("random", *planners)
     }
-    note = "" if clear["mppi_clearance"] >= published.CLEAR else UNCLEAR
+    note = "" if clear["mppi_clearance"] >= CLEAR else UNCLEAR
     row = {"environment": measured["environment"]} | published.row(measured)
     return row | clear | speeds | {"note": note}
 
@@ -85,3 +87,18 @@ def _normalised(row: pd.Series) -> str:
     if row["note"] or "ilqg_mean" not in row:
         return MISSING
     return number((row["ilqg_mean"] - row["random_mean"]) / (row["mppi_mean"] - row["random_mean"]))
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    return [
+        "Random actions score 0, the planner MPPI 1: what it is and what it scores on each task of the suite stands in "
+        f"[references.md]({link}/references.md).\n"
+    ]
+
+
+def metrics(tables: Path) -> dict[str, float]:
+    """Mean return of random actions and of every planner on every task, for MLflow."""
+    rows = pd.read_csv(tables / "references.csv").set_index("environment").filter(regex="_mean$")
+    means = rows.rename(columns=lambda name: name.removesuffix("_mean")).unstack().dropna()
+    return {f"{player}/{task}": mean for (player, task), mean in means.items()}

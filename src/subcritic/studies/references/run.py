@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -13,10 +12,15 @@ import gymnasium as gym
 import numpy as np
 
 from subcritic import provenance
-from subcritic.config import ConfigError, Profile, References, dump
+from subcritic.config import ConfigError, dump
 from subcritic.envs import suite
 from subcritic.envs.planners import ILQG, MPPI, Planner, episode
 from subcritic.envs.suite import published
+from subcritic.measuring.progress import say
+from subcritic.measuring.tables import paths, write_json
+from subcritic.studies.references import STUDY
+from subcritic.studies.references.settings import Config, Planners
+from subcritic.study import Job
 
 PLANNERS = {"mppi": MPPI, "ilqg": ILQG}
 VERSIONS = ("mujoco", "gymnasium", "numpy")
@@ -37,12 +41,12 @@ def make(environment_id: str, **kwargs: Any) -> gym.Env:
     return gym.make(task_of(environment_id).id, disable_env_checker=True, **kwargs)
 
 
-def planner(name: str, environment: gym.Env, settings: References) -> Planner:
+def planner(name: str, environment: gym.Env, settings: Planners) -> Planner:
     """The planner called `name` for an environment that `make` made."""
     return PLANNERS[name](environment.unwrapped, **settings.planner(name))
 
 
-def measure(environment_id: str, settings: References, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(environment_id: str, settings: Planners, say: Callable[[str], None]) -> dict[str, Any]:
     """Returns of random actions and of every planner on a task of the suite, with all that they depend on."""
     environment = make(environment_id)
     task = task_of(environment_id)
@@ -64,32 +68,15 @@ def measure(environment_id: str, settings: References, say: Callable[[str], None
     }
 
 
-def run(
-    profile: Profile, environment_name: str, results: Path, say: Callable[[str], None] = print
-) -> list[Path]:
-    """Measure one environment; writes and returns `environments/<environment>.json`."""
-    environment = profile.environment(environment_name)
-    if environment.kwargs:
-        raise ConfigError(
-            f"{environment.name}: references are of the bare task; it has kwargs {environment.kwargs}"
-        )
-    found = {"environment": environment.name} | measure(environment.id, profile.references, say)
-    path = results / profile.profile / "environments" / f"{environment.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
-    return [path]
-
-
-def publish(profile: Profile, results: Path) -> list[Path]:
-    """Make the measured references of all environments of the profile those that come with the package."""
-    folder = results / profile.profile / "environments"
-    paths = [folder / f"{environment.name}.json" for environment in profile.environments]
-    missing = [path.stem for path in paths if not path.is_file()]
-    if missing:
-        raise ConfigError(
-            f"{folder}: not measured yet: {', '.join(missing)}; run `subcritic references` on them first"
-        )
-    return [published.write([json.loads(path.read_text()) for path in paths])]
+def run(job: Job, results: Path) -> list[Path]:
+    """Measure one task; writes and returns `environments/<environment>.json`."""
+    config = job.config
+    assert isinstance(config, Config)
+    task = config.environment
+    if task.kwargs:
+        raise ConfigError(f"{task.name}: references are of the bare task; it has kwargs {task.kwargs}")
+    found = {"environment": task.name} | measure(task.id, config.planners, say)
+    return [write_json(paths(job, STUDY, results)["references"], found)]
 
 
 def _play(environment: gym.Env, seeds: Sequence[int], player: Planner | None) -> dict[str, Any]:

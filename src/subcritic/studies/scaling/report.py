@@ -10,8 +10,9 @@ import pandas as pd
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, number, over_seeds, percent, stratified
-from subcritic.studies.scaling import figure as scaling_figure
-from subcritic.studies.scaling.figure import ACTOR, COSINE, MAIN, stage
+from subcritic.reporting.pages import bullets, image
+from subcritic.studies.scaling import STUDY, drawing
+from subcritic.studies.scaling.drawing import ACTOR, COSINE, MAIN, stage
 
 # The mean of N draws has a cosine of 1/√(1 + c/N): N for COSINE, in units of c.
 PER_NOISE = COSINE**2 / (1 - COSINE**2)
@@ -21,7 +22,7 @@ SERIES = ["environment", "actor_steps", "estimator", "layer"]
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/scaling.{csv,md}, table/scaling_slopes.csv, table/scaling_fits.csv and figures/scaling.{png,svg,pdf}."""
-    frame = records.scaling(profile, root)
+    frame = records.read(STUDY, "scaling", profile, root)
     frame["layer"] = [ACTOR if pd.isna(layer) else f"layer {int(layer)}" for layer in frame["layer"]]
     table, slopes = needed(profile, frame), slopes_table(profile, frame)
     fits = linear_fits(profile, frame)
@@ -31,7 +32,7 @@ def make(profile: Profile, root: Path) -> list[Path]:
         documents.write(folder / "scaling_slopes.csv", slopes),
         documents.write(folder / "scaling_fits.csv", fits),
         documents.write(folder / "scaling.md", markdown(profile, table, slopes, fits)),
-        *style.save(scaling_figure.figure(profile, frame, table, slopes, fits), root / "figures", "scaling"),
+        *style.save(drawing.figure(profile, frame, table, slopes, fits), root / "figures", "scaling"),
     ]
 
 
@@ -263,3 +264,14 @@ def _geometric(profile: Profile, values: pd.Series) -> Estimate:
     if known.empty:
         return Estimate(*[np.nan] * 3)
     return Estimate(*np.exp(over_seeds(np.log(known), profile)))
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    found = [pd.read_csv(folder / f"{name}.csv") for name in ("scaling", "scaling_slopes", "scaling_fits")]
+    return [
+        bullets(sentences(*found)),
+        image("scaling", link),
+        f"By width, noise scale and layer: [scaling.md]({link}/scaling.md); how it is measured: "
+        "[agreement.md](agreement.md#scaling).\n",
+    ]

@@ -20,12 +20,13 @@ from torch import Tensor
 from subcritic import seeding
 from subcritic.agents.actor_critic import actor_critic_at
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.config import Experiment1, Profile, Scaling, dump
 from subcritic.measuring.judged import Judged, judge, weight_gradient
 from subcritic.measuring.snapshots import load_snapshots
-from subcritic.measuring.tables import write_csv
+from subcritic.measuring.tables import paths, record, write_csv
 from subcritic.nn.activations import slope
 from subcritic.nn.network import Network
+from subcritic.studies.experiment1.settings import Experiment1
+from subcritic.studies.scaling import STUDY
 from subcritic.studies.scaling.estimators import (
     Ladder,
     Seen,
@@ -36,8 +37,9 @@ from subcritic.studies.scaling.estimators import (
     score_energy,
     score_sum,
 )
+from subcritic.studies.scaling.settings import Config, Scaling
+from subcritic.study import Job
 from subcritic.subcritics import chosen_neurons
-from subcritic.tracking import Identity, RunGroup
 
 ESTIMATORS = ("score", "antithetic", "compatible", "linear_action", "linear_neuron")
 CLIMBING_BATCH = 64
@@ -57,16 +59,17 @@ COLUMNS = (
 )
 
 
-def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
+def run(job: Job, results: Path) -> list[Path]:
     """Measure on one environment; writes and returns `scaling.csv`. Raises ConfigError without Experiment 1's snapshots."""
     torch.set_num_threads(1)
-    environment = profile.environment(environment_name)
-    saved = load_snapshots(profile, environment, results)
+    config = job.config
+    assert isinstance(config, Config)
+    saved = load_snapshots(results / job.profile / job.reads[0], config.snapshots, job.environment)
     with torch.no_grad():
-        table = measure(profile.experiment1, profile.scaling, saved["sizes"], saved["snapshots"][-1])
-    table.insert(0, "environment", environment.name)
-    _record(profile, environment.name, table, results)
-    return [write_csv(results / profile.profile / "scaling" / environment.name / "scaling.csv", table)]
+        table = measure(config.snapshots.experiment1, config.scaling, saved["sizes"], saved["snapshots"][-1])
+    table.insert(0, "environment", job.environment)
+    record(job, results, _metrics(table))
+    return [write_csv(paths(job, STUDY, results)["scaling"], table)]
 
 
 def measure(
@@ -234,19 +237,10 @@ def _gradient(agent: Judged, layer: int, push: Tensor) -> Tensor:
     return torch.from_numpy(weight_gradient(agent, layer, push, list(range(push.shape[-1]))))
 
 
-def _record(profile: Profile, environment: str, table: pd.DataFrame, results: Path) -> None:
-    """One run per seed; metrics `scaling/<estimator>/<setting>/layer_<l>/<measure>`, the step being the draws."""
-    seeds = profile.seed_list()
-    identities = [Identity(profile.profile, "scaling", environment, "scaling", seed) for seed in seeds]
-    config = {
-        "environment": profile.environment(environment).task(),
-        "experiment1": dump(profile.experiment1),
-        "scaling": dump(profile.scaling),
-    }
+def _metrics(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns seed, step (the draws), metric, value; metrics `scaling/<estimator>/<setting>/layer_<l>/<measure>`."""
     part = table.layer.map(lambda layer: "actor" if pd.isna(layer) else f"layer_{int(layer)}")
     setting = "steps_" + table.actor_steps.astype(str) + "_width_" + table.width.astype(str)
     setting += "_noise_" + table.noise_scale.astype(str)
-    named = table.assign(name="scaling/" + table.estimator + "/" + setting + "/" + part + "/" + table.measure)
-    with RunGroup(results, identities, config) as group:
-        for (seed, draws), rows in named.groupby(["seed", "draws"]):
-            group.log(int(draws), seeds.index(seed), dict(zip(rows.name, rows.value, strict=True)))
+    names = "scaling/" + table.estimator + "/" + setting + "/" + part + "/" + table.measure
+    return table[["seed", "value"]].assign(step=table.draws, metric=names)

@@ -1,1 +1,25 @@
-"""The study `table`."""
+"""The results table: scores of Experiment 2, raw and normalised, with intervals and aggregates."""
+
+from subcritic.study import Study, View, figure, table
+
+STUDY = Study(
+    name="table",
+    question="Which method is better, and how sure is that?",
+    view=View(
+        """The results table: which method is better, and how sure is that?
+
+Average, best and interval over seeds of each method on each environment, raw and normalised (0 = uniform random
+actions, 1 = the reference return), with aggregates over environments.
+
+*Open* the run `results` and its tab *Artifacts*: `table.md`, `table.csv`, `table.tex` and the figure.""",
+        grouped=False,
+    ),
+    shown={
+        "table": table("table.csv", "table"),
+        "page": table("table.md", about="results table (csv, tex)"),
+        "latex": table("table.tex", published=False),
+        "aggregates": table("aggregates.csv", "aggregates"),
+        "figure": figure("table", "table_figure"),
+    },
+    reads=("experiment2", "anchors"),
+)

@@ -9,19 +9,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from subcritic.config import Profile
-from subcritic.envs.suite.published import CLEAR
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import MISSING, Estimate, interval, number, over_seeds, percent, stratified
+from subcritic.reporting.normalise import normalise, why_raw_only
+from subcritic.reporting.pages import bullets, image
 from subcritic.stats import interquartile_mean, probability_of_improvement
+from subcritic.studies import experiment2
 from subcritic.studies.table import lillicrap
-
-NO_REFERENCE = "no reference return: raw only"
-UNCLEAR_REFERENCE = f"reference within {CLEAR:g} standard errors of random: raw only"
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/table.{csv,md,tex}, table/aggregates.csv and figures/table.{png,svg,pdf}."""
-    scores, anchors = records.scores(profile, root), records.anchors(profile, root)
+    scores = records.read(experiment2.STUDY, "scores", profile, root)
+    anchors = records.anchors(profile, root)
     table = results(profile, scores, anchors)
     aggregates = aggregate(profile, scores, anchors)
     folder = root / "table"
@@ -48,33 +48,17 @@ def results(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> pd
     ])  # fmt: skip
 
 
-def normalise(scores: np.ndarray, anchor: pd.Series) -> np.ndarray:
-    """Scores with the uniform random policy at 0 and the reference at 1; NaN where the anchors are not clear."""
-    if why_raw_only(anchor):
-        return np.full_like(scores, np.nan, dtype=float)
-    return (scores - anchor["random_mean"]) / (anchor["reference_return"] - anchor["random_mean"])
-
-
-def why_raw_only(anchor: pd.Series) -> str:
-    """Why an environment's scores cannot be normalised; empty when they can."""
-    if np.isnan(anchor["reference_return"]):
-        return NO_REFERENCE
-    distance = anchor["reference_return"] - anchor["random_mean"]
-    error = np.hypot(anchor["random_standard_error"], anchor.get("reference_standard_error", 0.0))
-    clear = distance >= CLEAR * error and distance > 0
-    return "" if clear else UNCLEAR_REFERENCE
-
-
 def aggregate(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> pd.DataFrame:
     """Aggregates over environments, intervals stratified by environment (Agarwal et al. 2021).
 
     Columns: method, statistic, value, low, high, environments, seeds. `interquartile_mean` is of the normalised
     scores, on the environments that have them; `probability_of_improvement` compares raw scores with those of
-    the first DDPG of the config, on all environments.
+    the first method with backpropagation, on all environments.
     """
     matrices = {method.name: _matrix(profile, scores, method.name) for method in profile.methods}
     normalised = {name: _normalised(profile, matrix, anchors) for name, matrix in matrices.items()}
-    baseline = next((method.name for method in profile.methods if method.algorithm == "ddpg"), None)
+    taught = set(scores.loc[scores["role"] == "backpropagation", "method"])
+    baseline = next((method.name for method in profile.methods if method.name in taught), None)
     rows = []
     for name, matrix in matrices.items():
         rows.append([name, "interquartile_mean", *_estimate(profile, interquartile_mean, normalised[name])])
@@ -252,3 +236,40 @@ def _draw_why_raw_only(axes, y: float, note: str) -> None:
             fontsize=8,
             bbox=patch,
         )
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    results, aggregates = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "aggregates.csv")
+    return [
+        bullets(reached(results)),
+        documents.markdown(readable(results)),
+        documents.markdown(readable_aggregates(aggregates)),
+        f"All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them: [table.md]({link}/table.md).\n",
+        image("table", link),
+    ]
+
+
+def headline(root: Path) -> str:
+    """What the summary says."""
+    results = pd.read_csv(root / "table" / "table.csv", dtype={"note": str})
+    results["note"] = results["note"].fillna("")
+    return documents.markdown(readable(results))
+
+
+def metrics(tables: Path) -> dict[str, float]:
+    """Normalised average per method and environment, where there is one, for MLflow."""
+    rows = pd.read_csv(tables / "table.csv").dropna(subset="normalised_average")
+    return {f"score/{row.method}/{row.environment}": row.normalised_average for row in rows.itertuples()}
+
+
+def reached(results: pd.DataFrame) -> list[str]:
+    """A sentence per method: on how many tasks its average comes half of the way to the reference, and on which it stays
+    within a tenth of random; from the results table.
+    """
+    sentences = []
+    for method, rows in results.dropna(subset="normalised_average").groupby("method", sort=False):
+        half, near = rows["normalised_average"] >= 0.5, rows["normalised_average"] < 0.1
+        left = f"; below 0.1: {', '.join(rows['environment'][near])}" if near.any() else ""
+        sentences.append(f"{method} reaches 0.5 or more on {half.sum()} of {len(rows)} tasks{left}.")
+    return sentences

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, over_seeds, percent
+from subcritic.reporting.pages import image
+from subcritic.studies.theorem import STUDY
 
 READINGS = {
     "do_float32": "(a) do(h[n] := α), float32",
@@ -31,7 +33,7 @@ ZERO = 1e-18
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/theorem.{csv,md} and figures/theorem.{png,svg,pdf}."""
-    frame = records.theorem(profile, root)
+    frame = records.read(STUDY, "theorem", profile, root)
     table = summary(profile, frame)
     return [
         documents.write(root / "table" / "theorem.csv", table),
@@ -176,3 +178,11 @@ def _by_layer(rows: pd.DataFrame, column: str = "measure") -> pd.DataFrame:
     )
     wide = wide.fillna("").reset_index()
     return wide.rename(columns={"measure": "m" if "exponent" in set(wide[column]) else "function"})
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    return [
+        image("theorem", link),
+        f"Both sides of Theorem 2.2.4 on trained agents, by reading: [theorem.md]({link}/theorem.md).\n",
+    ]

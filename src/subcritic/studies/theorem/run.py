@@ -19,49 +19,48 @@ from torch import Tensor
 from subcritic import envs, seeding
 from subcritic.agents.actor_critic import actor_critic_at
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.config import Profile, dump
+from subcritic.config import DDPGSettings
 from subcritic.measuring.interventions import FUNCTIONS, oracle_gradient, value_from
 from subcritic.measuring.judged import Judged, judge, weight_gradient
 from subcritic.measuring.snapshots import load_snapshots
-from subcritic.measuring.tables import write_csv
+from subcritic.measuring.tables import paths, record, write_csv
 from subcritic.nn.activations import slope
+from subcritic.studies.theorem import STUDY
+from subcritic.studies.theorem.settings import Config, Theorem
 from subcritic.studies.theorem.trajectory import Trajectory, bellman_loss, play, values_of_data
-from subcritic.tracking import Identity, RunGroup
+from subcritic.study import Job
 
 READINGS = ("do_float32", "do", "one_step", "delayed", "right_slope", "opposite_slope", "aliased")
 Rows = Iterator[tuple[str, int, str, np.ndarray]]  # reading, layer, measure, values (S,)
 
 
-def run(profile: Profile, environment_name: str, results: Path) -> list[Path]:
+def run(job: Job, results: Path) -> list[Path]:
     """Measure every reading on an environment's trained agents; writes and returns `theorem.csv`."""
     torch.set_num_threads(1)
-    environment = profile.environment(environment_name)
-    root = results / profile.profile
-    saved = load_snapshots(profile, environment, results)
+    config = job.config
+    assert isinstance(config, Config)
+    saved = load_snapshots(results / job.profile / job.reads[0], config.snapshots, job.environment)
+    task, last = config.snapshots.environment, saved["snapshots"][-1]
+    make_environment = partial(envs.make, task.id, task.kwargs)
     with torch.no_grad():
         table = measure(
-            profile, saved["sizes"], saved["snapshots"][-1], environment_of(profile, environment.name)
+            config.theorem, config.snapshots.experiment1.agent, saved["sizes"], last, make_environment
         )
-    table.insert(0, "environment", environment.name)
-    _record(profile, environment.name, saved["snapshots"][-1]["step"], table, results)
-    return [write_csv(root / "theorem" / environment.name / "theorem.csv", table)]
-
-
-def environment_of(profile: Profile, name: str) -> Callable[[], gym.Env]:
-    """What makes the environment called `name`."""
-    environment = profile.environment(name)
-    return partial(envs.make, environment.id, environment.kwargs)
+    table.insert(0, "environment", job.environment)
+    record(job, results, _metrics(table, last["step"]))
+    return [write_csv(paths(job, STUDY, results)["theorem"], table)]
 
 
 def measure(
-    profile: Profile,
+    settings: Theorem,
+    agent: DDPGSettings,
     sizes: tuple[int, ...],
     snapshot: dict[str, Any],
     make_environment: Callable[[], gym.Env],
 ) -> pd.DataFrame:
     """All rows of one snapshot: seed, reading, layer (from 1), measure, value. Call under `torch.no_grad`."""
-    seeds, settings = snapshot["seeds"], profile.theorem
-    single, exact = (judged(profile, sizes, snapshot, dtype) for dtype in (torch.float32, torch.float64))
+    seeds = snapshot["seeds"]
+    single, exact = (judged(agent, sizes, snapshot, dtype) for dtype in (torch.float32, torch.float64))
     trajectory = play(exact, make_environment, seeds, settings.trajectory_steps)
     followed = judge(
         trajectory.observation, exact.actor, exact.actor_params.flat, exact.critic, exact.critic_params.flat
@@ -70,7 +69,7 @@ def measure(
         *interventional(single, "do_float32"),
         *interventional(exact, "do"),
         *delays(exact),
-        *on_trajectory(followed, trajectory, profile.experiment1.agent.discount),
+        *on_trajectory(followed, trajectory, agent.discount),
         *aliasing(exact, seeds, settings.aliases, settings.draws),
     ]
     rows = [
@@ -81,11 +80,11 @@ def measure(
     return pd.DataFrame(rows)
 
 
-def judged(profile: Profile, sizes: tuple[int, ...], snapshot: dict[str, Any], dtype: torch.dtype) -> Judged:
+def judged(
+    settings: DDPGSettings, sizes: tuple[int, ...], snapshot: dict[str, Any], dtype: torch.dtype
+) -> Judged:
     """Actor and critic of a snapshot at its states, in `dtype`."""
-    actor, critic = (
-        spec(profile.experiment1.agent, sizes[0], sizes[-1]) for spec in (actor_spec, critic_spec)
-    )
+    actor, critic = (spec(settings, sizes[0], sizes[-1]) for spec in (actor_spec, critic_spec))
     flats = (snapshot["actor"].to(dtype), snapshot["critic"].to(dtype))
     return judge(snapshot["observations"].to(dtype), actor, flats[0], critic, flats[1])
 
@@ -288,17 +287,7 @@ def _mean_of_draws(true: Tensor, seeds: list[int], m: int) -> Tensor:
     return torch.einsum("sbun,sbu->sbn", true, torch.from_numpy(np.stack(counts) / m))
 
 
-def _record(profile: Profile, environment: str, step: int, table: pd.DataFrame, results: Path) -> None:
-    """One run per seed; metrics `theorem/<reading>/layer_<l>/<measure>`."""
-    seeds = profile.seed_list()
-    identities = [Identity(profile.profile, "theorem", environment, "theorem", seed) for seed in seeds]
-    config = {
-        "environment": profile.environment(environment).task(),
-        "experiment1": dump(profile.experiment1),
-        "theorem": dump(profile.theorem),
-    }
+def _metrics(table: pd.DataFrame, step: int) -> pd.DataFrame:
+    """Columns seed, step, metric, value; metrics `theorem/<reading>/layer_<l>/<measure>`."""
     names = "theorem/" + table.reading + "/layer_" + table.layer.astype(str) + "/" + table.measure
-    with RunGroup(results, identities, config) as group:
-        for s, seed in enumerate(seeds):
-            own = table.seed == seed
-            group.log(step, s, dict(zip(names[own], table.value[own], strict=True)))
+    return table[["seed", "value"]].assign(step=step, metric=names)

@@ -1,1 +1,33 @@
-"""The study `throughput`."""
+"""Throughput: updates per second of the local rules, of DDPG and of Stable-Baselines3's DDPG."""
+
+from subcritic.studies.throughput.settings import Throughput, jobs
+from subcritic.study import Recorded, Study, View, figure, table
+
+STUDY = Study(
+    name="throughput",
+    question="How fast is an update?",
+    view=View(
+        """Throughput: how many updates a second does each learner make?
+
+The local rules, our DDPG and Stable-Baselines3's, measured in turns in one process on one thread, for several network
+and batch sizes.
+
+*Open* the run `results` and its tab *Artifacts*: the table (median and spread) and the figure.""",
+        grouped=False,
+    ),
+    settings=Throughput,
+    jobs=jobs,
+    records={
+        "rounds": Recorded(
+            "throughput/throughput.csv", ("learner", "hidden", "batch", "round", "updates_per_second")
+        ),
+        "operations": Recorded("throughput/operations.csv", ("learner", "hidden", "batch", "multiply_adds")),
+    },
+    shown={
+        "figure": figure("throughput", "throughput"),
+        "table": table("throughput.csv", "throughput_table"),
+        "page": table("throughput.md", about="updates per second"),
+        "ratios": table("throughput_ratios.csv"),
+    },
+    threads="all",
+)

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import number
+from subcritic.reporting.pages import image
+from subcritic.reporting.rounds import SETTING, settings
+from subcritic.studies.throughput import STUDY
 
-SETTING = ["hidden", "batch"]
 RATIOS = (
     ("ddpg", "stable-baselines3"),
     ("linear", "ddpg"),
@@ -29,7 +31,7 @@ LIMIT = "-limit"
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/throughput.{csv,md}, table/throughput_ratios.csv and figures/throughput.{png,svg,pdf}."""
-    rounds, operations = records.throughput(root), records.operations(root)
+    rounds, operations = (records.read(STUDY, name, profile, root) for name in ("rounds", "operations"))
     speeds, ratios = speed_table(rounds, operations), ratio_table(rounds, operations)
     folder = root / "table"
     return [
@@ -85,11 +87,6 @@ def rules(rounds: pd.DataFrame) -> list[str]:
     return [name for name in names if name not in SHOWN and not name.endswith(LIMIT)]
 
 
-def settings(table: pd.DataFrame) -> list[tuple[str, int]]:
-    """The (hidden, batch) measured, in the order of measurement."""
-    return list(dict.fromkeys(zip(table["hidden"], table["batch"], strict=True)))
-
-
 def markdown(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
     """Both tables for readers."""
     speed_rows = pd.DataFrame([{
@@ -106,14 +103,14 @@ def markdown(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
         "multiply-adds ratio": "" if np.isnan(row.operations) else number(row.operations),
     } for row in ratios.itertuples()])  # fmt: skip
     return (
-        f"# Throughput\n\n{headline(speeds, ratios)}\n\n{documents.markdown(speed_rows)}\n"
+        f"# Throughput\n\n{sentence(speeds, ratios)}\n\n{documents.markdown(speed_rows)}\n"
         f"## Ratios within a round\n\n{documents.markdown(ratio_rows)}\n"
         "Medians and quartiles over interleaved rounds on one thread. A `-limit` is the bare matrix products of that "
         "learner's update; samples/s are updates/s times the batch.\n"
     )
 
 
-def headline(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
+def sentence(speeds: pd.DataFrame, ratios: pd.DataFrame) -> str:
     """One sentence: the ratios at 256-256, batch 64, or at the last setting measured."""
     measured = settings(speeds)
     hidden, batch = HEADLINE if HEADLINE in measured else measured[-1]
@@ -227,3 +224,26 @@ def _operations(counted: pd.DataFrame, setting: tuple, above: str, below: str) -
     if above not in counted or below not in counted or setting not in counted.index:
         return float("nan")
     return float(counted.loc[setting, above] / counted.loc[setting, below])
+
+
+def section(folder: Path, link: str) -> list[str]:
+    """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    speeds, ratios = (pd.read_csv(folder / f"{name}.csv") for name in ("throughput", "throughput_ratios"))
+    return [
+        sentence(speeds, ratios) + "\n",
+        image("throughput", link),
+        f"All sizes: [throughput.md]({link}/throughput.md). Speed on a GPU, or over several processes, was not measured: "
+        "these are updates per second of one process.\n",
+    ]
+
+
+def headline(root: Path) -> str:
+    """What the summary says."""
+    tables = (pd.read_csv(root / "table" / f"{name}.csv") for name in ("throughput", "throughput_ratios"))
+    return sentence(*tables) + "\n"
+
+
+def metrics(tables: Path) -> dict[str, float]:
+    """Median ratio of updates per second at every setting, for MLflow."""
+    rows = pd.read_csv(tables / "throughput_ratios.csv")
+    return {f"{row.ratio.replace(' ', '')}/{row.hidden}/{row.batch}": row.median for row in rows.itertuples()}

@@ -6,26 +6,30 @@ within a round. An update is what training does between two environment steps: d
 
 from __future__ import annotations
 
-import gc
-import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pandas as pd
-import torch
 from gymnasium.spaces import Box
 from stable_baselines3 import DDPG as PeerDDPG
 from stable_baselines3.common.logger import Logger
 from torch.nn import ReLU
 
-from subcritic import seeding
-from subcritic.agents import make_agent
-from subcritic.config import AgentSettings, DDPGSettings, LocalSettings, Throughput, parse_method
-from subcritic.replay import Replay
+from subcritic.config import DDPGSettings, LocalSettings, parse_method
+from subcritic.measuring.progress import say
+from subcritic.measuring.tables import paths, write_csv
+from subcritic.measuring.timing import (
+    ACTION,
+    OBSERVATION,
+    REPLAY_ROWS,
+    Updates,
+    agent_settings,
+    one_quiet_thread,
+    ours,
+    take_turns,
+)
+from subcritic.studies.throughput import STUDY
 from subcritic.studies.throughput.operations import (
     BareProducts,
     autograd_ddpg_products,
@@ -34,10 +38,8 @@ from subcritic.studies.throughput.operations import (
     linear_products,
     multiply_adds,
 )
-
-# The sizes of HalfCheetah and Walker2d, the usual ones for such comparisons.
-OBSERVATION, ACTION = 17, 6
-REPLAY_ROWS = 10_000
+from subcritic.studies.throughput.settings import Throughput
+from subcritic.study import Job
 
 # The local rules besides the linear one, by the settings in which they differ from its defaults.
 RULES = {
@@ -53,22 +55,22 @@ RULES = {
 # A network of its own for every neuron is slow: measured up to so many hidden neurons.
 MOST_NETWORKS = 160
 
-Updates = Callable[[int], None]
+
+def run(job: Job, results: Path) -> list[Path]:
+    """Measure every learner at every size; writes rounds (updates per second) and operations (multiply-adds)."""
+    settings = job.config
+    assert isinstance(settings, Throughput)
+    to, (rounds, counts) = paths(job, STUDY, results), measure(settings)
+    return [write_csv(to["rounds"], rounds), write_csv(to["operations"], counts)]
 
 
-def measure(
-    settings: Throughput, folder: Path, progress: Callable[[str], None] = lambda line: None
-) -> pd.DataFrame:
-    """Measure every learner at every size; write throughput.csv and operations.csv into `folder`.
-
-    Returns throughput.csv's rows: learner, hidden ('256-256'), batch, round, updates_per_second.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+def measure(settings: Throughput) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every learner at every size: learner, hidden ('256-256'), batch, round, updates_per_second; and multiply_adds."""
     rows, counts = [], []
     for hidden in settings.hidden:
         for batch in settings.batches:
             cell = {"hidden": "-".join(map(str, hidden)), "batch": batch}
-            progress(f"throughput: hidden {cell['hidden']}, batch {batch}: {settings.rounds} rounds")
+            say(f"throughput: hidden {cell['hidden']}, batch {batch}: {settings.rounds} rounds")
             counts += [
                 {"learner": learner, **cell, "multiply_adds": count}
                 for learner, count in operations(hidden, batch).items()
@@ -76,16 +78,7 @@ def measure(
             with one_quiet_thread():
                 rows += [row | cell for row in take_turns(learners(hidden, batch), settings)]
     columns = ["learner", "hidden", "batch", "round", "updates_per_second"]
-    measured = pd.DataFrame(rows)[columns]
-    measured.to_csv(folder / "throughput.csv", index=False)
-    pd.DataFrame(counts).to_csv(folder / "operations.csv", index=False)
-    return measured
-
-
-def agent_settings(hidden: tuple[int, ...], batch: int) -> tuple[DDPGSettings, LocalSettings]:
-    """DDPG and the linear rule at one size, everything else as in the `modern` preset and the rule's defaults."""
-    ddpg = DDPGSettings(algorithm="ddpg", preset="modern", hidden=hidden, batch_size=batch)
-    return ddpg, LocalSettings(algorithm="linear", hidden=hidden, batch_size=batch)
+    return pd.DataFrame(rows)[columns], pd.DataFrame(counts)
 
 
 def rule_settings(hidden: tuple[int, ...], batch: int) -> dict[str, LocalSettings]:
@@ -121,28 +114,6 @@ def learners(hidden: tuple[int, ...], batch: int) -> dict[str, Updates]:
         "ddpg-limit": bare(BareProducts(ddpg_products(ddpg, OBSERVATION, ACTION))),
         "linear-limit": bare(BareProducts(linear_products(linear, OBSERVATION, ACTION))),
     }
-
-
-def ours(settings: AgentSettings) -> Updates:
-    """Updates of one of our agents, one seed, from a full replay of random transitions."""
-    agent = make_agent(settings, OBSERVATION, ACTION, seeds=[0])
-    replay = Replay(1, REPLAY_ROWS, agent.columns)
-    fill(replay)
-    rngs = seeding.generators([0], "minibatch")
-
-    @torch.no_grad()
-    def updates(n: int) -> None:
-        for _ in range(n):
-            agent.learn(replay.sample(settings.batch_size, rngs))
-
-    return updates
-
-
-def fill(replay: Replay) -> None:
-    """Random transitions, none of them terminal, in every row."""
-    replay.rows.uniform_(-1, 1)
-    replay.unpack(replay.rows)["terminated"].zero_()
-    replay.added = replay.capacity
 
 
 def stable_baselines3(model: PeerDDPG) -> Updates:
@@ -185,48 +156,6 @@ def bare(products: BareProducts) -> Updates:
             products.update()
 
     return updates
-
-
-@contextmanager
-def one_quiet_thread() -> Iterator[None]:
-    """One thread, no garbage collection, denormal numbers taken as zero, as in training; undone at the end."""
-    threads, collecting = torch.get_num_threads(), gc.isenabled()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
-        if collecting:
-            gc.enable()
-
-
-def take_turns(contenders: dict[str, Updates], settings: Throughput) -> list[dict]:
-    """Every learner once per round, in an order drawn anew each round: rows learner, round, updates_per_second."""
-    sizes = {name: _updates_within(settings.seconds, updates) for name, updates in contenders.items()}
-    rng, rows = np.random.default_rng(0), []
-    for round_number in range(1, settings.rounds + 1):
-        for name in rng.permutation(list(contenders)):
-            seconds = _seconds(contenders[name], sizes[name])
-            rows.append({"learner": name, "round": round_number, "updates_per_second": sizes[name] / seconds})
-    return rows
-
-
-def _updates_within(seconds: float, updates: Updates) -> int:
-    """How many updates take about `seconds`; finding out is the warm-up."""
-    n = 1
-    while (taken := _seconds(updates, n)) < seconds / 2:
-        n *= 2
-    return max(1, math.ceil(n * seconds / taken))
-
-
-def _seconds(updates: Updates, n: int) -> float:
-    start = time.perf_counter()
-    updates(n)
-    return time.perf_counter() - start
 
 
 class _Spaces(gym.Env):

@@ -1,0 +1,55 @@
+"""How long a training runs, how it is evaluated, what is kept of it, and how results are summarised."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from subcritic.config.sections import Count, Rate, Section
+
+
+class Evaluations(Section):
+    """How a training is watched: the part of `training` that every study's trainings share."""
+
+    evaluate_every: Count = Field(
+        1_000, description="Environment steps between two evaluations without noise."
+    )
+    evaluation_episodes: Count = Field(5, description="Episodes of each evaluation but the last, per seed.")
+    final_episodes: Count = Field(
+        20, description="Episodes of the last evaluation, per seed; their mean return is the score."
+    )
+    divergence_factor: Rate = Field(
+        10.0,
+        description="A seed is stopped when |Q| exceeds this many times the largest possible return, "
+        "max |reward| / (1 − discount).",
+    )
+
+
+class Training(Evaluations):
+    """Length and evaluation of the trainings of Experiment 2."""
+
+    steps: Count = Field(10_000, description="Environment steps of one training, per seed.")
+
+    def evaluations(self) -> Evaluations:
+        """All but the number of steps."""
+        return Evaluations.model_validate(self.model_dump(exclude={"steps"}))
+
+
+class Runtime(Section):
+    """What changes no number: how often something is saved or logged. It is part of no digest, so that a change neither
+    repeats a job nor discards a checkpoint; it holds for what is trained from then on.
+    """
+
+    checkpoint_seconds: Rate = Field(20.0, description="Seconds between two checkpoints of a training.")
+    log_every: Count = Field(
+        250, description="Environment steps between two records of losses and diagnostics."
+    )
+    progress_seconds: Rate = Field(10.0, description="Seconds between two lines of progress.")
+
+
+class Statistics(Section):
+    """How results over seeds are summarised."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Level of all intervals.")
+    resamples: Annotated[int, Field(ge=100)] = Field(2_000, description="Bootstrap resamples of an interval.")

@@ -1,0 +1,87 @@
+"""Training one method on one environment, all seeds: what the studies that compare methods have in common."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from subcritic import envs
+from subcritic.agents import make_agent
+from subcritic.config import AgentSettings, MethodTraining, dump, parse_method
+from subcritic.measuring import policies
+from subcritic.measuring.observers import Evaluation, LearningMetrics
+from subcritic.measuring.probe import PolicyGradientProbe, probed
+from subcritic.measuring.session import Session
+from subcritic.measuring.tables import paths, read_curves, write_csv, write_json
+from subcritic.study import Job, Study
+from subcritic.training import Trainer
+
+
+def train(job: Job, study: Study, results: Path) -> list[Path]:
+    """Train the job's method on its environment, all its seeds; returns the files written, as the study declares them.
+
+    curves: everything recorded, in long form. scores: one row per seed, its score (mean noise-free return of the last
+    evaluation), steps, and the step it diverged at, if it did. method: what readers need to know of the method.
+    policy: the trained actors.
+    """
+    config = job.config
+    assert isinstance(config, MethodTraining)
+    task, method, training, seeds = config.environment, config.agent, config.training, list(job.seeds)
+    envs.check(task.id, task.kwargs)
+    make_environment = partial(envs.make, task.id, task.kwargs)
+    session = Session(job, job.runs[0], results)
+
+    def setup(log):
+        first = make_environment()
+        sizes = envs.sizes(first)
+        first.close()
+        agent = make_agent(method, *sizes, seeds)
+        observers = [
+            Evaluation(log, training, make_environment, seeds),
+            LearningMetrics(log, job.runtime.log_every),
+        ]
+        if probed(agent):
+            observers.append(PolicyGradientProbe(log, job.runtime, agent, seeds))
+        return Trainer(agent, make_environment, seeds, training.steps, training.divergence_factor), observers
+
+    trainer, observers = session.run(setup)
+    scores = score_rows(job.environment, job.method, trainer, observers[0].scores)
+    scores.insert(2, "role", method.role)
+    to = paths(job, study, results)
+    return [
+        write_csv(to["curves"], read_curves(session.identities, results)),
+        write_csv(to["scores"], scores),
+        write_json(to["method"], facts(method, trainer)),
+        policies.save(to["policy"], policies.of(trainer)),
+    ]
+
+
+def score_rows(environment: str, method: str, trainer: Trainer, scores: list[float]) -> pd.DataFrame:
+    """One row per seed: environment, method, seed, score, steps, diverged_at."""
+    return pd.DataFrame(
+        {
+            "environment": environment,
+            "method": method,
+            "seed": trainer.seeds,
+            "score": pd.array(scores, dtype=float),
+            "steps": trainer.steps,
+            "diverged_at": pd.array(trainer.watch.diverged_at, dtype="Int64"),
+        }
+    )
+
+
+def facts(method: AgentSettings, trainer: Trainer) -> dict[str, Any]:
+    """What tables say of a method: its role, what reaches its neurons, its settings, and its algorithm's defaults."""
+    return {
+        "role": method.role,
+        "receives": sorted(_receives(trainer.agent)),
+        "settings": dump(method),
+        "defaults": dump(parse_method({"algorithm": method.algorithm})),
+    }
+
+
+def _receives(agent):
+    return agent.rule.receives if hasattr(agent, "rule") else {"error"}

@@ -1,0 +1,49 @@
+"""Trained policies as files: the actors of all seeds of one training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from subcritic.nn import MLP
+from subcritic.training import Trainer
+
+
+def of(trainer: Trainer) -> list[dict[str, Any]]:
+    """The actor of every seed: sizes, hidden, output (activations), parameters (P,), diverged_at, seed."""
+    actor = trainer.agent.actor
+    return [
+        {
+            "seed": seed,
+            "sizes": actor.sizes,
+            "hidden": actor.hidden,
+            "output": actor.output,
+            "parameters": trainer.policy_of(s).clone(),
+            "diverged_at": trainer.watch.diverged_at[s],
+        }
+        for s, seed in enumerate(trainer.seeds)
+    ]
+
+
+def save(path: Path, policies: list[dict[str, Any]]) -> Path:
+    """Write the policies of all seeds to one file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    torch.save(policies, temporary)
+    temporary.replace(path)
+    return path
+
+
+def load(path: Path) -> tuple[MLP, Tensor, list[int]]:
+    """What `save` wrote: the network, its parameters (S, P), and the seeds."""
+    found = torch.load(path, weights_only=True)
+    first = found[0]
+    network = MLP(tuple(first["sizes"]), first["hidden"], first["output"])
+    return (
+        network,
+        torch.stack([policy["parameters"] for policy in found]),
+        [policy["seed"] for policy in found],
+    )

@@ -1,0 +1,56 @@
+"""The whole schema of a profile: what every profile says, and a section for each study that has settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, create_model, model_validator
+
+from subcritic import config
+from subcritic.studies import STUDIES
+
+NAMES = tuple(STUDIES)
+DEFAULT = tuple(name for name, study in STUDIES.items() if not study.optional and study.shown)
+
+
+class _Runnable(config.Profile):
+    @model_validator(mode="after")
+    def _studies_have_something_to_run(self) -> config.Profile:
+        for name in self.studies:
+            for study in (STUDIES[name], *(STUDIES[other] for other in STUDIES[name].reads)):
+                if study.measures and not list(study.jobs(self)):
+                    raise ValueError(f"methods: the study {study.name} needs at least 1 method")
+        return self
+
+
+Profile: type[config.Profile] = create_model(
+    "Profile",
+    __base__=_Runnable,
+    studies=(
+        tuple[Literal[NAMES], ...],  # type: ignore[valid-type]
+        Field(DEFAULT, min_length=1, description="The studies that the profile runs, by name."),
+    ),
+    **{
+        # Made when a profile is read, since their methods import the rules they name.
+        name: (
+            study.settings,
+            Field({}, validate_default=True, description=f"Settings of the study {name}."),
+        )
+        for name, study in STUDIES.items()
+        if study.settings
+    },
+)
+
+
+def parse(data: Any, source: str = "config", *, recorded: bool = False) -> config.Profile:
+    """A profile from plain data. Raises ConfigError, one line per problem: `source: field = value: what would be right`.
+
+    recorded: `data` is a resolved profile, of which methods are read without importing what trains them.
+    """
+    return config.parse(Profile, data, source, recorded=recorded)
+
+
+def load(path: Path | str, *, recorded: bool = False) -> config.Profile:
+    """A profile from a YAML file. Raises ConfigError naming the file and the field."""
+    return config.load(Profile, path, recorded=recorded)

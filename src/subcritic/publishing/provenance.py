@@ -1,0 +1,72 @@
+"""What published numbers come from: code, versions, config, machine, time."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from subcritic import config, provenance
+from subcritic.config import Profile
+
+# What publishing itself writes.
+WRITTEN = ("results", "docs")
+
+
+def describe(profile: Profile, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the numbers depend on; `commit` is that of publishing, `run_commits` are those the runs were made with."""
+    runs = [run for run in runs if run["identity"]["method"] != "results"]
+    starts, ends = [run["start_ms"] for run in runs], [run["end_ms"] for run in runs]
+    return {
+        "published": date.today().isoformat(),
+        **_commit(),
+        "run_commits": sorted({run["tags"]["commit"] for run in runs}),
+        "config_digest": config.digest(config.dump(profile)),
+        "versions": provenance.versions(),
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
+        "made_on_this_machine": {run["process"]["host"] for run in runs} == {socket.gethostname()},
+        "minutes_from_first_start_to_last_end": round((max(ends) - min(starts)) / 60_000, 1),
+        "share_of_time_spent_logging": round(_logging_share(runs), 4),
+    }
+
+
+def _logging_share(runs: list[dict[str, Any]]) -> float:
+    """Seconds spent writing records and MLflow, of all seconds of the trainings."""
+    timings = [run["timing"] for run in runs if run["timing"]]
+    wall = sum(timing["wall_seconds"] for timing in timings)
+    return sum(timing["logging_seconds"] for timing in timings) / wall if wall else 0.0
+
+
+def _commit() -> dict[str, Any]:
+    """Commit of the source, and whether tracked files differ from it, what publishing itself writes left aside."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(provenance.PACKAGE), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    outside = (":(top)", *(f":(top,exclude){name}" for name in WRITTEN))
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", *outside)
+    return {
+        "commit": git("rev-parse", "HEAD") or "unknown",
+        "dirty": None if changes is None else bool(changes),
+    }
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

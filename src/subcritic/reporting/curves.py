@@ -1,0 +1,50 @@
+"""Curves over environment steps: a metric's mean over seeds, its interval, and the single seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from subcritic.config import Profile
+from subcritic.reporting.estimates import percent
+from subcritic.stats import bootstrap_interval
+
+RETURN = "return/evaluation"
+
+
+def over_steps(curves: pd.DataFrame, environment: str, method: str, metric: str) -> pd.DataFrame:
+    """One metric as a frame (steps, seeds); NaN after a seed's last record."""
+    chosen = curves[
+        (curves["environment"] == environment) & (curves["method"] == method) & (curves["metric"] == metric)
+    ]
+    return chosen.pivot_table(index="step", columns="seed", values="value", dropna=False)
+
+
+def draw_curve(axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str, **line) -> float:
+    """Mean, interval and single seeds of a frame (steps, seeds); returns the mean's last height, for its label.
+
+    A seed that stopped early keeps its last value, so that no run leaves the mean.
+    """
+    if wide.empty:
+        return float("nan")
+    for seed in wide:
+        known = wide[seed].dropna()
+        axes.plot(known.index, known, color=colour, alpha=0.35, linewidth=0.6)
+    filled = wide.ffill()
+    settings = profile.statistics
+    low, high = bootstrap_interval(filled.T.to_numpy(), np.mean, settings.confidence, settings.resamples)
+    mean = filled.mean(axis=1, skipna=False)
+    axes.fill_between(filled.index, low, high, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(filled.index, mean, color=colour, **line)
+    return float(mean.iloc[-1])
+
+
+def curve_note(profile: Profile) -> str:
+    """What the marks of a curve mean, for the line under a figure."""
+    if profile.seeds == 1:
+        return "one seed: no interval"
+    return (
+        f"thick: mean of {profile.seeds} seeds   ·   band: {percent(profile.statistics.confidence)} bootstrap "
+        "interval of the mean   ·   thin: single seeds"
+    )

@@ -1,0 +1,113 @@
+"""The ablation's section of a config, and its jobs: one for each environment and method, all seeds in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from subcritic.config import Count, Environment, Method, MethodTraining, Profile, Section
+from subcritic.config.profile import unique_names
+from subcritic.study import Job, Run
+
+# Small networks, since there are many methods; correlated noise, as DDPG has in the profile `quick`.
+SHARED: dict[str, Any] = {
+    "hidden": (32, 32),
+    "batch_size": 64,
+    "noise": "ornstein_uhlenbeck",
+    "noise_scale": 0.3,
+}
+ADAM: dict[str, Any] = {"optimiser": "adam", "critic_rate": 1e-3, "actor_rate": 1e-3}
+# Less noise on hidden neurons than on the action.
+NEURONS: dict[str, Any] = {"exploration": "neuron", "noise_scale": (0.1, 0.1, 0.3)}
+SUBSET: dict[str, Any] = {"exploration": "subset", "noise_scale": (0.3, 0.3, 0.3), "noisy_fraction": 0.1}
+
+# Some combinations of rule, exploration and target: each line changes one thing of a line before it.
+METHODS: tuple[dict[str, Any], ...] = (
+    {"algorithm": "ddpg"},
+    {"algorithm": "random_direction", **ADAM},
+    # Nothing crosses layers.
+    {"algorithm": "linear"},
+    {"algorithm": "linear", "name": "linear-neuron", **NEURONS},
+    {"algorithm": "compatible", "name": "compatible-neuron", **ADAM, **NEURONS},
+    {"algorithm": "compatible", "name": "compatible-subset", **ADAM, **SUBSET},
+    # One scalar crosses layers.
+    {
+        "algorithm": "compatible",
+        "name": "compatible-global-advantage",
+        "target": "global_advantage",
+        **ADAM,
+        **NEURONS,
+    },
+    {"algorithm": "compatible", "name": "compatible-imagined", "replay": "imagined", **ADAM},
+    {"algorithm": "node_perturbation", **ADAM},
+    # As many numbers as an action has cross layers, or twice as many.
+    {"algorithm": "feedback_alignment", **ADAM},
+    {"algorithm": "learned_feedback", **ADAM},
+    # And nothing is backpropagated anywhere, in the critic either.
+    {
+        "algorithm": "learned_feedback",
+        "name": "learned-feedback-throughout",
+        "critic": "learned_feedback",
+        **ADAM,
+    },
+)
+
+
+class Ablation(Section):
+    """Local rules side by side, with DDPG and a random direction as the two ends of the scale."""
+
+    environments: tuple[str, ...] = Field(
+        (), description="Names of the profile's environments to train on; none given: its first one."
+    )
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = Field(
+        [SHARED | method for method in METHODS],  # type: ignore[assignment]
+        validate_default=True,
+        description="The methods that are compared.",
+    )
+    steps: Count | None = Field(
+        None, description="Environment steps of a training; none: as in Experiment 2."
+    )
+
+    def check_in(self, profile: Profile) -> None:
+        unique_names("ablation.methods", self.methods)
+        known = [environment.name for environment in profile.environments]
+        for name in self.environments:
+            if name not in known:
+                raise ValueError(
+                    f"ablation.environments: {name!r} is not among the profile's environments: {', '.join(known)}"
+                )
+
+
+def environments_of(profile: Profile) -> tuple[Environment, ...]:
+    """The environments of the ablation: those it names, or the profile's first one."""
+    chosen = profile.section(Ablation).environments or (profile.environments[0].name,)
+    return tuple(profile.environment(name) for name in chosen)
+
+
+def steps_of(profile: Profile, environment: Environment) -> int:
+    """Environment steps of a training of the ablation on `environment`."""
+    return profile.section(Ablation).steps or profile.steps_for(environment)
+
+
+def jobs(profile: Profile) -> Iterator[Job]:
+    for environment in environments_of(profile):
+        training = profile.training.model_copy(update={"steps": steps_of(profile, environment)})
+        for method in profile.section(Ablation).methods:
+            config = MethodTraining(
+                environment=environment.task(),
+                agent=method,
+                training=training,
+                seeds=tuple(profile.seed_list()),
+            )
+            yield Job(
+                "ablation",
+                profile.profile,
+                config,
+                environment.name,
+                method.name,
+                runs=(Run(environment.name, method.name, config),),
+                seeds=config.seeds,
+                runtime=profile.runtime,
+            )

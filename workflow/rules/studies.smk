@@ -1,0 +1,99 @@
+# Every study's rules, made from what it declares in src/subcritic/studies/<study>/__init__.py: one rule that measures, and
+# one that makes its tables and figures, `<study>_report`. `snakemake --list` names them all.
+
+
+def under_root(paths):
+    return [f"{ROOT}/{path}" for path in paths]
+
+
+def depends_on(study):
+    """What a job's results depend on besides its input files, as a param: a change makes Snakemake run it again."""
+
+    def depends(wildcards):
+        job = study.job(profile, **dict(wildcards))
+        return subcritic_workflow.job_depends_on(job)
+
+    return depends
+
+
+def options_of(wildcards):
+    """What tells the job apart, as options of the study's command."""
+    return " ".join(f"--{kind} {name}" for kind, name in wildcards.items())
+
+
+def reads_of(study):
+    """The files of other studies that a job reads."""
+
+    def reads(wildcards):
+        return under_root(study.job(profile, **dict(wildcards)).reads)
+
+    return reads
+
+
+def in_report(study, file):
+    """The file as an output; one with a caption is shown in Snakemake's report."""
+    path = f"{ROOT}/{file.path}"
+    caption = subcritic_workflow.caption(study, file)
+    return report(path, category=study.question, caption=caption) if caption else path
+
+
+for study in STUDIES.values():
+    if study.measures:
+        each = subcritic_workflow.job_path(study)
+
+        rule:
+            name:
+                study.name
+            input:
+                reads_of(study),
+            output:
+                **{name: f"{ROOT}/{file.path}" for name, file in study.records.items()},
+            log:
+                f"{ROOT}/logs/{each}.log",
+            benchmark:
+                f"{ROOT}/benchmarks/{each}.tsv"
+            wildcard_constraints:
+                **subcritic_workflow.names(profile, study),
+            priority: study.priority
+            conda:
+                "../../environment.yml"
+            threads: workflow.cores if study.threads == "all" else 1
+            resources:
+                mem_mb=study.memory,
+                runtime=study.minutes,
+            params:
+                config=CONFIG,
+                options=options_of,
+                depends=depends_on(study),
+            message:
+                f"{study.name}: {study.question}"
+            shell:
+                "OMP_NUM_THREADS=1 subcritic {rule} --config {params.config} {params.options} 2>&1 | tee -i {log}"
+
+    if study.shown:
+
+        rule:
+            name:
+                f"{study.name}_report"
+            input:
+                subcritic_workflow.report_reads(study, profile, ROOT),
+            output:
+                [in_report(study, file) for file in study.shown.values()],
+                [
+                    f"{ROOT}/{path}"
+                    for file in study.shown.values()
+                    for path in file.paths[1:]
+                ],
+            log:
+                f"{ROOT}/logs/{study.name}_report.log",
+            localrule: True
+            conda:
+                "../../environment.yml"
+            params:
+                config=CONFIG,
+                study=study.name,
+                depends=subcritic_workflow.report_depends_on(study, profile),
+            message:
+                f"{study.name}: tables and figures"
+            shell:
+                "subcritic report {params.study} --config {params.config} > {log} 2>&1"
