@@ -8,19 +8,18 @@ import pandas as pd
 import pytest
 import torch
 
-from subcritic import agents, config, rules
+from subcritic import agents, config, profiles, rules
 from subcritic.agents import LocalLearner
 from subcritic.config import ConfigError, parse_method
+from subcritic.studies import STUDIES
 from subcritic.studies.experiment2 import run as experiment2
 from subcritic.training import Trainer
 
 SMALL = {"hidden": [6, 5], "batch_size": 16, "learning_starts": 40}
 RULE = {"algorithm": "own_rules:RewardHebbianRule", "gain": 0.5, "actor_rate": 0.01, **SMALL}
 AGENT = {"algorithm": "own_agents:WanderingAgent", **SMALL}
-TRAINING = {
-    "steps": 300, "evaluate_every": 100, "evaluation_episodes": 1, "final_episodes": 2, "log_every": 50,
-    "checkpoint_seconds": 1e-6,
-}  # fmt: skip
+TRAINING = {"steps": 300, "evaluate_every": 100, "evaluation_episodes": 1, "final_episodes": 2}
+RUNTIME = {"log_every": 50, "checkpoint_seconds": 1e-6}
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +28,15 @@ def own_package(monkeypatch):
 
 
 def profile(*methods):
-    return config.parse({
-        "profile": "own", "seeds": 2, "environments": ["Pendulum-v1"], "methods": list(methods), "training": TRAINING,
+    return profiles.parse({
+        "profile": "own", "seeds": 2, "environments": ["Pendulum-v1"], "methods": list(methods),
+        "training": TRAINING, "runtime": RUNTIME,
     })  # fmt: skip
 
 
 def train(method, results):
-    made = profile(method)
-    (chosen,) = made.methods
-    return experiment2.train(made, "experiment2", made.environments[0], chosen, made.training, results)
+    (job,) = STUDIES["experiment2"].jobs(profile(method))
+    return experiment2.run(job, results)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ def test_what_is_named_in_a_config_trains_is_probed_and_resumes(method, name, ro
     resumed = train(method, tmp_path / "resumed")
     for mine, theirs in zip(resumed, whole, strict=True):
         assert Path(mine).name.startswith(name)
-        assert Path(mine).read_text() == Path(theirs).read_text()
+        assert Path(mine).read_bytes() == Path(theirs).read_bytes()
     curves = pd.read_csv(whole[0])
     probed = curves[curves["metric"] == "cosine/actor"]
     assert sorted(probed["step"].unique()) == list(range(50, 301, 50)) and probed["value"].abs().max() <= 1

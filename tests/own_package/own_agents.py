@@ -22,6 +22,7 @@ class WanderingAgent:
 
     Settings: ClassVar = WanderingSettings
     consecutive = 1
+    receives = frozenset()
 
     def __init__(self, settings, observation_size, action_size, seeds):
         self.settings = settings

@@ -22,6 +22,7 @@ class DDPG:
 
     Settings: ClassVar[type[AgentSettings]] = DDPGSettings
     consecutive = 1
+    receives = frozenset({"error"})
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class LocalLearner:
         self.rule = _rule(settings, action_size)
         self.memory: Memory = MEMORIES[settings.replay](settings, self.actor, self.online, self.rule.receives)
         self.columns, self.consecutive = self.memory.rows.columns, self.rule.consecutive
+        self.receives = self.rule.receives
         self.layers = [self._layer(number) for number in range(1, self.actor.depth + 1)]
         self.adam: Adam | None = None
         self.rule_states: list[RuleState] = [

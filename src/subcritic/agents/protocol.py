@@ -29,7 +29,8 @@ class Agent(Protocol):
 
     The class is made with (settings, observation_size, action_size, seeds), and names the class of its settings, a subclass
     of `AgentSettings`, in `Settings`. settings: an instance of it. actor: the shape of the policy's network. columns: what
-    its replay stores, name → width. consecutive: how many rows in a row it learns from.
+    its replay stores, name → width. consecutive: how many rows in a row it learns from. receives: what a neuron learns from,
+    as fields of LocalTransition and Broadcast, or {"error"} for a backpropagated error.
     """
 
     @property
@@ -43,6 +44,9 @@ class Agent(Protocol):
 
     @property
     def consecutive(self) -> int: ...
+
+    @property
+    def receives(self) -> frozenset[str]: ...
 
     def policy(self) -> Parameters:
         """The actor's parameters, the tensors themselves."""

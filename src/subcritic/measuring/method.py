@@ -77,11 +77,7 @@ def facts(method: AgentSettings, trainer: Trainer) -> dict[str, Any]:
     """What tables say of a method: its role, what reaches its neurons, its settings, and its algorithm's defaults."""
     return {
         "role": method.role,
-        "receives": sorted(_receives(trainer.agent)),
+        "receives": sorted(trainer.agent.receives),
         "settings": dump(method),
         "defaults": dump(parse_method({"algorithm": method.algorithm})),
     }
-
-
-def _receives(agent):
-    return agent.rule.receives if hasattr(agent, "rule") else {"error"}
