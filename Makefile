@@ -17,7 +17,7 @@ help:
 	@echo "make reproduce [PROFILE=quick] [ARGS=...]   run the whole chain; ARGS go to Snakemake, e.g. ARGS=-n"
 	@echo "make publish [PROFILE=quick]                keep a finished profile's tables and figures; make docs/results.md"
 	@echo "make test [ARGS=...]                        run the tests; ARGS go to pytest, e.g. ARGS='-k config'"
-	@echo "make lint                                   check style: ruff, snakefmt, snakemake --lint"
+	@echo "make lint                                   check style and types: ruff, mypy, snakefmt, snakemake --lint"
 	@echo "make bench                                  measure updates per second against the peers"
 	@echo "make ui                                     look at the runs in MLflow, on this machine only"
 	@echo "make lock                                   choose versions anew and write requirements.lock"
@@ -38,6 +38,7 @@ test: $(READY)
 lint: $(READY)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
 

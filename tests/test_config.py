@@ -1,11 +1,13 @@
 """A config is validated with messages that name the field and what would be right."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from subcritic import cli, config, workflow
+from subcritic import cli, config, profiles, workflow
 from subcritic.config import ConfigError
 from subcritic.rules import RULES
 
@@ -23,7 +25,7 @@ def minimal(**changes):
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_profiles_are_valid(path):
-    profile = config.load(path)
+    profile = profiles.load(path)
     assert profile.profile == path.stem
     workflow.check_environments(profile, str(path))
 
@@ -50,15 +52,70 @@ def test_shipped_profiles_are_valid(path):
         ),
         ({"methods": [{"algorithm": "ddpg"}, {"algorithm": "ddpg"}]}, ["methods", "'ddpg' is used twice"]),
         ({"environments": [{"id": "Pendulum-v1", "steps": 0}]}, ["environments[0].steps = 0"]),
+        (
+            {"environments": [{"id": "Pendulum-v1", "max_episode_steps": 0}]},
+            ["environments[0].max_episode_steps = 0", "greater than or equal to 1"],
+        ),
+        (
+            {"environments": [{"id": "Pendulum-v1", "kwargs": {"max_episode_steps": 50}}]},
+            ["environments[0].kwargs", "max_episode_steps belongs beside kwargs"],
+        ),
         ({"profile": "a/b"}, ["profile = 'a/b'"]),
     ],
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(changes, words):
     with pytest.raises(ConfigError) as error:
-        config.parse(minimal(**changes), "my.yaml")
+        profiles.parse(minimal(**changes), "my.yaml")
     assert str(error.value).startswith("my.yaml: ")
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("id", "name"),
+    [
+        ("Pendulum-v1", "Pendulum-v1"),
+        ("subcritic/CartRest-v0", "subcritic-CartRest-v0"),
+        ("my_package:MyEnv-v0", "MyEnv-v0"),
+        ("my_package.tasks:ours/MyEnv-v0", "ours-MyEnv-v0"),
+    ],
+)
+def test_an_environment_is_named_after_its_id(id, name):
+    assert config.parse(minimal(environments=[id])).environments[0].name == name
+
+
+@pytest.mark.parametrize("id", ["", 7, None, "my package:", "::"])
+def test_a_wrong_id_is_never_reported_as_a_wrong_name(id):
+    try:
+        entry = config.parse(minimal(environments=[{"id": id}])).environments[0]
+    except ConfigError as error:
+        assert str(error).startswith("config: environments[0].id") and "name" not in str(error)
+    else:
+        assert entry.name == "environment"
+
+
+def test_a_missing_id_is_the_only_complaint():
+    with pytest.raises(ConfigError) as error:
+        config.parse(minimal(environments=[{"steps": 100}]))
+    assert str(error.value) == "config: environments[0].id: field required"
+
+
+def test_a_time_limit_is_part_of_the_task_only_where_it_is_set():
+    without, limited = (
+        config.parse(minimal(environments=[{"id": "Pendulum-v1", **more}])).environments[0]
+        for more in ({}, {"max_episode_steps": 50})
+    )
+    assert without.task() == {"id": "Pendulum-v1", "name": "Pendulum-v1", "kwargs": {}}
+    assert limited.task() == {**without.task(), "max_episode_steps": 50}
+    assert "max_episode_steps" not in config.dump(without)
+    assert config.dump(limited) == {**config.dump(without), "max_episode_steps": 50}
+
+
+def test_reading_a_profile_needs_neither_torch_nor_gymnasium():
+    """In a process of its own: command lines and Snakemake read configs before any heavy import."""
+    code = "import sys, subcritic.config; print({'torch', 'gymnasium', 'mujoco'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +127,7 @@ def test_a_wrong_value_is_named_with_what_would_be_right(changes, words):
     ],
 )
 def test_an_unusable_environment_is_named_before_anything_runs(environment, words):
-    profile = config.parse(minimal(environments=["Pendulum-v1", environment]))
+    profile = profiles.parse(minimal(environments=["Pendulum-v1", environment]))
     with pytest.raises(ConfigError) as error:
         workflow.check_environments(profile, "my.yaml")
     for word in words:
@@ -78,7 +135,7 @@ def test_an_unusable_environment_is_named_before_anything_runs(environment, word
 
 
 def test_presets_are_expanded_and_can_be_overridden():
-    profile = config.parse(
+    profile = profiles.parse(
         minimal(methods=[{"algorithm": "ddpg", "preset": "lillicrap2016", "batch_size": 16}])
     )
     method = profile.method("ddpg")
@@ -86,35 +143,35 @@ def test_presets_are_expanded_and_can_be_overridden():
 
 
 def test_a_resolved_config_reads_back_as_itself(tmp_path):
-    profile = config.parse(minimal())
+    profile = profiles.parse(minimal())
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config.dump(profile)))
-    assert config.load(path) == profile
+    assert profiles.load(path) == profile
 
 
 def test_an_environment_id_with_a_slash_gets_a_name_fit_for_a_folder():
-    assert config.parse(minimal(environments=["ALE/Pong-v5"])).environments[0].name == "ALE-Pong-v5"
+    assert profiles.parse(minimal(environments=["ALE/Pong-v5"])).environments[0].name == "ALE-Pong-v5"
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"missing.yaml: cannot be read"):
-        config.load(tmp_path / "missing.yaml")
+        profiles.load(tmp_path / "missing.yaml")
     (tmp_path / "broken.yaml").write_text("a: [1")
     with pytest.raises(ConfigError, match=r"broken.yaml: is not valid YAML"):
-        config.load(tmp_path / "broken.yaml")
+        profiles.load(tmp_path / "broken.yaml")
 
 
 def test_single_values_override_the_default_profile_and_others_stay(monkeypatch):
     monkeypatch.chdir(CONFIGS.parent)
-    quick = config.load("configs/quick.yaml")
+    quick = profiles.load("configs/quick.yaml")
     changed = workflow.resolve({"seeds": 5, "training": {"steps": 77}})
     assert (changed.seeds, changed.training.steps) == (5, 77)
     assert changed.environments == quick.environments
 
 
 def test_only_what_a_stage_depends_on_makes_it_run_again():
-    before = config.parse(minimal())
-    more_training = config.parse(minimal(training={"steps": 5}))
+    before = profiles.parse(minimal())
+    more_training = profiles.parse(minimal(training={"steps": 5}))
     for stage, same in (("experiment2", False), ("gradients", True), ("anchors", True)):
         method = "ddpg" if stage == "experiment2" else None
         inputs = [workflow.stage_inputs(p, stage, "Pendulum-v1", method) for p in (before, more_training)]
@@ -196,7 +253,7 @@ LOCAL = [
 )
 def test_switches_that_do_not_fit_together_are_refused_with_what_would(method, words):
     with pytest.raises(ConfigError) as error:
-        config.parse(minimal(methods=[method]), "my.yaml")
+        profiles.parse(minimal(methods=[method]), "my.yaml")
     assert str(error.value).startswith("my.yaml: methods[0]") and words in str(error.value)
 
 
@@ -210,7 +267,7 @@ def test_every_rule_takes_every_exploration_and_optimiser(algorithm, exploration
         "optimiser": optimiser,
         "noise_scale": [0.1, 0.2, 0.3],
     }
-    (method,) = config.parse(minimal(methods=[given])).methods
+    (method,) = profiles.parse(minimal(methods=[given])).methods
     assert (method.exploration, method.optimiser, method.noise_scale) == (
         exploration,
         optimiser,
@@ -222,7 +279,7 @@ def test_every_rule_takes_every_exploration_and_optimiser(algorithm, exploration
 @pytest.mark.parametrize("target", ["own_td", "global_td", "global_q", "global_advantage"])
 @pytest.mark.parametrize("replay", ["stored", "recomputed"])
 def test_every_rule_with_critics_takes_every_target_and_replay(algorithm, target, replay):
-    (method,) = config.parse(
+    (method,) = profiles.parse(
         minimal(methods=[{"algorithm": algorithm, "target": target, "replay": replay}])
     ).methods
     assert (method.target, method.replay) == (target, replay)
@@ -255,5 +312,5 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
 )
 def test_a_rule_that_a_stage_cannot_run_is_refused_before_anything_runs(stage, agent, words):
     with pytest.raises(ConfigError) as error:
-        config.parse(minimal(**{stage: {"agent": agent}}), "my.yaml")
+        profiles.parse(minimal(**{stage: {"agent": agent}}), "my.yaml")
     assert str(error.value).startswith(f"my.yaml: {stage}: agent: ") and words in str(error.value)

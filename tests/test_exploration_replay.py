@@ -12,7 +12,7 @@ from scipy import stats
 
 from subcritic import seeding
 from subcritic.exploration import MEAN_REVERSION, Exploration, stationary_variance
-from subcritic.replay import Replay
+from subcritic.replay import Replay, SharedReplay
 
 COLUMNS = {"observation": 3, "reward": 1}
 SIZES = (3, 5, 4, 2)
@@ -67,6 +67,12 @@ def test_rows_that_follow_are_those_stored_next_also_over_the_seam_of_the_ring()
     assert torch.equal(steps, torch.arange(1.0, 4).expand_as(steps) - 10.0 * newest)
     assert newest.any()
     assert torch.equal(batch["reward"], replay.sample(64, rngs(2))["reward"])
+
+
+def test_a_shared_replay_refuses_rows_that_follow():
+    replay = SharedReplay(1, 8, COLUMNS)
+    with pytest.raises(ValueError, match="consecutive = 3"):
+        replay.sample(4, rngs(1), consecutive=3)
 
 
 def test_a_seed_draws_the_same_minibatch_alone_or_beside_others():

@@ -11,6 +11,7 @@ import torch
 from subcritic import agents, config, profiles, rules
 from subcritic.agents import LocalLearner
 from subcritic.config import ConfigError, parse_method
+from subcritic.measuring.code import job_code
 from subcritic.studies import STUDIES
 from subcritic.studies.experiment2 import run as experiment2
 from subcritic.training import Trainer
@@ -156,6 +157,19 @@ def test_a_new_rule_of_subcritic_is_its_file_and_one_line(tmp_path, monkeypatch)
             claim("new")
     with pytest.raises(ConfigError, match=r"gain = 1\.0: is a setting of new, not of linear"):
         profile({"algorithm": "linear", "gain": 1.0})
+
+
+def test_a_jobs_code_holds_the_rule_it_uses_and_no_other(tmp_path, monkeypatch):
+    source = (Path(__file__).parent / "own_package" / "own_rules.py").read_text()
+    (tmp_path / "edited_rule.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = {"algorithm": "edited_rule:RewardHebbianRule"}
+    used = [profile({"algorithm": "linear"}), profile({"algorithm": "bilinear"}), profile(own)]
+    linear, bilinear, mine = (job_code(job) for made in used for job in STUDIES["experiment2"].jobs(made))
+    assert len({linear, bilinear, mine}) == 3
+    (tmp_path / "edited_rule.py").write_text(source + "\n# edited\n")
+    after = [job_code(job) for made in used for job in STUDIES["experiment2"].jobs(made)]
+    assert after[:2] == [linear, bilinear] and after[2] != mine
 
 
 def test_settings_of_another_class_than_the_rules_are_refused():

@@ -1,4 +1,4 @@
-"""Exploration noise: a perturbation ξ_l of the voltages, on the action only, on every neuron, or on some of them."""
+"""Exploration noise: perturbations ξ_l of the voltages of the output layer, of every neuron, or of a random subset."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Exploration:
 
 
 def per_layer(scale: float | Sequence[float], layers: int) -> list[float]:
-    """One scale for every layer, from one for all or from as many as there are layers; else ValueError."""
+    """One scale for each layer, given one for all or one per layer. Raises ValueError for another number of scales."""
     scales = [float(s) for s in scale] if isinstance(scale, Sequence) else [float(scale)] * layers
     if len(scales) != layers:
         raise ValueError(f"{len(scales)} noise scales for {layers} layers: must be one, or one per layer")
@@ -77,6 +77,6 @@ def per_layer(scale: float | Sequence[float], layers: int) -> list[float]:
 
 
 def stationary_variance(scale: float, where: Where, kind: Kind, fraction: float = 1.0) -> float:
-    """E[ξ²] of a noisy neuron, long after the start of an episode."""
+    """E[ξ²] of a perturbed neuron in the stationary state, long after the start of an episode."""
     memory = 1.0 if kind == "gaussian" else 1 - (1 - MEAN_REVERSION) ** 2
     return scale**2 / memory * (fraction if where == "subset" else 1.0)

@@ -40,8 +40,8 @@ class Replay:
     ) -> dict[str, Tensor]:
         """A minibatch, drawn with replacement by each seed's own generator: every column (S, B, width).
 
-        consecutive > 1 adds `following` (S, B, consecutive − 1, W): the packed rows stored after each, whatever they hold;
-        who reads them sees to it that they belong to the same episode.
+        consecutive > 1 adds `following` (S, B, consecutive − 1, W): the packed rows stored after each. They may cross the
+        end of an episode, or of what is stored; the caller must mask them.
         """
         slots = self._draw(batch_size, rngs)
         batch = self._gather(slots)
@@ -77,8 +77,9 @@ class Replay:
 class SharedReplay(Replay):
     """A replay that one thread writes while others sample, without a lock; no sampled row is half written.
 
-    `begun` is counted up before a row is written, `added` after. Who sampled looks at both again, and draws anew when a row
-    it read was being written meanwhile (a sequence lock: Lameter 2005, "Effective synchronization on Linux/NUMA systems").
+    `begun` is increased before a row is written, `added` after it. A thread compares both after sampling, and draws again
+    if one of its rows was written meanwhile (a sequence lock: Lameter 2005, "Effective synchronization on Linux/NUMA
+    systems").
     """
 
     def __init__(
@@ -92,8 +93,17 @@ class SharedReplay(Replay):
         self.begun = self.added + 1
         super().add(transition)
 
-    def sample(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> dict[str, Tensor]:
-        """As `Replay.sample`; any number of threads, each with generators of its own."""
+    def sample(
+        self, batch_size: int, rngs: Sequence[np.random.Generator], consecutive: int = 1
+    ) -> dict[str, Tensor]:
+        """As `Replay.sample`, for any number of threads, each with its own generators; single rows only.
+
+        Raises ValueError for consecutive > 1.
+        """
+        if consecutive > 1:
+            raise ValueError(
+                f"consecutive = {consecutive}: a SharedReplay samples single rows, consecutive = 1"
+            )
         while True:
             before = self.added
             slots = self._draw(batch_size, rngs)

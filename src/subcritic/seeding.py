@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +22,12 @@ def generators(seeds: Sequence[int], purpose: str, *keys: int) -> list[np.random
     return [generator(seed, purpose, *keys) for seed in seeds]
 
 
-def states(rngs: Sequence[np.random.Generator]) -> list[dict]:
+def states(rngs: Sequence[np.random.Generator]) -> list[Mapping[str, Any]]:
     """The generators' states, for a checkpoint."""
     return [rng.bit_generator.state for rng in rngs]
 
 
-def restore(rngs: Sequence[np.random.Generator], saved: Sequence[dict]) -> None:
+def restore(rngs: Sequence[np.random.Generator], saved: Sequence[Mapping[str, Any]]) -> None:
     """Put the generators back where `states` found them."""
     for rng, state in zip(rngs, saved, strict=True):
         rng.bit_generator.state = state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from subcritic import config as schema
 from subcritic import envs, profiles, provenance
-from subcritic.config import ConfigError, Profile
+from subcritic.config import ConfigError, Environment, Profile
 from subcritic.measuring.code import job_code
 from subcritic.publishing.check import chosen
 from subcritic.studies import STUDIES
@@ -38,13 +39,24 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
 def check_environments(profile: Profile, source: str) -> None:
     """Try every environment; raises ConfigError naming the field of all that cannot be used."""
     problems = []
-    for index, environment in enumerate(profile.environments):
+    for field, environment in _environments(profile):
         try:
-            envs.check(environment.id, environment.kwargs)
+            envs.check(environment.id, environment.kwargs, environment.max_episode_steps)
         except envs.UnusableEnvironment as error:
-            problems.append(f"{source}: environments[{index}].id: {error}")
+            problems.append(f"{source}: {field}.id: {error}")
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _environments(profile: Profile) -> Iterator[tuple[str, Environment]]:
+    """Every environment that the chosen studies use, with its field in the config."""
+    sections = [("", profile)] + [
+        (f"{name}.", getattr(profile, name)) for name in profile.studies if STUDIES[name].settings
+    ]
+    for prefix, section in sections:
+        for index, entry in enumerate(getattr(section, "environments", ())):
+            if isinstance(entry, Environment):
+                yield f"{prefix}environments[{index}]", entry
 
 
 def job_depends_on(job: Job) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from subcritic import config
+from subcritic import profiles
 from subcritic.config import ConfigError, References
 from subcritic.envs import suite
 from subcritic.envs.planners import episode
@@ -39,7 +39,7 @@ def cart():
 
 
 def profile_of(environment, **settings):
-    return config.parse(
+    return profiles.parse(
         {
             "profile": "p", "environments": [environment], "methods": [{"algorithm": "ddpg"}],
             "anchors": {"random_episodes": 10}, "references": settings,

@@ -1,5 +1,8 @@
 """The 26 tasks of the suite are environments of good quality, with the dimensions of Table 2."""
 
+import importlib
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -11,8 +14,9 @@ from gymnasium.utils.env_checker import check_env
 from mujoco import rollout
 from stable_baselines3.common.env_checker import check_env as stable_baselines3_check_env
 
+from subcritic import provenance
 from subcritic.envs import display, suite
-from subcritic.envs.suite import TASKS, describe, table2
+from subcritic.envs.suite import LISTED, TASKS, describe, runners, table2
 
 PROJECT = Path(__file__).parents[2]
 EACH = pytest.mark.parametrize("paper", sorted(row["environment"] for row in table2()))
@@ -44,6 +48,47 @@ def states(paper, policy, steps):
 def test_every_row_of_table_2_is_a_task_of_its_own():
     assert sorted(TASKS) == sorted(row["environment"] for row in table2())
     assert len({task.id for task in TASKS.values()}) == len(TASKS) == 26
+
+
+def test_the_list_of_tasks_says_what_their_families_say():
+    assert {paper: (task.name, task.episode_steps) for paper, task in TASKS.items()} == {
+        paper: (entry.name, entry.episode_steps) for paper, entry in LISTED.items()
+    }
+    families = {
+        entry.family: importlib.import_module(f"subcritic.envs.suite.{entry.family}")
+        for entry in LISTED.values()
+    }
+    assert {task.paper: name for name, family in families.items() for task in family.TASKS} == {
+        paper: entry.family for paper, entry in LISTED.items()
+    }
+
+
+def test_a_task_is_found_by_its_id():
+    assert all(suite.by_id(task.id) is task for task in TASKS.values())
+    assert suite.by_id("Pendulum-v1") is None and suite.by_id("cheetah") is None
+
+
+def test_making_one_task_imports_its_family_and_no_other():
+    """In a process of its own, where no other test has imported one."""
+    code = """
+import sys
+from subcritic import envs
+def imported():
+    return [name for name in ("arms", "poles", "runners") if f"subcritic.envs.suite.{name}" in sys.modules]
+assert not imported(), imported()
+assert "cheetah" in envs.suite.TASKS and "subcritic/Cheetah-v0" in {entry.id for entry in envs.suite.LISTED.values()}
+envs.make("Pendulum-v1")
+assert not imported(), imported()
+envs.make("subcritic/CartRest-v0")
+assert imported() == ["poles"], imported()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_makes_environments_does_not_depend_on_the_code_of_a_family():
+    needed = {path.name for path in provenance.sources("envs/make.py") if path.parent.name == "suite"}
+    assert "environment.py" in needed
+    assert not needed & {"arms.py", "arm_models.py", "arm_tasks.py", "poles.py", "runners.py", "parts.py"}
 
 
 @EACH
@@ -207,9 +252,7 @@ def test_only_the_hard_cheetah_lacks_springs():
 
 def test_landing_fast_costs_more_than_landing_slowly_or_flying():
     def impact(height, speed):
-        return suite.runners.impact(
-            {"feet": np.array([0, 0, height]), "feet_velocity": np.array([0, 0, speed])}
-        )
+        return runners.impact({"feet": np.array([0, 0, height]), "feet_velocity": np.array([0, 0, speed])})
 
     assert impact(0.05, -3) > impact(0.05, -1) > impact(0.05, 0) == impact(0.05, 2) == 0
     assert impact(0.05, -3) > 10 * impact(1.0, -3)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from subcritic import config, envs
+from subcritic import envs, profiles
 from subcritic.studies.asynchronous import run as asynchronous
 from subcritic.studies.recurrent import run as recurrent
 
@@ -25,7 +25,7 @@ CART = [{"id": "subcritic/Cart-v0", "name": "Cart-v0"}]
 
 @pytest.fixture
 def profile():
-    return config.parse({
+    return profiles.parse({
         "profile": "tiny", "seeds": 2, "environments": ["Pendulum-v1"], "methods": [{"algorithm": "linear"}],
         "asynchronous": {
             "environments": CART, "agent": {"algorithm": "linear", **SMALL}, "training": TRAINING, "lag": 4,

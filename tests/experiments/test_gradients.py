@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from subcritic import config, seeding
+from subcritic import profiles, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.measuring.interventions import finite_difference, oracle_gradient
 from subcritic.measuring.judged import judge, weight_gradient
@@ -19,7 +19,7 @@ SEEDS = [0, 1]
 
 def profile(**agent):
     agent = {"algorithm": "ddpg", "hidden": SIZES[1:-1], "activation": "relu", **agent}
-    return config.parse(
+    return profiles.parse(
         {
             "profile": "test",
             "environments": ["Pendulum-v1"],

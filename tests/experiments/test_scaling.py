@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from subcritic import config, seeding
+from subcritic import config, profiles, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.studies.scaling import run as scaling
 from subcritic.studies.scaling.estimators import (
@@ -102,7 +102,7 @@ def test_noise_of_single_draws_foretells_the_cosine_of_their_mean():
 
 @pytest.fixture(scope="module")
 def table():
-    profile = config.parse({
+    profile = profiles.parse({
         "profile": "test", "environments": ["Pendulum-v1"], "methods": [{"algorithm": "ddpg"}],
         "experiment1": {"agent": {"algorithm": "ddpg", "hidden": (12, 12), "activation": "tanh"}},
         "scaling": {"widths": [4], "width": 4, "noise_scales": [0.05], "noise_scale": 0.05, "draws": [64, 16384],
@@ -152,5 +152,5 @@ def test_a_seed_draws_the_same_alone_or_beside_others():
 
 def test_draws_must_grow_by_whole_factors():
     with pytest.raises(config.ConfigError, match="100 is no multiple of 64"):
-        config.parse({"profile": "p", "environments": ["Pendulum-v1"], "methods": [{"algorithm": "ddpg"}],
+        profiles.parse({"profile": "p", "environments": ["Pendulum-v1"], "methods": [{"algorithm": "ddpg"}],
                       "scaling": {"draws": [64, 100]}})  # fmt: skip

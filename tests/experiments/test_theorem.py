@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subcritic import config, seeding
+from subcritic import config, profiles, seeding
 from subcritic.agents.ddpg import critic_spec
 from subcritic.measuring.interventions import value_from
 from subcritic.measuring.judged import judge
@@ -26,7 +26,7 @@ property_test = settings(max_examples=15, deadline=None)
 
 
 def profile(activation="tanh"):
-    return config.parse({
+    return profiles.parse({
         "profile": "test", "seeds": 2, "first_seed": 3, "environments": ["Pendulum-v1"],
         "methods": [{"algorithm": "ddpg"}],
         "experiment1": {"agent": {"algorithm": "ddpg", "hidden": [8, 6], "activation": activation}},

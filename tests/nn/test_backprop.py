@@ -64,3 +64,13 @@ def test_a_perturbation_enters_the_next_layer_but_not_the_slope():
     torch.testing.assert_close(noisy.h[2], clean.h[2] + 0.5)
     torch.testing.assert_close(noisy.activations[1], clean.h[2])
     assert not torch.allclose(noisy.output, clean.output)
+
+
+def test_a_missing_second_input_is_named():
+    spec, params = network("relu", "identity", side=2)
+    with pytest.raises(ValueError, match="layer 2 has a second input of width 3; side is missing"):
+        spec.forward(params, torch.zeros(SEEDS, BATCH, 4, dtype=torch.float64))
+    spec, params = network("relu", "identity", side=None)
+    voltages = spec.forward(params, torch.zeros(SEEDS, BATCH, 4, dtype=torch.float64))
+    with pytest.raises(ValueError, match="no second input"):
+        backprop.side_gradient(spec, params, voltages, torch.ones_like(voltages.output))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from subcritic import config
+from subcritic import profiles
 from subcritic.config import Profile
 
 ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0", "LunarLanderContinuous-v3")
@@ -33,7 +33,7 @@ CRITICS = {"oracle": "oracle", "random_direction": "none", "regression": "neuron
 
 
 def profile(environments=ENVIRONMENTS, seeds: int = 3, **changes) -> Profile:
-    return config.parse({
+    return profiles.parse({
         "profile": "synthetic", "seeds": seeds, "environments": list(environments),
         "methods": [{"algorithm": "ddpg", "hidden": [64, 64]}, {"algorithm": "linear", "hidden": [64, 64]}],
         "statistics": {"resamples": 200},

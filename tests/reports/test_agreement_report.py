@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import synthetic
 
-from subcritic import config
+from subcritic import profiles
 from subcritic.reporting import records
 from subcritic.reporting.estimates import Estimate
 from subcritic.studies.gradients import empirical
@@ -169,7 +169,7 @@ def test_a_reading_without_the_output_layer_counts_none_of_its_layers_as_output(
             for layer in range(1, depth + 1)
         ]
     )  # fmt: skip
-    profile = config.parse(
+    profile = profiles.parse(
         {"profile": "p", "seeds": 2, "environments": ["Pendulum-v1"], "methods": [{"algorithm": "ddpg"}]}
     )
     curves = pd.DataFrame(columns=["environment", "method", "seed", "step", "metric", "value"])

@@ -146,7 +146,7 @@ def test_a_server_that_is_down_costs_seconds_not_minutes(tmp_path, monkeypatch, 
     mirror_.synchronise([run.folder])
     mirror_.synchronise([run.folder], now=True)
     assert mirror.time.monotonic() - start < 30
-    assert capfd.readouterr().err.count("MLflow follows no more") == 1
+    assert capfd.readouterr().err.count("stopped mirroring to MLflow") == 1
     run.finish()
 
 

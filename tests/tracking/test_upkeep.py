@@ -70,7 +70,7 @@ def test_a_moved_folder_is_noticed_and_written_anew(results, tmp_path, capfd):
     store.disconnect(store.tracking_uri(results))
     shutil.move(results, moved)
 
-    with pytest.raises(StoreError, match="written at another place"):
+    with pytest.raises(StoreError, match="was moved after it was written"):
         store.connect(moved)
     tracking.initialise(moved)
     assert everything(moved) == live

@@ -150,6 +150,31 @@ def test_impossible_values_count_as_divergence():
     assert watch.diverged_at == [None, 7]
 
 
+def no_force(observation):
+    return torch.zeros(*observation.shape[:2], 1)
+
+
+class Counted(gym.Wrapper):
+    """Counts how often environments are closed."""
+
+    closed = 0
+
+    def close(self):
+        Counted.closed += 1
+        super().close()
+
+
+def test_an_evaluator_closes_every_environment_once(monkeypatch):
+    monkeypatch.setattr(Counted, "closed", 0)
+    with Evaluator(lambda: Counted(PENDULUM()), [0, 1], episodes=3) as evaluator:
+        assert evaluator(no_force, step=0).shape == (2, 3) and Counted.closed == 0
+    assert Counted.closed == 6
+    evaluator.close()
+    assert Counted.closed == 6
+    with pytest.raises(RuntimeError, match="was closed"):
+        evaluator(no_force, step=0)
+
+
 def test_evaluation_depends_on_seed_and_step_alone():
     evaluator = Evaluator(PENDULUM, [0, 1], episodes=3)
 

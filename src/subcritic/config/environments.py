@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from subcritic.config.sections import Count, Section
 
@@ -19,11 +20,18 @@ class Reference(Section):
 class Task(Section):
     """What a number measured on an environment depends on."""
 
-    id: str = Field(description="A Gymnasium id, or `module:Id` for an environment of your own module.")
+    id: Annotated[str, Field(min_length=1)] = Field(
+        description="A Gymnasium id, or `module:Id` for an environment of your own module."
+    )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
-        description="Name in results and tables; the id with `-` for `/` unless given."
+        description="Name in results and tables; unless given, the id without its module, with `-` for `/`."
     )
     kwargs: dict[str, Any] = Field(default_factory=dict, description="Handed to gymnasium.make.")
+    # Left out of the data of entries without it, so that these keep their digests.
+    max_episode_steps: Annotated[Count | None, Field(exclude_if=lambda limit: limit is None)] = Field(
+        None,
+        description="Steps after which an episode is truncated, for an environment without a limit of its own.",
+    )
 
 
 class Environment(Task):
@@ -39,10 +47,26 @@ class Environment(Task):
     def _name_from_id(cls, data: Any) -> Any:
         if isinstance(data, str):
             data = {"id": data}
-        if isinstance(data, dict) and isinstance(data.get("id"), str):
-            data = {"name": data["id"].replace("/", "-"), **data}
+        if isinstance(data, dict):
+            data = {"name": _default_name(data.get("id")), **data}
         return data
+
+    @field_validator("kwargs")
+    @classmethod
+    def _time_limit_has_its_own_field(cls, kwargs: dict[str, Any]) -> dict[str, Any]:
+        if "max_episode_steps" in kwargs:
+            raise ValueError("max_episode_steps belongs beside kwargs, as a field of the environment")
+        return kwargs
 
     def task(self) -> Task:
         """What training on it depends on; a reference return, for one, does not matter."""
         return Task(**{name: getattr(self, name) for name in Task.model_fields})
+
+
+def _default_name(environment_id: Any) -> str:
+    """'CartRest-v0' for 'CartRest-v0' and 'package:CartRest-v0', 'subcritic-CartRest-v0' for 'subcritic/CartRest-v0'.
+
+    A valid name for anything, so that a wrong id is reported as that, and not as a wrong name that nobody wrote.
+    """
+    registered = str(environment_id).rpartition(":")[2]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", registered).lstrip("._-") or "environment"

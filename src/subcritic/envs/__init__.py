@@ -1,7 +1,20 @@
 """Gymnasium environments as the learners see them, and episodes that can be replayed."""
 
 from subcritic.envs import display, suite, tasks
+from subcritic.envs.checking import check
+from subcritic.envs.code import code_of
 from subcritic.envs.episodes import EpisodeStream
-from subcritic.envs.make import UnusableEnvironment, check, make, sizes
+from subcritic.envs.make import UnusableEnvironment, make, maker, sizes
 
-__all__ = ["EpisodeStream", "UnusableEnvironment", "check", "display", "make", "sizes", "suite", "tasks"]
+__all__ = [
+    "EpisodeStream",
+    "UnusableEnvironment",
+    "check",
+    "code_of",
+    "display",
+    "make",
+    "maker",
+    "sizes",
+    "suite",
+    "tasks",
+]

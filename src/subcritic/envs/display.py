@@ -1,4 +1,4 @@
-"""How MuJoCo draws and where it complains; imported before MuJoCo itself, which reads MUJOCO_GL at its import."""
+"""MuJoCo's rendering backend and log settings; must be imported before mujoco, which reads MUJOCO_GL when imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 
 
 def choose_backend() -> None:
-    """Without a display on Linux, let MuJoCo draw in memory by whatever is installed; a MUJOCO_GL of the user's stands."""
+    """On Linux without a display, render off-screen with the installed library; a MUJOCO_GL that is already set is kept."""
     chosen = any(os.environ.get(name) for name in ("MUJOCO_GL", "DISPLAY"))
     if sys.platform != "linux" or chosen or "mujoco" in sys.modules:
         return
@@ -30,7 +30,7 @@ import mujoco  # noqa: E402
 
 
 def write_no_log_file() -> None:
-    """Keep MuJoCo from leaving MUJOCO_LOG.TXT in the working folder; environments end unstable episodes themselves."""
+    """Keep MuJoCo from writing MUJOCO_LOG.TXT to the working folder; environments end unstable episodes themselves."""
     settings = mujoco.MjLogConfig.get()
     settings.logto_file = False
     settings.set()
@@ -40,13 +40,13 @@ write_no_log_file()
 
 
 class NoPicture(RuntimeError):
-    """Nothing can be drawn here; the message says what is missing."""
+    """Rendering is not possible on this machine; the message says what is missing."""
 
 
 def renderer(model: mujoco.MjModel, width: int, height: int, plain: bool = False) -> mujoco.Renderer:
-    """A renderer, to be closed after use; a `plain` one is many times faster, without shadows and smooth edges.
+    """A renderer, to be closed after use; a `plain` one is many times faster, without shadows and antialiasing.
 
-    Raises NoPicture where there is no OpenGL that it could use.
+    Raises NoPicture where OpenGL is not available.
     """
     if plain:
         quality = model.vis.quality

@@ -1,4 +1,4 @@
-"""The episodes of one seed, resumable without pickling the environment."""
+"""The episodes of one seed. They can be resumed without pickling the environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from subcritic import seeding
 
 @dataclass(frozen=True)
 class Transition:
-    """One environment step. observation is the one reached, also when the episode ended there."""
+    """One environment step. `observation` is that of the next state, also when the episode ended there."""
 
     observation: np.ndarray
     reward: float
@@ -22,10 +22,10 @@ class Transition:
 
 
 class EpisodeStream:
-    """Plays episodes one after the other; every reset has a seed of its own, drawn for (seed, purpose, episode).
+    """Plays episodes one after the other; the seed of each reset is drawn for (seed, purpose, episode number).
 
-    Most environments cannot be pickled, so the state of a running episode is its number and its actions so far;
-    `load_state_dict` plays them again and checks that it arrives at the same observation.
+    Most environments cannot be pickled, so the saved state of an unfinished episode is its number and its actions so far;
+    `load_state_dict` repeats them and checks that the last observation is the same.
     """
 
     def __init__(self, environment: gym.Env, seed: int, purpose: str = "training") -> None:
@@ -38,7 +38,7 @@ class EpisodeStream:
         self._start_next()
 
     def step(self, action: np.ndarray) -> Transition:
-        """Act, action (n_L,) in [-1, 1]; after the end of an episode, `observation` is already the next one's first."""
+        """Play one action (n_L,) in [-1, 1]. At the end of an episode `self.observation` is the first of the next one."""
         observation, reward, terminated, truncated, _ = self.environment.step(action)
         self.actions.append(action.copy())
         self.steps += 1
@@ -80,7 +80,8 @@ class EpisodeStream:
             self.episode_return += float(reward)
             self.observation = np.asarray(observation, np.float32)
         if not np.array_equal(self.observation, state["observation"]):
+            spec = self.environment.spec
             raise RuntimeError(
-                f"{self.environment.spec.id} does not repeat an episode from its seed and actions, so a stopped run "
-                "cannot be resumed exactly; delete its checkpoint to start it anew"
+                f"{spec.id if spec else self.environment} does not repeat an episode from its seed and actions, so a "
+                "stopped run cannot be resumed exactly; delete its checkpoint to start it anew"
             )

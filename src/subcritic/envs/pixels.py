@@ -1,4 +1,4 @@
-"""Tasks of the suite seen through a camera: three frames of 64 × 64 pixels for every action."""
+"""Tasks of the suite with camera images as observations: three frames of 64 × 64 pixels for every action."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ SIZE, REPEAT = 64, 3
 
 
 class Pixels(gym.Wrapper, RecordConstructorArgs):
-    """Holds an action for 3 steps of the task and shows the frame after each (Lillicrap et al. 2016, supplement).
+    """Repeats an action for 3 steps of the task and observes the frame after each (Lillicrap et al. 2016, supplement).
 
-    Observations are uint8 (9, 64, 64): the three frames one after the other, oldest first, RGB each. Rewards of the steps
-    are added up. An episode that starts shows one frame three times, one that ends early its last frame again. Raises
-    TypeError for an environment that is no task of the suite, NoPicture where nothing can be drawn.
+    Observations are uint8 (9, 64, 64): three RGB frames, oldest first. The reward is the sum over the steps. The first
+    observation of an episode is one frame three times; if an episode ends within the 3 steps, its last frame is repeated.
+    Raises TypeError for an environment that is not a task of the suite, NoPicture where rendering is not possible.
     """
 
     def __init__(self, env: gym.Env) -> None:
-        if not isinstance(env.unwrapped, SuiteEnvironment):
-            raise TypeError(f"{env} is no task of the suite; only those can be seen as pixels")
+        suite_environment = env.unwrapped
+        if not isinstance(suite_environment, SuiteEnvironment):
+            raise TypeError(f"{env} is not a task of the suite; only those can be observed as pixels")
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
         self.observation_space = Box(0, 255, (3 * REPEAT, SIZE, SIZE), np.uint8)
         self._frames = np.zeros((REPEAT, SIZE, SIZE, 3), np.uint8)
-        self._renderer = display.renderer(env.unwrapped.model, SIZE, SIZE, plain=True)
+        self._suite_environment = suite_environment
+        self._renderer = display.renderer(suite_environment.model, SIZE, SIZE, plain=True)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         _, information = self.env.reset(seed=seed, options=options)
@@ -53,8 +55,8 @@ class Pixels(gym.Wrapper, RecordConstructorArgs):
         super().close()
 
     def _frame(self) -> np.ndarray:
-        task = self.unwrapped
-        self._renderer.update_scene(task.data, task.task.camera)
+        shown = self._suite_environment
+        self._renderer.update_scene(shown.data, shown.task.camera)
         return self._renderer.render()
 
     def _observation(self) -> np.ndarray:

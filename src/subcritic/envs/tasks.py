@@ -1,7 +1,7 @@
 """Small tasks of our own, registered with Gymnasium when `subcritic.envs` is imported.
 
-`subcritic/Cart-v0` is about the simplest task there is; `subcritic/HiddenVelocityPendulum-v0` is Pendulum-v1 seen without
-its velocity, so that one observation does not tell the state.
+`subcritic/Cart-v0` is a very simple task; `subcritic/HiddenVelocityPendulum-v0` is Pendulum-v1 without the angular velocity
+in the observation, so that one observation does not determine the state.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from gymnasium.wrappers import TransformObservation
 
 
 class Cart(gym.Env):
-    """A cart on a rail from −1 to 1, with friction, that earns its position.
+    """A cart with friction on a rail from −1 to 1; the reward is its position.
 
     Observation (2,): position, velocity. Action (1,) in [-1, 1]: the force. It starts at rest, uniform in [-0.8, -0.2].
-    A constant action, full force to the right, is optimal: a learner that cannot do this can do nothing.
+    The constant action of full force to the right is optimal, so any working learner should solve it.
     """
 
     STEP, FORCE, FRICTION = 0.1, 1.0, 1.0
@@ -40,7 +40,7 @@ class Cart(gym.Env):
         self.velocity += self.STEP * push
         moved = self.position + self.STEP * self.velocity
         self.position = min(max(moved, -1.0), 1.0)
-        # An end of the rail stops the cart.
+        # The cart stops at the ends of the rail.
         self.velocity = self.velocity if moved == self.position else 0.0
         return self._observation(), self.position, False, False, {}
 
@@ -49,15 +49,21 @@ class Cart(gym.Env):
 
 
 class KeepObservations(TransformObservation):
-    """Shows only the components `kept` of a vector observation. Raises ValueError for one that does not exist."""
+    """Observes only the components `kept` of a vector observation.
+
+    Raises TypeError where observations are no Box, ValueError for a component that does not exist.
+    """
 
     def __init__(self, env: gym.Env, kept: Sequence[int]) -> None:
-        shown, size = env.observation_space, env.observation_space.shape[0]
+        shown = env.observation_space
+        if not isinstance(shown, Box):
+            raise TypeError(f"observations are {shown}; a Box is needed to keep some of its components")
+        size = shown.shape[0]
         missing = [index for index in kept if not 0 <= index < size]
         if missing:
             raise ValueError(f"observation component {missing[0]} does not exist: there are 0 to {size - 1}")
         kept = list(kept)
-        space = Box(shown.low[kept], shown.high[kept], dtype=shown.dtype)
+        space = Box(shown.low[kept], shown.high[kept], dtype=shown.low.dtype)
         super().__init__(env, lambda observation: observation[kept], space)
 
 
@@ -66,7 +72,7 @@ def hidden_velocity_pendulum(**kwargs: Any) -> gym.Env:
     return KeepObservations(PendulumEnv(**kwargs), kept=(0, 1))
 
 
-gym.register("subcritic/Cart-v0", entry_point=Cart, max_episode_steps=100)
+gym.register("subcritic/Cart-v0", entry_point=f"{__name__}:Cart", max_episode_steps=100)
 gym.register(
     "subcritic/HiddenVelocityPendulum-v0", entry_point=hidden_velocity_pendulum, max_episode_steps=200
 )

@@ -43,7 +43,7 @@ def compare(
 
 def _setup(job: Job, run: Run, make_trainer: MakeTrainer, log) -> tuple[Trainer, list]:
     task, training, seeds = run.config.environment, run.config.training, list(job.seeds)
-    make_environment = partial(envs.make, task.id, task.kwargs)
+    make_environment = envs.maker(task)
     first = make_environment()
     sizes = envs.sizes(first)
     first.close()

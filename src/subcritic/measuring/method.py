@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,8 @@ def train(job: Job, study: Study, results: Path) -> list[Path]:
     config = job.config
     assert isinstance(config, MethodTraining)
     task, method, training, seeds = config.environment, config.agent, config.training, list(job.seeds)
-    envs.check(task.id, task.kwargs)
-    make_environment = partial(envs.make, task.id, task.kwargs)
+    envs.check(task.id, task.kwargs, task.max_episode_steps)
+    make_environment = envs.maker(task)
     session = Session(job, job.runs[0], results)
 
     def setup(log):

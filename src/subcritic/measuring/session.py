@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import time
@@ -46,8 +47,15 @@ class Session:
         with claim(self.folder):
             saved = checkpoint.load(self.path, self.key)
             positions = saved["positions"] if saved else None
-            with RunGroup(self.results, self.identities, self.config, resume=positions) as self.group:
+            with (
+                RunGroup(self.results, self.identities, self.config, resume=positions) as self.group,
+                contextlib.ExitStack() as opened,
+            ):
                 trainer, observers = setup(self.group.log)
+                opened.callback(trainer.close)
+                for observer in observers:
+                    if hasattr(observer, "close"):
+                        opened.callback(observer.close)
                 if saved:
                     self._restore(trainer, observers, saved)
                 if not (saved and saved["finished"]):
@@ -59,10 +67,6 @@ class Session:
                     trainer.run()
                     self._export_policies(trainer)
                     self.save(trainer, observers, finished=True)
-            trainer.close()
-            for observer in observers:
-                if hasattr(observer, "close"):
-                    observer.close()
         return trainer, observers
 
     def save(self, trainer: Trainer, observers: list, *, finished: bool) -> None:

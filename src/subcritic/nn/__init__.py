@@ -1,4 +1,4 @@
-"""Stacked multilayer perceptrons. Error backpropagation is not imported here: who wants it says `nn.backprop`."""
+"""Stacked multilayer perceptrons. Error backpropagation is not re-exported: import `subcritic.nn.backprop` explicitly."""
 
 from subcritic.nn.mlp import MLP, Parameters, Voltages
 

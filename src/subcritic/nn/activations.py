@@ -28,13 +28,14 @@ def neurons(v: Tensor, weight: Tensor, bias: Tensor, activation: Activation) -> 
 
 def times_slope(upstream: Tensor, h: Tensor, activation: Activation) -> Tensor:
     """upstream · σ'(z), the slope taken from the output h = σ(z); both of one shape."""
+    downstream: Tensor = upstream
     if activation == "relu":
-        return torch.ops.aten.threshold_backward(upstream, h, 0)
-    if activation == "tanh":
-        return torch.ops.aten.tanh_backward(upstream, h)
-    if activation == "sigmoid":
-        return torch.ops.aten.sigmoid_backward(upstream, h)
-    return upstream
+        downstream = torch.ops.aten.threshold_backward(upstream, h, 0)
+    elif activation == "tanh":
+        downstream = torch.ops.aten.tanh_backward(upstream, h)
+    elif activation == "sigmoid":
+        downstream = torch.ops.aten.sigmoid_backward(upstream, h)
+    return downstream
 
 
 def slope(h: Tensor, activation: Activation) -> Tensor:

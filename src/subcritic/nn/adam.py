@@ -18,7 +18,7 @@ class Adam:
         self.first_moment, self.second_moment = torch.zeros_like(parameters), torch.zeros_like(parameters)
         self.steps = torch.zeros((), dtype=torch.float32)
         # The kernel takes lists of tensors.
-        self._tensors = (
+        self._tensors: tuple[list[Tensor], ...] = (
             [parameters],
             [gradient],
             [self.first_moment],

@@ -31,6 +31,8 @@ def voltage_gradients(spec: MLP, params: Parameters, voltages: Voltages, upstrea
 
 def side_gradient(spec: MLP, params: Parameters, voltages: Voltages, upstream: Tensor) -> Tensor:
     """∂J/∂side (S, B, width): for a critic, ∂Q/∂a."""
+    if spec.side is None:
+        raise ValueError("the network has no second input, and so no gradient for one")
     joins, width = spec.side
     for layer in range(spec.depth, joins - 1, -1):
         delta = times_slope(upstream, voltages.activations[layer - 1], spec.activation(layer))

@@ -97,8 +97,9 @@ class MLP:
         params = self.parameters(len(rngs), dtype)
         for s, rng in enumerate(rngs):
             for layer, (n_in, n_out) in enumerate(self.shapes(), start=1):
-                last = layer == self.depth and self.output_init is not None
-                bound = self.output_init if last else 1 / math.sqrt(n_in)
+                bound = 1 / math.sqrt(n_in)
+                if layer == self.depth and self.output_init is not None:
+                    bound = self.output_init
                 params.weights[layer - 1][s] = torch.from_numpy(rng.uniform(-bound, bound, (n_in, n_out)))
                 params.biases[layer - 1][s] = torch.from_numpy(rng.uniform(-bound, bound, (1, n_out)))
         return params
@@ -118,6 +119,10 @@ class MLP:
         for layer in range(1, self.depth + 1):
             v = h[-1]
             if self.side is not None and self.side[0] == layer:
+                if side is None:
+                    raise ValueError(
+                        f"layer {layer} has a second input of width {self.side[1]}; side is missing"
+                    )
                 v = torch.cat((v, side), dim=-1)
             out = neurons(v, params.weights[layer - 1], params.biases[layer - 1], self.activation(layer))
             inputs.append(v)

@@ -1,6 +1,6 @@
 """Products of voltages and weights, along a seed axis.
 
-MKL takes two to four times as long for a product of a few columns as for the same product turned, which has a few rows.
+MKL takes two to four times as long for a product with few columns as for its transpose, which has few rows.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Columns from which on a product is fast as it stands; a single one always is. Fewer rows than this always are.
+# Transposing pays for 2 to 11 columns and at least 12 rows; any other product is as fast or faster as it is.
 _WIDE = 12
 
 

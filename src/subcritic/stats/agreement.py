@@ -1,4 +1,4 @@
-"""How far a local gradient agrees with the global one: the three forms of the conjecture, strong to weak.
+"""Agreement of a local gradient with the global one: the three forms of the conjecture, from strong to weak.
 
 With g_loc = grad_{K^n} Q^n and g_glob = grad_{K^n} Q^mu (October draft, Theorem 2.2.4): equality,
 proportionality and correlation of the batch-averaged gradients; and across states, correlation and sign of
@@ -12,24 +12,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .similarity import cosine, pearson
+from .similarity import Floats, cosine, pearson
 
 
 class Agreement(NamedTuple):
     """Agreement of two gradients, each field of the leading shape (...); see `agreement`."""
 
-    equality: NDArray
-    proportionality: NDArray
-    scale: NDArray
-    pearson: NDArray
-    cosine: NDArray
+    equality: Floats
+    proportionality: Floats
+    scale: Floats
+    pearson: Floats
+    cosine: Floats
 
 
 class ScalarAgreement(NamedTuple):
     """Pearson correlation and share of equal signs across states, each of the leading shape (...)."""
 
-    pearson: NDArray
-    sign: NDArray
+    pearson: Floats
+    sign: Floats
 
 
 def agreement(local: ArrayLike, global_: ArrayLike) -> Agreement:
@@ -58,7 +58,7 @@ def agreement(local: ArrayLike, global_: ArrayLike) -> Agreement:
 def scalar_agreement(local: ArrayLike, global_: ArrayLike) -> ScalarAgreement:
     """Agreement of the scalars dQ^n/d alpha and dQ^mu/dh_l[n], both (..., states), across states.
 
-    `sign` is the share of states in which both push the same way; chance is about 0.5.
+    `sign` is the share of states in which both have the same sign; chance is about 0.5.
     """
     local, global_ = _same_shape(local, global_)
     return ScalarAgreement(
@@ -67,7 +67,7 @@ def scalar_agreement(local: ArrayLike, global_: ArrayLike) -> ScalarAgreement:
     )
 
 
-def permutation_without_fixed_points(n: int, rng: np.random.Generator) -> NDArray:
+def permutation_without_fixed_points(n: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A uniformly random derangement of range(n), shape (n,): no neuron keeps its own gradient.
 
     Raises ValueError for n < 2, where there is none.
@@ -80,13 +80,14 @@ def permutation_without_fixed_points(n: int, rng: np.random.Generator) -> NDArra
             return permutation
 
 
-def _best_scale(local: NDArray, global_: NDArray) -> NDArray:
+def _best_scale(local: Floats, global_: Floats) -> Floats:
     """The c that minimises ||c g_loc - g_glob||; 0, the shortest solution, where g_loc is zero."""
     power = np.sum(local * local, axis=-1)
-    return np.sum(local * global_, axis=-1) / np.where(power == 0, 1.0, power)
+    product: Floats = np.sum(local * global_, axis=-1)
+    return product / np.where(power == 0, 1.0, power)
 
 
-def _same_shape(local: ArrayLike, global_: ArrayLike) -> tuple[NDArray, NDArray]:
+def _same_shape(local: ArrayLike, global_: ArrayLike) -> tuple[Floats, Floats]:
     local, global_ = np.asarray(local, dtype=float), np.asarray(global_, dtype=float)
     if local.shape != global_.shape or local.ndim == 0:
         raise ValueError(f"local {local.shape} and global {global_.shape} must have one shape (..., n)")

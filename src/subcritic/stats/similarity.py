@@ -1,4 +1,4 @@
-"""How alike two value functions are on the same states; their windowed average, and its first crossing."""
+"""Similarity of two value functions on the same states, its windowed average, and the first crossing of a threshold."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+Floats = NDArray[np.float64]
+
 
 class Similarity(NamedTuple):
-    """Four measures of likeness, each of the leading shape (...).
+    """Four measures of similarity, each of the leading shape (...).
 
     `pearson` and `spearman` are correlations; `affine_r2` is 1 - residual variance after the best affine fit;
     `nrmse` is the root mean squared difference over the reference's standard deviation.
     """
 
-    pearson: NDArray
-    spearman: NDArray
-    affine_r2: NDArray
-    nrmse: NDArray
+    pearson: Floats
+    spearman: Floats
+    affine_r2: Floats
+    nrmse: Floats
 
 
 def similarity(values: ArrayLike, reference: ArrayLike) -> Similarity:
@@ -39,29 +41,31 @@ def similarity(values: ArrayLike, reference: ArrayLike) -> Similarity:
     )
 
 
-def pearson(first: ArrayLike, second: ArrayLike) -> NDArray:
+def pearson(first: ArrayLike, second: ArrayLike) -> Floats:
     """Pearson correlation across the last axis, (..., n) -> (...); NaN where a side is constant or n = 1."""
     first, second = _same_states(first, second)
     undefined = is_constant(first) | is_constant(second)
     return cosine(_unit_scale(_centred(first)), _unit_scale(_centred(second)), undefined)
 
 
-def cosine(first: NDArray, second: NDArray, undefined: ArrayLike = False) -> NDArray:
+def cosine(first: Floats, second: Floats, undefined: ArrayLike = False) -> Floats:
     """Cosine across the last axis, (..., n) -> (...); NaN where a side is zero or `undefined` is true."""
     lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
     lengths = np.where((lengths == 0) | undefined, np.nan, lengths)
-    return np.clip(np.sum(first * second, axis=-1) / lengths, -1.0, 1.0)
+    cosines: Floats = np.sum(first * second, axis=-1) / lengths
+    return np.clip(cosines, -1.0, 1.0)
 
 
-def is_constant(values: NDArray) -> NDArray:
+def is_constant(values: Floats) -> NDArray[np.bool_]:
     """Whether all entries of the last axis are the same number, (..., n) -> (...)."""
-    return values.max(axis=-1) == values.min(axis=-1)
+    constant: NDArray[np.bool_] = values.max(axis=-1) == values.min(axis=-1)
+    return constant
 
 
-def window_mean(series: ArrayLike, window: int) -> NDArray:
+def window_mean(series: ArrayLike, window: int) -> Floats:
     """Mean of the last `window` entries at each time, (..., time) -> (..., time).
 
-    The first entries average what there is so far; NaN is left out, and a window of NaN alone is NaN.
+    The first entries average the entries so far; NaN is ignored, and a window of only NaN gives NaN.
     Raises ValueError for a window below 1.
     """
     series = np.asarray(series, dtype=float)
@@ -72,8 +76,8 @@ def window_mean(series: ArrayLike, window: int) -> NDArray:
     return _window_sum(np.where(known, series, 0.0), window) / np.where(counts == 0, np.nan, counts)
 
 
-def first_crossing(steps: ArrayLike, series: ArrayLike, threshold: float) -> NDArray:
-    """The first of `steps` (time,) at which `series` (..., time) reaches `threshold`; NaN when never."""
+def first_crossing(steps: ArrayLike, series: ArrayLike, threshold: float) -> Floats:
+    """The first of `steps` (time,) at which `series` (..., time) reaches `threshold`; NaN if it never does."""
     steps, series = np.asarray(steps, dtype=float), np.asarray(series, dtype=float)
     if steps.shape != series.shape[-1:]:
         raise ValueError(f"steps {steps.shape} must have the length of series' last axis {series.shape}")
@@ -82,35 +86,39 @@ def first_crossing(steps: ArrayLike, series: ArrayLike, threshold: float) -> NDA
     return np.where(reached.any(axis=-1), first, np.nan)
 
 
-def _affine_r2(values: NDArray, reference: NDArray) -> NDArray:
+def _affine_r2(values: Floats, reference: Floats) -> Floats:
     """1 - var(reference - a values - b) / var(reference) at the least-squares a and b."""
     centred = _unit_scale(np.where(is_constant(values)[..., None], 0.0, _centred(values)))
     target = _unit_scale(_centred(reference))
     power = np.sum(centred**2, axis=-1, keepdims=True)
     slope = np.sum(centred * target, axis=-1, keepdims=True) / np.where(power == 0, 1.0, power)
     total = np.where(is_constant(reference), np.nan, np.sum(target**2, axis=-1))
-    return 1.0 - np.sum((target - slope * centred) ** 2, axis=-1) / total
+    unexplained: Floats = np.sum((target - slope * centred) ** 2, axis=-1)
+    return 1.0 - unexplained / total
 
 
-def _window_sum(series: NDArray, window: int) -> NDArray:
+def _window_sum(series: Floats, window: int) -> Floats:
     padded = np.concatenate([np.zeros((*series.shape[:-1], window - 1)), series], axis=-1)
-    return np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1).sum(axis=-1)
+    sums: Floats = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1).sum(axis=-1)
+    return sums
 
 
-def _centred(values: NDArray) -> NDArray:
-    return values - values.mean(axis=-1, keepdims=True)
+def _centred(values: Floats) -> Floats:
+    mean: Floats = values.mean(axis=-1, keepdims=True)
+    return values - mean
 
 
-def _unit_scale(values: NDArray) -> NDArray:
+def _unit_scale(values: Floats) -> Floats:
     """Divide by the largest magnitude, so that squares of tiny or huge numbers do not vanish or overflow."""
     largest = np.abs(values).max(axis=-1, keepdims=True)
     return values / np.where(largest == 0, 1.0, largest)
 
 
-def _same_states(first: ArrayLike, second: ArrayLike) -> tuple[NDArray, NDArray]:
+def _same_states(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if first.ndim == 0 or first.shape[-1:] != second.shape[-1:] or first.shape[-1] == 0:
         raise ValueError(
             f"the last axes must have one and the same length, at least 1: {first.shape}, {second.shape}"
         )
-    return np.broadcast_arrays(first, second)
+    first, second = np.broadcast_arrays(first, second)
+    return first, second

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from subcritic.subcritics.subcritic import SubCritic
 
 
 def chosen_neurons(width: int, count: int) -> list[int]:
-    """`count` neurons spread evenly over a layer of `width`; all of them when there are not more."""
+    """Indices of `count` neurons spread evenly over a layer of `width`; all of them if there are no more than `count`."""
     if width <= count:
         return list(range(width))
     return [index * width // count for index in range(count)]
@@ -40,7 +40,7 @@ class SubCriticSettings(Protocol):
 class SubCriticFamily:
     """Q_1 … Q_L and Q^n for chosen neurons of every layer, the output included.
 
-    `purpose` names the random stream the critics start from, so that a phase, or a control, has its own.
+    `purpose` names the random stream of the initial weights, so that each phase or control has its own.
     """
 
     def __init__(
@@ -54,9 +54,13 @@ class SubCriticFamily:
         self.actor = actor
         self.layers: list[SubCritic] = []
         self.neurons: list[SubCritic] = []
+        kinds: list[tuple[Literal["layer", "neuron"], list[SubCritic]]] = [
+            ("layer", self.layers),
+            ("neuron", self.neurons),
+        ]
         for number, shape in enumerate(actor.shapes(), start=1):
             chosen = chosen_neurons(shape[1], settings.neurons_per_layer)
-            for kind, family in (("layer", self.layers), ("neuron", self.neurons)):
+            for kind, family in kinds:
                 family.append(
                     SubCritic(
                         kind,

@@ -1,4 +1,4 @@
-"""What a function of a layer's presynaptic voltages can tell of the true gradient: a regression on it, an upper bound."""
+"""Regression of the true gradient on a layer's presynaptic voltages: an upper bound for critics that read only these."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def regression(
 ) -> Network:
     """A ReLU network v → ∂Q^μ/∂h of a layer's neurons after `steps` of Adam; v (S, N, n_in), push (S, N, n).
 
-    The rate falls linearly to zero, so that the noise of minibatches dies out. Each seed draws from its own generator.
+    The learning rate falls linearly to zero, so that the noise of minibatches vanishes. Each seed has its own generator.
     """
     network = Network(MLP((v.shape[-1], *hidden, push.shape[-1])), rngs, RATE, dtype=v.dtype)
     seeds = torch.arange(len(v)).unsqueeze(1)

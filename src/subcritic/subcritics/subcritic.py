@@ -1,4 +1,4 @@
-"""Sub-critics of Experiment 1: value functions Q^n(v, α) learned beside an actor, for one of its layers."""
+"""Sub-critics of Experiment 1: value functions Q^n(v, α) for one layer of an actor, learned while the actor trains."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from subcritic.nn.network import Network
 
 
 class SubCritic:
-    """M critics per seed that watch one layer of an actor, all learned at once (stacked, no loop over neurons).
+    """M critics per seed for one layer of an actor, all trained at once (stacked, no loop over neurons).
 
     kind 'layer': one critic Q_l(h_{l-1}, h_l), M = 1. kind 'neuron': one critic Q^n(h_{l-1}, h_l[n]) for each n in
     `neurons`, M = len(neurons). A critic is a three-layer ReLU network with a linear last layer and a target copy.
 
-    v (S, B, n_in) presynaptic voltages; alpha α (S, B, n_out) voltages of the whole layer, of which a critic reads its
-    own part; values (S, B, M).
+    v (S, B, n_in): presynaptic voltages. alpha, α (S, B, n_out): voltages of the whole layer, of which each critic reads its
+    own part. values (S, B, M).
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class SubCritic:
     ) -> Tensor:
         """One step on (r + γ (1 − terminated) Q^n′(v′, α′) − Q^n(v, α))²; reward, terminated (S, B, 1).
 
-        Returns the mean squared residual of every critic, (S, M). The drafts' loss with γ, the terminal mask and a linear
-        last layer put right.
+        Returns the mean squared residual of every critic, (S, M). This is the drafts' loss with three corrections: the
+        discount γ, the terminal mask, and a linear last layer.
         """
         next_value = self.values(v_next, alpha_next, target=True)
         target = bellman_target(reward, self.discount, terminated, next_value)

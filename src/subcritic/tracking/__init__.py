@@ -1,7 +1,7 @@
 """The run record on disk, and its mirror in MLflow.
 
-The files under `results/<profile>/runs/` are the truth. MLflow is written from them, live and at any later time, so
-that it can fail, be deleted or be moved without loss.
+The files under `results/<profile>/runs/` are authoritative. MLflow is written from them, live or at any later time, so
+nothing is lost when it fails or is deleted or moved.
 """
 
 from .claim import claim

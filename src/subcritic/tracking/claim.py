@@ -1,4 +1,4 @@
-"""Who is writing here: a lock on a folder that the kernel releases when its process dies, however it dies."""
+"""A lock per folder; the kernel releases it when the process that holds it ends, even after `kill -9`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 FILE = "lock"
-# A file system without locks (some cluster mounts): work goes on, unguarded.
+# What flock raises on a file system without locks (some cluster mounts): work then goes on without a lock.
 UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _held: dict[Path, int] = {}
 
@@ -20,8 +21,8 @@ _held: dict[Path, int] = {}
 def claim(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process; where another process holds it, say so on stderr and wait for it to end.
 
-    An interrupted Snakemake leaves its jobs behind, still training: the same command, given again, waits for such a
-    job here and then goes on from its checkpoint. Claims of one process nest.
+    An interrupted Snakemake leaves its jobs running. The same command, given again, waits here until such a job has ended
+    and then continues from its checkpoint. A process may claim a folder that it already holds.
     """
     folder = folder.resolve()
     if _held.get(folder):
@@ -53,7 +54,7 @@ def claimed(folder: Path) -> bool:
         return False
 
 
-def _lock(file, folder: Path) -> None:
+def _lock(file: IO[str], folder: Path) -> None:
     if not _try(file):
         file.seek(0)
         owner = file.read().strip() or "unknown"
@@ -68,7 +69,7 @@ def _lock(file, folder: Path) -> None:
     file.flush()
 
 
-def _try(file) -> bool:
+def _try(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""The runs of one training process: all seeds of one environment and method, recorded, mirrored and ended together."""
+"""The runs of one training process: all seeds of one environment and method, logged and finished together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ FLUSH_SECONDS = 1.0
 
 
 class Terminated(SystemExit):
-    """SIGTERM, raised where the program stands, so that it ends in order; exit code 143."""
+    """Raised on SIGTERM, so that the program cleans up before it ends; exit code 143."""
 
     def __init__(self) -> None:
         super().__init__(143)
@@ -31,9 +31,9 @@ class RunGroup:
         results: the folder of all results.
         identities: one per seed; `log` names them by their index.
         config: the resolved config, the same for all seeds.
-        resume: what `positions` returned when the checkpoint was written, or None to start anew.
+        resume: the result of `positions` when the checkpoint was written, or None to start new records.
         note: markdown shown with each run in MLflow.
-        mirror: False keeps MLflow out.
+        mirror: False writes nothing to MLflow.
     """
 
     def __init__(
@@ -41,14 +41,15 @@ class RunGroup:
         results: Path,
         identities: Sequence[Identity],
         config: dict[str, Any],
-        resume: Sequence[dict] | None = None,
+        resume: Sequence[dict[str, Any]] | None = None,
         note: str = "",
         mirror: bool = True,
     ):
         self.logging_seconds = 0.0
+        positions: Sequence[dict[str, Any] | None] = resume if resume else [None] * len(identities)
         self._arguments = [
             (results, identity, config, position, note)
-            for identity, position in zip(identities, resume or [None] * len(identities), strict=True)
+            for identity, position in zip(identities, positions, strict=True)
         ]
         self._mirror = Mirror(results) if mirror else None
         self._flushed = 0.0
@@ -71,7 +72,7 @@ class RunGroup:
         self._end(_status(error), _describe(error))
 
     def log(self, step: int, seed_index: int, metrics: Mapping[str, float]) -> None:
-        """Record `metrics` of one seed; files follow within a second, MLflow within some seconds."""
+        """Record `metrics` of one seed; they are in the files within a second, in MLflow within some seconds."""
         start = time.perf_counter()
         self.runs[seed_index].log(step, metrics)
         if start - self._flushed > FLUSH_SECONDS:
@@ -79,13 +80,13 @@ class RunGroup:
             self._flushed = time.perf_counter()
         self.logging_seconds += time.perf_counter() - start
 
-    def positions(self) -> list[dict]:
-        """Where each record stands, for the checkpoint; durable when it returns."""
+    def positions(self) -> list[dict[str, Any]]:
+        """The state of each record for a checkpoint; everything is on disk on return."""
         with self._timed():
             return [run.position() for run in self.runs]
 
     def artifact(self, seed_index: int, source: Path | str, data: bytes | None = None) -> None:
-        """Keep a file with one seed's run, see `Run.artifact`."""
+        """Store a file with one seed's run, see `Run.artifact`."""
         with self._timed():
             self.runs[seed_index].artifact(source, data)
 
@@ -118,12 +119,12 @@ class RunGroup:
             except RecordError as problem:
                 failure = problem
                 print(problem, file=sys.stderr)
-        # A full disk at the end of a good run is an error; after an error it must not hide the first one.
+        # A full disk at the end of a successful run is an error, but it must not hide an earlier error.
         if failure and status == "FINISHED":
             raise failure
 
     @contextlib.contextmanager
-    def _timed(self):
+    def _timed(self) -> Iterator[None]:
         start = time.perf_counter()
         try:
             yield

@@ -1,4 +1,4 @@
-"""MLflow made to agree with the records: live, after a resume and when the store is written anew, by one function."""
+"""Writes run records to MLflow. One idempotent function serves live logging, resumed runs and a full rebuild."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import store, views
 from .record import RESULTS, Identity, Point, read, read_metrics
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
+
 IDENTITY, RECORD, SUPERSEDED = "subcritic.identity", "subcritic.record", "superseded"
 BATCH, LONGEST_PARAM, LONGEST_TAG = 1000, 6000, 8000
 SECONDS_BETWEEN = 5.0
-# A slow store may take this share of the time at most.
+# The largest share of the time that mirroring to a slow store may take.
 SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Held:
-    """What MLflow is known to hold of one record."""
+    """What MLflow has of one record, as far as this process knows."""
 
     run_id: str
     record: str
@@ -34,13 +38,12 @@ class Held:
     points: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
-def agree(client: Any, results: Path, folder: Path, held: Held | None = None) -> Held:
-    """Make MLflow agree with the record in `folder`; returns what it holds now.
+def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None = None) -> Held:
+    """Bring MLflow up to date with the record in `folder`; returns what MLflow then has of it.
 
-    Only what is missing is written, whatever was written before and wherever that was cut off. With `held` of an
-    earlier call, MLflow is not asked again what it holds; without, it is. MLflow runs of the same identity that belong
-    to an older record, or whose points contradict this one, are deleted (MLflow keeps them in its bin), with the tag
-    `superseded`.
+    Only what is missing is written, also after an earlier call that was interrupted. `held`, the result of an earlier call,
+    saves asking MLflow what it has. MLflow runs of the same identity that belong to an older record, or whose points
+    contradict this one, are deleted (MLflow keeps deleted runs in its trash), with the tag `superseded`.
     """
     content = read(folder)
     if held is None or held.record != content["record"]:
@@ -66,17 +69,17 @@ def agree(client: Any, results: Path, folder: Path, held: Held | None = None) ->
 
 
 class Mirror:
-    """Live mirroring in one process. When MLflow fails it says so once, on stderr, and training goes on without."""
+    """Live mirroring in one process. When MLflow fails, one warning goes to stderr and training continues without it."""
 
     def __init__(self, results: Path):
         self._results = Path(results)
-        self._client: Any = None
+        self._client: MlflowClient | None = None
         self._held: dict[Path, Held] = {}
         self._next = 0.0
         self._failed = False
 
     def synchronise(self, folders: Sequence[Path], now: bool = False) -> None:
-        """Make MLflow agree with the records in `folders`; does nothing within some seconds of the last time."""
+        """Bring MLflow up to date with the records in `folders`; unless `now`, at most once every few seconds."""
         start = time.monotonic()
         if self._failed or (start < self._next and not now):
             return
@@ -84,14 +87,14 @@ class Mirror:
             self._client = self._client or store.connect(self._results)
             connected = time.monotonic()
             for folder in folders:
-                # Forgotten while it is under way: after an interruption MLflow is asked what it holds.
+                # Removed during the update, so that after an interruption MLflow is asked what it has.
                 held = self._held.pop(folder, None)
                 self._held[folder] = agree(self._client, self._results, folder, held)
         except Exception as error:
             self._failed = True
             reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
             print(
-                f"warning: MLflow follows no more ({reason}). The results on disk are complete; "
+                f"warning: stopped mirroring to MLflow ({reason}). The results on disk are complete; "
                 "`subcritic tracking rebuild` brings MLflow up to date.",
                 file=sys.stderr,
                 flush=True,
@@ -101,7 +104,7 @@ class Mirror:
             self._next = end + max(SECONDS_BETWEEN, (end - connected) / SHARE)
 
 
-def _find_or_create(client: Any, results: Path, folder: Path, content: dict[str, Any]) -> Held:
+def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: dict[str, Any]) -> Held:
     experiment_id = store.experiment(client, results, content["identity"]["stage"])
     points, _ = read_metrics(folder)
     found = None
@@ -119,12 +122,12 @@ def _find_or_create(client: Any, results: Path, folder: Path, content: dict[str,
     return found or _create(client, experiment_id, content)
 
 
-def _runs_of(client: Any, experiment_id: str, content: dict[str, Any]) -> list[Any]:
+def _runs_of(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> list[MlflowRun]:
     key = Identity(**content["identity"]).key
     return client.search_runs([experiment_id], filter_string=f"tags.`{IDENTITY}` = '{key}'")
 
 
-def _held(client: Any, run: Any) -> Held:
+def _held(client: MlflowClient, run: MlflowRun) -> Held:
     return Held(
         run_id=run.info.run_id,
         record=run.data.tags.get(RECORD, ""),
@@ -140,10 +143,12 @@ def _held(client: Any, run: Any) -> Held:
     )
 
 
-def _ahead(held: dict[tuple[str, int], float], points: list[Point], status: str) -> dict | None:
-    """The points MLflow holds beyond the record, or None where it contradicts the record.
+def _ahead(
+    held: dict[tuple[str, int], float], points: list[Point], status: str
+) -> dict[tuple[str, int], float] | None:
+    """The points that MLflow has and the record does not (yet), or None where the two contradict each other.
 
-    After a resume MLflow may be ahead of the record, which catches up; a finished record has nothing ahead of it.
+    After a resume MLflow may be ahead of the record, which catches up. For a finished record, any such point contradicts.
     """
     recorded = {(point.metric, point.step): point.value for point in points}
     if any(key in held and not _same(value, held[key]) for key, value in recorded.items()):
@@ -153,7 +158,7 @@ def _ahead(held: dict[tuple[str, int], float], points: list[Point], status: str)
 
 
 def _same(recorded: float, held: float) -> bool:
-    """Equality as a store keeps it: NaN equals NaN, and an infinity may have become the largest float."""
+    """Equality after storage: NaN equals NaN, and MLflow's databases may store infinity as the largest float."""
     if math.isnan(recorded) or math.isnan(held):
         return math.isnan(recorded) == math.isnan(held)
     if math.isinf(recorded):
@@ -161,7 +166,7 @@ def _same(recorded: float, held: float) -> bool:
     return recorded == held or (math.isinf(held) and math.copysign(sys.float_info.max, held) == recorded)
 
 
-def _create(client: Any, experiment_id: str, content: dict[str, Any]) -> Held:
+def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> Held:
     tags = _tags(content)
     identity = Identity(**content["identity"])
     _offer_view(client, experiment_id, identity)
@@ -171,7 +176,7 @@ def _create(client: Any, experiment_id: str, content: dict[str, Any]) -> Held:
     return Held(run.info.run_id, content["record"], status="RUNNING", tags=tags)
 
 
-def _offer_view(client: Any, experiment_id: str, identity: Identity) -> None:
+def _offer_view(client: MlflowClient, experiment_id: str, identity: Identity) -> None:
     view = views.view_of(identity.stage)
     if view.charts and identity.environment != RESULTS:
         for name, value in views.environment_view(view, identity.environment).items():
@@ -209,12 +214,12 @@ def _tags(content: dict[str, Any]) -> dict[str, str]:
 
 
 def artifact_digests(tags: dict[str, str]) -> dict[str, str]:
-    """The artifacts MLflow holds of a run, name to digest, as its tags say."""
+    """The artifacts of a run in MLflow, name to digest, read from its tags."""
     prefix = "artifact."
     return {name.removeprefix(prefix): value for name, value in tags.items() if name.startswith(prefix)}
 
 
-def _write_batches(client: Any, held: Held, content: dict[str, Any], points: list[Point]) -> None:
+def _write_batches(client: MlflowClient, held: Held, content: dict[str, Any], points: list[Point]) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
     tags = [RunTag(k, v) for k, v in _tags(content).items() if held.tags.get(k) != v]
@@ -230,14 +235,14 @@ def _write_batches(client: Any, held: Held, content: dict[str, Any], points: lis
         client.log_batch(held.run_id, metrics=metrics)
 
 
-def _write_artifacts(client: Any, held: Held, content: dict[str, Any], folder: Path) -> None:
+def _write_artifacts(client: MlflowClient, held: Held, content: dict[str, Any], folder: Path) -> None:
     for name, digest in content["artifacts"].items():
         if held.artifacts.get(name) != digest:
             client.log_artifact(held.run_id, str(folder / "artifacts" / name))
             client.set_tag(held.run_id, f"artifact.{name}", digest)
 
 
-def _write_status(client: Any, run_id: str, content: dict[str, Any]) -> None:
+def _write_status(client: MlflowClient, run_id: str, content: dict[str, Any]) -> None:
     if content["status"] == "RUNNING":
         client.update_run(run_id, status="RUNNING")
     else:

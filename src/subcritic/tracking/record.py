@@ -1,4 +1,4 @@
-"""The record of one run: what it is, how it stands and every metric, in plain files. MLflow is written from it."""
+"""The record of one run in plain files: identity, config, status, metrics and artifacts. MLflow is written from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from .claim import claim
 
 HEADER = b"step,metric,value,timestamp_ms\n"
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
-# Environment and method of the run that holds the tables and figures of a stage.
+# Used as environment and method of the run that has the tables and figures of a stage.
 RESULTS = "results"
 METRIC_NAME = re.compile(r"[A-Za-z0-9_\-. :/]+")
 
@@ -36,7 +36,7 @@ class RecordError(RuntimeError):
 
 @dataclass(frozen=True)
 class Identity:
-    """What one run is about. A record, its folder and its MLflow run belong to exactly one identity."""
+    """Identifies a run. Each record, with its folder and its MLflow run, has exactly one identity."""
 
     profile: str
     stage: str
@@ -79,15 +79,15 @@ class Run:
         results: Path,
         identity: Identity,
         config: dict[str, Any],
-        resume: dict | None = None,
+        resume: dict[str, Any] | None = None,
         note: str = "",
     ) -> Run:
-        """Start the record of `identity`, or go on with it.
+        """Start the record of `identity`, or continue it.
 
         Args:
             config: the resolved config of this run, JSON-able.
-            resume: what `position` returned when the checkpoint was written. The metrics are cut back to it, so that
-                nothing is recorded twice. None starts anew and removes an older record of the same identity.
+            resume: the result of `position` when the checkpoint was written. Later metrics are removed, so that nothing is
+                recorded twice. None starts a new record and deletes an older one of the same identity.
             note: markdown shown with the run in MLflow.
 
         Raises:
@@ -132,7 +132,7 @@ class Run:
         self._lines.clear()
 
     def position(self) -> dict[str, Any]:
-        """Where the record stands, for the checkpoint: pass it to `open` as `resume`. Durable when it returns."""
+        """The state of the record for a checkpoint, to be passed to `open` as `resume`. Everything is on disk on return."""
         self.flush(durable=True)
         return {"record": self.content["record"], "bytes": (self.folder / "metrics.csv").stat().st_size}
 
@@ -150,7 +150,7 @@ class Run:
     def finish(
         self, status: str = "FINISHED", timing: dict[str, float] | None = None, error: str = ""
     ) -> None:
-        """Write everything, set the final status, let go of the folder. `timing` (seconds) adds to earlier ones."""
+        """Write everything, set the final status, release the folder. `timing` (seconds) is added to earlier values."""
         if status not in STATUSES[1:]:
             raise ValueError(f"status {status!r}: must be one of {', '.join(STATUSES[1:])}")
         try:
@@ -185,20 +185,20 @@ class Run:
         write_atomically(self.folder / "metrics.csv", HEADER)
         self._save()
 
-    def _continue(self, config: dict[str, Any], resume: dict) -> None:
+    def _continue(self, config: dict[str, Any], resume: dict[str, Any]) -> None:
         content, path = read(self.folder), self.folder / "metrics.csv"
         if content["record"] != resume["record"]:
             raise RecordError(
-                f"{self.folder}: is not the record the checkpoint belongs to; remove the checkpoint"
+                f"{self.folder}: is not the record the checkpoint belongs to; delete the checkpoint to start again"
             )
         if content["tags"]["config_hash"] != digest(config):
             raise RecordError(
-                f"{self.folder}: was made with another config; remove its checkpoint to start anew"
+                f"{self.folder}: was made with another config; delete its checkpoint to start again"
             )
         with _naming(path):
             if path.stat().st_size < resume["bytes"]:
                 raise RecordError(
-                    f"{path}: is shorter than when the checkpoint was written; remove the checkpoint"
+                    f"{path}: is shorter than when the checkpoint was written; delete the checkpoint to start again"
                 )
             os.truncate(path, resume["bytes"])
         self._last_step = {point.metric: point.step for point in read_metrics(self.folder)[0]}
@@ -216,13 +216,14 @@ def read(folder: Path) -> dict[str, Any]:
     with _naming(path):
         text = path.read_text()
     try:
-        return json.loads(text)
+        content: dict[str, Any] = json.loads(text)
+        return content
     except json.JSONDecodeError as error:
         raise RecordError(f"{path}: is not JSON: {error}") from None
 
 
 def read_metrics(folder: Path, offset: int = 0) -> tuple[list[Point], int]:
-    """The points of a record from byte `offset` on, and the offset to go on from; a line cut short waits."""
+    """The points of a record from byte `offset` on, and the offset to continue from; an incomplete last line is left out."""
     path = Path(folder) / "metrics.csv"
     with _naming(path), path.open("rb") as file:
         file.seek(offset or len(HEADER))
@@ -236,19 +237,20 @@ def read_metrics(folder: Path, offset: int = 0) -> tuple[list[Point], int]:
 
 
 def records(results: Path) -> Iterator[Path]:
-    """The folders of all records under `results`, of every profile, in the order of their names."""
+    """The folders of all records under `results`, of every profile, sorted by name."""
     for path in sorted(Path(results).glob("*/runs/*/*/*/s*/run.json")):
         yield path.parent
 
 
 def mark_killed(folder: Path) -> None:
-    """Set the status of a record whose process is gone."""
+    """Set the status of a record whose process has ended to KILLED."""
     content = {**read(folder), "status": "KILLED", "end_ms": _now()}
     write_atomically(folder / "run.json", (json.dumps(content, indent=1) + "\n").encode())
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, str]:
     """Nested config to dotted keys: `{"a": {"b": [1, 2]}}` becomes `{"a.b": "[1, 2]"}`."""
+    items: Iterable[tuple[Any, Any]]
     if isinstance(config, Mapping) and config:
         items = config.items()
     elif isinstance(config, (list, tuple)) and any(isinstance(entry, Mapping) for entry in config):
@@ -263,7 +265,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, str]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old or the new content, also after a crash. Raises RecordError."""
+    """Write a file so that readers see either the old or the new content, also after a crash. Raises RecordError."""
     temporary = path.with_name(f".{path.name}.tmp")
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -298,7 +300,7 @@ def _tags(identity: Identity, config: dict[str, Any]) -> dict[str, str]:
 
 @functools.cache
 def _commit() -> str:
-    """The commit of the source, marked where the work tree differs from it."""
+    """The commit of the source code, with the suffix -dirty if there are uncommitted changes."""
     command = [
         "git",
         "-C",

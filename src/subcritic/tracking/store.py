@@ -1,4 +1,4 @@
-"""Where MLflow keeps its data: SQLite with WAL under `results/`, or what MLFLOW_TRACKING_URI says."""
+"""MLflow's store: SQLite with a write-ahead log (WAL) under `results/`, or the store that MLFLOW_TRACKING_URI names."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import views
 from .claim import claim
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 # Set before mlflow is imported: no telemetry, and a server that is down is noticed within seconds.
 ENVIRONMENT = {
@@ -25,7 +28,7 @@ ENVIRONMENT = {
 
 
 class StoreError(RuntimeError):
-    """The MLflow store cannot be used as it is; the message says what repairs it."""
+    """The MLflow store cannot be used; the message says how to repair it."""
 
 
 def local_database(results: Path) -> Path | None:
@@ -39,8 +42,8 @@ def tracking_uri(results: Path) -> str:
     return f"sqlite:///{database}" if database else os.environ["MLFLOW_TRACKING_URI"]
 
 
-def connect(results: Path) -> Any:
-    """An MlflowClient on the store, which is created where it is missing.
+def connect(results: Path) -> MlflowClient:
+    """An MlflowClient for the store, which is created if there is none.
 
     Raises:
         StoreError: the results folder was moved, so that the store points to files elsewhere.
@@ -51,14 +54,16 @@ def connect(results: Path) -> Any:
     client = client_of(tracking_uri(results))
     if database and moved(client, results):
         raise StoreError(
-            f"{database}: was written at another place; `subcritic tracking rebuild` writes it anew"
+            f"{database}: its folder was moved after it was written; `subcritic tracking rebuild` rebuilds it"
         )
     return client
 
 
 def create(results: Path) -> None:
-    """Create the local store, where it is missing, with WAL and all experiments; safe among parallel processes."""
+    """Create the local store, if there is none, with WAL and all experiments; parallel processes may call it at once."""
     database = local_database(results)
+    if database is None:
+        return
     with claim(database.parent / ".mlflow"):
         if not database.exists():
             with new_database(results) as (client, new):
@@ -67,13 +72,13 @@ def create(results: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_database(results: Path) -> Iterator[tuple[Any, Path]]:
-    """A client on an empty database in a file of its own, closed at the end: ready to be moved into place."""
+def new_database(results: Path) -> Iterator[tuple[MlflowClient, Path]]:
+    """A client for a new, empty database file. At the end its connections are closed, so that it can be moved into place."""
     folder = Path(results).resolve() / ".mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob("new-*"):
         leftover.unlink()
-    # A name never used before, since MLflow keeps connections by the name of the file.
+    # A name never used before, because MLflow caches connections by file name.
     new = folder / f"new-{uuid.uuid4().hex}.db"
     # WAL before the tables: it persists in the file, and the migrations are faster with it.
     with contextlib.closing(sqlite3.connect(new)) as connection:
@@ -86,7 +91,7 @@ def new_database(results: Path) -> Iterator[tuple[Any, Path]]:
 
 
 def replace_database(new: Path, database: Path) -> None:
-    """Put `new` in the place of `database`, with nothing of the old one left beside it."""
+    """Replace `database` by `new`, and delete the files that SQLite keeps beside the old one."""
     disconnect(f"sqlite:///{database}")
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
@@ -94,15 +99,15 @@ def replace_database(new: Path, database: Path) -> None:
 
 
 def disconnect(uri: str) -> None:
-    """Close this process's connections to a database; the last to close folds SQLite's write-ahead log into it."""
+    """Close this process's connections to a database; SQLite merges its write-ahead log when the last one closes."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     if uri in SqlAlchemyStore._engine_map:
         SqlAlchemyStore._engine_map[uri].dispose()
 
 
-def client_of(uri: str) -> Any:
-    """An MlflowClient on `uri`. MLflow is imported here and not before: that takes over a second."""
+def client_of(uri: str) -> MlflowClient:
+    """An MlflowClient for `uri`. MLflow is imported here because the import takes over a second."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -112,7 +117,7 @@ def client_of(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def describe_experiments(client: Any, results: Path) -> None:
+def describe_experiments(client: MlflowClient, results: Path) -> None:
     """Create or bring up to date every study's experiment: description and saved views."""
     # MLflow lists the newest experiment first, so that the first study is created last.
     for study, view in reversed(views.VIEWS.items()):
@@ -123,8 +128,8 @@ def describe_experiments(client: Any, results: Path) -> None:
                 client.set_experiment_tag(experiment_id, name, value)
 
 
-def experiment(client: Any, results: Path, study: str) -> str:
-    """The id of a study's experiment, created (or taken back from the bin) where needed."""
+def experiment(client: MlflowClient, results: Path, study: str) -> str:
+    """The id of a study's experiment, which is created, or restored from MLflow's trash, if necessary."""
     name = views.experiment_name(study)
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -135,14 +140,14 @@ def experiment(client: Any, results: Path, study: str) -> str:
 
 
 def artifact_location(results: Path, study: str) -> str | None:
-    """Where the artifacts of a study go; None leaves it to the server."""
+    """Where the artifacts of a study are stored; None: the server decides."""
     if local_database(results) is None:
         return None
     return (Path(results).resolve() / "mlartifacts" / study).as_uri()
 
 
-def moved(client: Any, results: Path) -> bool:
-    """Whether the store was written while `results` lay elsewhere (MLflow keeps absolute paths)."""
+def moved(client: MlflowClient, results: Path) -> bool:
+    """Whether `results` was moved after the store was written (MLflow stores absolute paths)."""
     for study in views.VIEWS:
         found = client.get_experiment_by_name(views.experiment_name(study))
         if found and found.artifact_location != artifact_location(results, study):

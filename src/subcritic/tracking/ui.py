@@ -1,4 +1,4 @@
-"""MLflow's web page on this machine only, and links that open it where there is something to see."""
+"""MLflow's web page, served on this machine only, and links to its most useful views."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import store, views
 from .group import raise_on_sigterm
@@ -16,9 +16,12 @@ from .mirror import artifact_digests
 from .record import RESULTS
 from .upkeep import initialise, sweep
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 HOST = "127.0.0.1"
 STARTUP_SECONDS = 120.0
-# The jobs behind MLflow's pages for language models would cost ten processes and two gigabytes.
+# Without the jobs for language models, which would take ten processes and two gigabytes of memory.
 SERVER_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -35,11 +38,17 @@ def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, s
     return [(views.experiment_name(study), _address(client, study, base)) for study in views.VIEWS]
 
 
-def _address(client: Any, study: str, base: str) -> str:
-    experiment = client.get_experiment_by_name(views.experiment_name(study)).experiment_id
+def _address(client: MlflowClient, study: str, base: str) -> str:
+    name = views.experiment_name(study)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        raise store.StoreError(
+            f"MLflow has no experiment {name!r}: `subcritic tracking rebuild` makes it again"
+        )
+    experiment = found.experiment_id
     page = f"{base}/#/experiments/{experiment}/runs"
     if views.view_of(study).charts:
-        # Without the workflow type MLflow opens a page for language models, which shows nothing of a training.
+        # Without the workflow type MLflow opens a page for language models, which does not show trainings.
         return f"{page}?workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={views.VIEW}"
     newest = client.search_runs([experiment], filter_string=f"tags.environment = '{RESULTS}'", max_results=1)
     if newest:
@@ -49,7 +58,7 @@ def _address(client: Any, study: str, base: str) -> str:
 
 
 def _first_page(tags: dict[str, str]) -> str:
-    """The artifact to open first: one that MLflow can show, a table rather than a figure."""
+    """The artifact to open first: one that MLflow can display, preferably a table."""
     names = sorted(artifact_digests(tags))
     for suffix in (".md", ".png", ".svg"):
         for name in names:
@@ -74,7 +83,7 @@ def serve(results: Path, port: int = 5000) -> int:
         _print_links(results, remote.rstrip("/"))
         return 0
     raise_on_sigterm()
-    # In a session of its own, so that Ctrl-C reaches this process only, which then ends the server in order.
+    # In its own session, so that Ctrl-C reaches only this process, which then shuts the server down.
     server = subprocess.Popen(
         _command(results, port),
         env={**os.environ, **store.ENVIRONMENT, **SERVER_ENVIRONMENT},
@@ -113,7 +122,7 @@ def _require_free(port: int) -> None:
             ) from None
 
 
-def _wait_until_up(server: subprocess.Popen, port: int) -> None:
+def _wait_until_up(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:

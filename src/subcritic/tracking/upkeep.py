@@ -1,4 +1,4 @@
-"""Keeping MLflow in order: make the store, write it anew from the records, close what died, add a stage's results."""
+"""Maintenance of MLflow: create the store, rebuild it from the records, mark dead runs as KILLED, add a stage's results."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["initialise", "log_results", "rebuild", "sweep"]
 
 
 def initialise(results: Path) -> None:
-    """Make the MLflow store ready, with all experiments, their descriptions and saved views.
+    """Create the MLflow store with all experiments, their descriptions and saved views.
 
-    To be called once before parallel runs start; harmless to call again. A store that was written while the folder lay
-    elsewhere is written anew.
+    To be called once before parallel runs start; harmless to call again. If the results folder has been moved, the store is
+    rebuilt.
     """
     results = Path(results).resolve()
     database = store.local_database(results)
@@ -33,10 +33,10 @@ def initialise(results: Path) -> None:
 
 
 def rebuild(results: Path) -> int:
-    """Write MLflow anew from the records of all profiles; returns how many there are.
+    """Rebuild MLflow from the records of all profiles; returns the number of records.
 
-    The local store is replaced (what others put into it is lost; a UI that is open must be restarted). A store named by
-    MLFLOW_TRACKING_URI is not emptied: it gets what it lacks.
+    The local store is replaced: anything else in it is lost, and an open UI must be restarted. A store named by
+    MLFLOW_TRACKING_URI is not emptied; only what it lacks is added.
 
     Raises:
         StoreError: runs are still being written.
@@ -73,7 +73,7 @@ def _rebuild_local(results: Path, database: Path, folders: Sequence[Path]) -> No
 
 
 def sweep(results: Path, mirror: bool = True) -> list[Path]:
-    """Mark records KILLED that say RUNNING although their process is gone; returns their folders."""
+    """Mark records as KILLED whose status is RUNNING although their process has ended; returns their folders."""
     dead = [
         folder
         for folder in records(results)
@@ -95,10 +95,10 @@ def log_results(
     metrics: Mapping[str, float] | None = None,
     note: str = "",
 ) -> None:
-    """Record the outcome of a stage as one run called `results`: its tables and figures, its headline numbers.
+    """Record the results of a stage, its tables, figures and main numbers, as one run called `results`.
 
     Args:
-        files: what becomes the run's artifacts; a missing file raises RecordError.
+        files: the run's artifacts; a missing file raises RecordError.
         metrics: name to number, recorded at step 0.
         note: markdown, shown as the run's description.
     """

@@ -1,4 +1,4 @@
-"""The divergence watch: a seed whose critic or weights have left what is possible is stopped, counted and shown."""
+"""The divergence watch stops a seed whose weights are not finite or whose values exceed any possible return."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from subcritic.agents import Agent
 
 
 class DivergenceWatch:
-    """A seed has diverged when a parameter is not finite or |Q| > factor · max|r| / (1 − γ), max|r| as seen so far.
+    """A seed has diverged when a parameter is not finite or |Q| > factor · max|r| / (1 − γ), over the rewards so far.
 
-    max|r| / (1 − γ) bounds every return; `factor` leaves room for the overshoot of a critic that recovers.
+    max|r| / (1 − γ) bounds every return; `factor` allows for critics that overshoot and recover.
     """
 
     def __init__(self, seeds: int, discount: float, factor: float) -> None:
@@ -29,7 +29,7 @@ class DivergenceWatch:
         self.largest_reward[seed_index] = max(self.largest_reward[seed_index], abs(reward))
 
     def check(self, agent: Agent, step: int) -> list[int]:
-        """Indices of the seeds found diverged now."""
+        """Mark the seeds that have diverged by this step; returns the indices of the newly diverged ones."""
         bound = self.factor * self.largest_reward / (1 - self.discount)
         finite, magnitude = agent.finite().numpy(), agent.value_magnitude().numpy()
         found = [s for s in self.active if not (finite[s] and magnitude[s] <= bound[s])]

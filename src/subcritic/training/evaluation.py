@@ -1,21 +1,23 @@
-"""Noise-free evaluation of policies, all episodes of all seeds in lockstep."""
+"""Evaluation of policies without exploration noise; all episodes of all seeds are played side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Self
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
-from subcritic import seeding
+from subcritic import envs, seeding
 
 
 class Evaluator:
     """Plays `episodes` episodes per seed with actions from a deterministic policy.
 
-    Reset seeds depend on the training seed and on `step` alone, so that an evaluation can be repeated.
+    Reset seeds depend on the training seed and on `step` alone, so that an evaluation can be repeated. It holds
+    len(seeds) × episodes environments open until `close`, or the end of a `with` statement.
     """
 
     def __init__(self, make_environment: Callable[[], gym.Env], seeds: Sequence[int], episodes: int) -> None:
@@ -33,9 +35,11 @@ class Evaluator:
 
         act: observations (S, episodes, n_0) → actions (S, episodes, n_L) in [-1, 1].
         """
+        if not self.environments:
+            raise RuntimeError("this Evaluator was closed; make a new one")
         active = range(len(self.seeds)) if active is None else active
         episodes = self.episodes if episodes is None else episodes
-        size = self.environments[0][0].observation_space.shape[0]
+        size, _ = envs.sizes(self.environments[0][0])
         observation = torch.zeros(len(self.seeds), episodes, size)
         returns = np.full((len(self.seeds), episodes), np.nan)
         running = [(s, e) for s in active for e in range(episodes)]
@@ -57,6 +61,13 @@ class Evaluator:
         return returns
 
     def close(self) -> None:
-        for row in self.environments:
-            for environment in row:
+        """Close all environments; harmless to call again."""
+        while self.environments:
+            for environment in self.environments.pop():
                 environment.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

@@ -1,4 +1,4 @@
-"""Planners: what the true physics allows on a task of the suite, and so what scores 1 there."""
+"""Planners, which use a task's true physics. Their return on a task of the suite defines score 1."""
 
 from subcritic.envs.planners.ilqg import ILQG
 from subcritic.envs.planners.mppi import MPPI

@@ -1,4 +1,4 @@
-"""A task's reward, to second order: what iLQG needs of it, by finite differences of the reward function itself."""
+"""Second-order expansion of a task's reward for iLQG, by finite differences of the reward function."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Costs:
         size, total = len(self.relevant), len(self.relevant) + actions.shape[1]
         step = self.difference
         moves = step * np.concatenate([np.eye(total), -np.eye(total)])
-        # Costs at all pairs of moves (2 total + 1)²; the last of each is no move at all.
+        # Costs at all (2 total + 1)² pairs of moves; the last move is zero.
         moves = np.concatenate([moves, np.zeros((1, total))])
         pairs = moves[:, None] + moves
         cost = self._cost(sensors, actions, pairs.reshape(-1, total)).reshape(len(sensors), *pairs.shape[:2])
@@ -48,7 +48,7 @@ class Costs:
         )
 
     def _cost(self, sensors: NDArray, actions: NDArray, moves: NDArray) -> NDArray:
-        """Minus the reward (steps, moves) at every state and action, moved by each of moves (moves, relevant + nu)."""
+        """Minus the reward (steps, moves) at every state and action, displaced by each of moves (moves, relevant + nu)."""
         size = len(self.relevant)
         moved = np.repeat(sensors[:, None], len(moves), axis=1)
         moved[..., self.relevant] += moves[:, :size]
@@ -57,7 +57,7 @@ class Costs:
             return -np.asarray(self.environment.task.reward(readings, actions[:, None] + moves[:, size:]))
 
     def _read_by_the_reward(self) -> NDArray:
-        """Indices into the sensor data that change the reward at some of a few random readings."""
+        """Indices of sensor values that the reward depends on, found by changing each at 64 random readings."""
         model = self.environment.model
         rng = np.random.default_rng(0)
         sensors = rng.standard_normal((64, model.nsensordata)) * rng.choice([0.01, 0.1, 1.0], (64, 1))

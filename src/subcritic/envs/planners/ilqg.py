@@ -12,24 +12,25 @@ from subcritic.envs.planners.costs import Costs, Expansion
 from subcritic.envs.planners.simulation import PHYSICS, Simulation
 from subcritic.envs.suite.environment import SuiteEnvironment
 
-# How far to follow the new plan: all the way, or less where the linear model does not hold so far.
+# Step sizes of the line search along the new plan; smaller ones help where the linear model is valid only nearby.
 STEP_SIZES = (1.0, 0.5, 0.25, 0.1, 0.03)
 REGULARISATION = (1e-6, 1e6)
 
 
 class Gains(NamedTuple):
-    """Change of the actions (steps, nu), and of each with the state's deviation (steps, nu, nx)."""
+    """Open-loop change of the actions (steps, nu), and feedback on the state's deviation (steps, nu, nx)."""
 
     open_loop: NDArray
     feedback: NDArray
 
 
 class ILQG:
-    """One iteration of iLQG a step, from the last plan moved on in time (Tassa et al. 2012; Lillicrap et al. 2016).
+    """One iteration of iLQG per step, starting from the last plan shifted by one step (Tassa et al. 2012; Lillicrap et al.
+    2016).
 
-    The physics is linearised by MuJoCo's finite differences (`mjd_transitionFD`), once per action, and held over the
-    substeps of that action; the reward is expanded to second order. The best of STEP_SIZES and of the last plan,
-    played on the physics itself, becomes the plan. `noise`: scale of the first plan of an episode.
+    The physics is linearised by MuJoCo's finite differences (`mjd_transitionFD`), once per action, and that is used for
+    all substeps of the action; the reward is expanded to second order. The candidates, one for each of STEP_SIZES and the
+    last plan, are simulated, and the best becomes the plan. `noise`: scale of the first plan of an episode.
     """
 
     name = "ilqg"
@@ -47,7 +48,7 @@ class ILQG:
         self.reset(np.random.default_rng(0))
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Start from a plan of small random actions: from none at all, a pole that hangs does not know which way to go."""
+        """Start from a plan of small random actions, which breaks the symmetry of a hanging pole."""
         noise = self.noise * rng.standard_normal((self.steps, self.model.nu))
         self.actions = np.clip(noise, -1, 1)
         self.regularisation = 1e-3
@@ -66,7 +67,7 @@ class ILQG:
         return chosen[0]
 
     def _gains(self, states: NDArray, sensors: NDArray, alive: NDArray) -> Gains:
-        """Gains for the linear physics and the quadratic reward along a plan; none where contacts defy any."""
+        """Gains for the linear physics and the quadratic reward along a plan; zero if the backward pass fails."""
         actions = np.concatenate([self.actions, self.actions[-1:]])
         dynamics = [self._linear(state, action) for state, action in zip(states, actions, strict=True)]
         costs = self.costs.expand(sensors, self.actions, alive)
@@ -83,7 +84,7 @@ class ILQG:
         return Gains(np.zeros((self.steps, nu)), np.zeros((self.steps, nu, nx)))
 
     def _backward(self, dynamics: list[tuple[NDArray, NDArray, NDArray]], costs: Expansion) -> Gains:
-        """The gains that are best, from the last action to the first."""
+        """The optimal gains, computed from the last action to the first."""
         nx, nu = dynamics[0][1].shape
         gains = Gains(np.zeros((self.steps, nu)), np.zeros((self.steps, nu, nx)))
         value_x, value_xx = np.zeros(nx), np.zeros((nx, nx))
@@ -96,7 +97,7 @@ class ILQG:
             q_ux = b.T @ value_xx @ a
             q_uu = costs.action_action[k] + b.T @ value_xx @ b
             q_uu = q_uu + self.regularisation * max(1.0, np.trace(q_uu) / nu) * np.eye(nu)
-            # An action at its bound that wants to go beyond stays there.
+            # An action at its bound that would be moved beyond it stays there.
             free = ~((np.abs(self.actions[k]) >= 1) & (self.actions[k] * q_u < 0))
             solved = np.linalg.solve(q_uu[np.ix_(free, free)], np.column_stack([q_u, q_ux])[free])
             gains.open_loop[k, free], gains.feedback[k, free] = -solved[:, 0], -solved[:, 1:]
@@ -107,7 +108,7 @@ class ILQG:
         return gains
 
     def _linear(self, state: NDArray, action: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """How the state behind an action depends on state (nx, nx) and action (nx, nu), and sensors on state (ns, nx)."""
+        """Jacobians: of the next state by state (nx, nx) and by action (nx, nu), and of the sensors by state (ns, nx)."""
         model, data = self.model, self._data
         mujoco.mj_setState(model, data, state, PHYSICS)
         data.ctrl[:] = action

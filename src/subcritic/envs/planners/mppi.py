@@ -10,12 +10,12 @@ from subcritic.envs.suite.environment import SuiteEnvironment
 
 
 class MPPI:
-    """Plays randomly changed plans and takes their average, weighted by what they earn (Williams et al. 2017).
+    """Simulates random variations of its plan and averages them, weighted by their returns (Williams et al. 2017).
 
-    A plan is `knots` actions, evenly spaced over `horizon_seconds`, linear in between. Every step `plans` plans are
-    played: the last one moved on in time, with Gaussian noise on its knots of scales from 0, no change, to `noise`:
-    balancing needs small changes, and setting out large ones. Weights are exp((return - best return) /
-    (temperature * standard deviation of the returns)).
+    A plan is `knots` actions, evenly spaced over `horizon_seconds`, linear in between. In every step `plans` variations of
+    the last plan, shifted by one step, are simulated. Each has Gaussian noise of its own scale on the knots, from 0 to
+    `noise`: balancing needs small changes, starting to move large ones. Weights are
+    exp((return - best return) / (temperature * standard deviation of the returns)).
     """
 
     name = "mppi"
@@ -44,7 +44,7 @@ class MPPI:
         self.reset(np.random.default_rng(0))
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Start from the plan that does nothing."""
+        """Start from a plan of zero actions."""
         self.rng = rng
         self.knots = np.zeros(self.shape)
 

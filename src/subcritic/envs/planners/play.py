@@ -18,7 +18,7 @@ def episode(
 ) -> tuple[float, int]:
     """Undiscounted return and number of steps of one episode; without a planner, actions are uniform in [-1, 1].
 
-    Start state and actions depend on `seed` alone. `watch` is called with the environment before every step, for a film.
+    Start state and actions depend on `seed` alone. `watch` is called with the environment before every step.
     """
     environment.reset(seed=int(seeding.generator(seed, "reference start").integers(2**31)))
     rng = seeding.generator(seed, f"reference {planner.name if planner else 'random'}")

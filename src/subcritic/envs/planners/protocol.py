@@ -1,4 +1,4 @@
-"""What a planner is."""
+"""The interface of a planner."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 
 class Planner(Protocol):
-    """Chooses actions for one `SuiteEnvironment` from its true physics state; the same seed gives the same actions."""
+    """Chooses actions for one `SuiteEnvironment` from its true physics state, reproducibly for a given generator."""
 
     name: str
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Forget the last plan: a new episode begins. `rng` is all the chance the planner uses."""
+        """Start a new episode: discard the last plan. `rng` is the planner's only source of random numbers."""
 
     def plan(self) -> NDArray:
-        """The action (nu,) in [-1, 1] for the state the environment is in; the plan is kept to start the next from."""
+        """The action (nu,) in [-1, 1] for the environment's current state; the next call starts from this plan."""

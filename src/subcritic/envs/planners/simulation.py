@@ -1,4 +1,4 @@
-"""What plans would earn: many action sequences from the true state of an environment, by the reward of its task."""
+"""Simulation of many action sequences from the true state of an environment, with the reward of its task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PHYSICS = mujoco.mjtState.mjSTATE_FULLPHYSICS
 
 
 class Played(NamedTuple):
-    """Plans (plans, steps, …): what they earn, states and sensors behind each action, whether the episode still ran."""
+    """Simulated plans (plans, steps, …): rewards, states and sensors after each action, whether the episode still ran."""
 
     rewards: NDArray
     states: NDArray
@@ -24,10 +24,10 @@ class Played(NamedTuple):
 
 
 class Simulation:
-    """Plays action sequences from an environment's state, without touching it, on the calling thread.
+    """Simulates action sequences from an environment's state, without changing it, on the calling thread.
 
-    Rewards are those `SuiteEnvironment.step` would give, to the last bit. Raises TypeError when the environment
-    is no `SuiteEnvironment`.
+    Rewards are bit-identical to those of `SuiteEnvironment.step`. Raises TypeError when the environment is no
+    `SuiteEnvironment`.
     """
 
     def __init__(self, environment: SuiteEnvironment) -> None:
@@ -41,7 +41,7 @@ class Simulation:
         self._rollout = Rollout(nthread=0)
         stage = [mujoco.mjtStage(int(stage)) for stage in self.model.sensor_needstage]
         after = [which == mujoco.mjtStage.mjSTAGE_ACC for which in stage]
-        # Readings of forces and accelerations are of the last substep, all others of the state behind it.
+        # Sensors of forces and accelerations belong to the last substep, all others to the state after it.
         self._lags = np.repeat(np.array(after, dtype=bool), self.model.sensor_dim)
 
     def state(self) -> NDArray:
@@ -51,11 +51,11 @@ class Simulation:
         return state
 
     def rewards(self, actions: NDArray) -> NDArray:
-        """Rewards (plans, steps) of actions (plans, steps, nu) in [-1, 1]; 0 behind the step that ends the episode."""
+        """Rewards (plans, steps) of actions (plans, steps, nu) in [-1, 1]; 0 after the step that ends the episode."""
         return self.play(actions).rewards
 
     def play(self, actions: NDArray) -> Played:
-        """What happens under actions (plans, steps, nu) in [-1, 1]."""
+        """Simulate actions (plans, steps, nu) in [-1, 1]."""
         states, sensors, broken = self._physics(actions)
         with np.errstate(all="ignore"):
             readings = self.environment.layout.readings(sensors)
@@ -68,11 +68,11 @@ class Simulation:
         return Played(np.where(alive, rewards, 0.0), states, sensors, alive)
 
     def _physics(self, actions: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """States and sensors behind each action, and whether the simulation broke there (plans, steps)."""
+        """States and sensors after each action, and whether the simulation had become unstable (plans, steps)."""
         plans, steps, _ = actions.shape
         substeps = self.environment.substeps
         control = np.repeat(actions, substeps, axis=1)
-        # A rollout's row holds the sensors of the state before its step: one more step shows the last state's.
+        # A row of the rollout has the sensors of the state before its step, so one more step is needed for the last state.
         control = np.concatenate([control, control[:, -1:]], axis=1)
         states, sensors = self._rollout.rollout(
             self.model,
@@ -86,7 +86,7 @@ class Simulation:
         if self._lags.any():
             found[..., self._lags] = sensors[:, behind - 1][..., self._lags]
         reached = states[:, behind - 1]
-        # Time stands still, or starts again, in a simulation that became unstable.
+        # In a simulation that became unstable, time stops or is reset.
         elapsed = reached[..., 0] - self.environment.data.time
         timestep = self.model.opt.timestep
         return reached, found, ~(np.abs(elapsed - behind * timestep) < timestep / 2)

@@ -1,4 +1,4 @@
-"""The arms' models, built from links, a tool, a payload and a target."""
+"""Models of arms, built from links, a tool, a payload and a target."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from subcritic.envs.suite import parts
 GEOM, SENSOR = mujoco.mjtGeom, mujoco.mjtSensor
 AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1)}
 
-# A motor at full torque settles at this speed (rad/s) against its joint's damping, within no less than LAG (s).
+# At full torque a hinge approaches TOP_SPEED (rad/s), limited by its damping, with a time constant of at least LAG (s).
 TOP_SPEED, LAG = 5.0, 0.05
-# From the palm to the middle between the fingers, which is the hand's place (m).
+# Distance (m) from the palm to the site `hand`, midway between the fingers.
 PALM_TO_HAND = 0.055
-# Where the camera is, what it looks at, and what is up in the picture.
+# By the coordinates that things move in: position of the camera, the point it looks at, its upward direction.
 VIEWS = {
     "xy": ((0.15, 0.0, 1.75), (0.15, 0.0, 0.0), (0, 1, 0)),
     "xz": ((0.2, -1.9, 0.45), (0.2, 0.0, 0.45), (0, 0, 1)),
     "xyz": ((1.7, -1.4, 1.2), (0.2, 0.0, 0.6), (0, 0, 1)),
 }
 
-# What touches what: payloads touch tools and the floor, tools the floor, and nothing else anything.
+# Collisions: payloads collide with tools and the floor, tools with the floor; nothing else collides.
 LOOSE = {"contype": 1, "conaffinity": 0}
 TOOL = {"contype": 2, "conaffinity": 1}
 GROUND = {"contype": 0, "conaffinity": 3}
@@ -49,9 +49,9 @@ class Link:
 
 @dataclass(frozen=True)
 class Payload:
-    """A thing to be carried or hit: a ball or a block (`size`, m: radius or half an edge) of the given mass (kg).
+    """An object to be carried or hit: a ball or a block (`size`, m: radius or half an edge) of the given mass (kg).
 
-    slides: the axes it slides along against friction of `drag` (1/s); turns: the axis of a hinge; neither: it is free.
+    slides: the axes it slides along, with friction `drag` (1/s); turns: the axis of a hinge; with neither, it moves freely.
     """
 
     shape: str
@@ -64,12 +64,12 @@ class Payload:
 
 @dataclass(frozen=True)
 class Arm:
-    """What a task's model is made of; the arm reaches along +x when all its angles are 0.
+    """The description that `build` makes a model of; the arm is stretched along +x when all its angles are 0.
 
     links: from the shoulder outwards. space: the coordinates things move in: "xy" (a table seen from above), "xz" (a
     vertical plane) or "xyz". tool: "tip", "gripper" or "stick". shoulder: where the first link starts (m); it is driven
-    along x and y if it `rolls`. target_slides: the axes along which the target is placed anew in each episode, else it is
-    at `target` (m). one_motor: the two fingers are closed by one motor. Motors carry the arm's own weight.
+    along x and y if it `rolls`. target_slides: the axes along which the target is placed at the start of an episode; without
+    any, it stays at `target` (m). one_motor: the two fingers are closed by one motor. Motors carry the arm's own weight.
     """
 
     links: tuple[Link, ...]
@@ -89,7 +89,7 @@ class Arm:
 
     @property
     def coordinates(self) -> list[int]:
-        """Which of x, y, z things move in."""
+        """Indices of the coordinates that things move in."""
         return ["xyz".index(axis) for axis in self.space]
 
 
@@ -142,8 +142,9 @@ def _add_base(spec: mujoco.MjSpec, arm: Arm) -> mujoco.MjsBody:
 
 
 def _add_links(spec: mujoco.MjSpec, body: mujoco.MjsBody, arm: Arm):
-    """Rods from the base outwards; returns the last one's body, and its far end."""
-    near_end, number = (0, 0, 0), 0
+    """Rods from the base outwards; returns the body of the last one and the position of its far end."""
+    near_end: parts.Point = (0, 0, 0)
+    number = 0
     for index, link in enumerate(arm.links):
         body = body.add_body(name=f"link {index}", pos=near_end, gravcomp=1)
         for hinge in link.hinges:
@@ -202,7 +203,7 @@ def _add_stick(spec: mujoco.MjSpec, body: mujoco.MjsBody, far_end: np.ndarray, a
 
 
 def _add_payload(spec: mujoco.MjSpec, payload: Payload, on_floor: bool) -> None:
-    # A hair above the floor, on which the drag stands for friction.
+    # 2 mm above the floor: the damping of the slides takes the place of friction.
     body = spec.worldbody.add_body(name="payload", pos=[0, 0, (payload.size + 0.002) * on_floor])
     for axis in payload.slides:
         parts.joint(body, f"payload {axis}", AXES[axis], slide=True, damping=payload.drag * payload.mass)

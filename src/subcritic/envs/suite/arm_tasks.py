@@ -1,4 +1,4 @@
-"""What the arms' tasks share: where an episode starts, what is seen of it, and what it earns."""
+"""Start states, observations and rewards of the tasks with arms."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from subcritic.envs.suite.arm_models import PALM_TO_HAND, TOP_SPEED, Arm
 from subcritic.envs.suite.rewards import effort, near
 from subcritic.envs.suite.task import Component, Readings
 
-# Lowest and highest coordinates of a place (m).
+# Lowest and highest coordinates of a position (m).
 Range = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where an episode starts, at rest.
+    """The distribution of start states; everything starts at rest.
 
-    angles: of the hinges (rad), or None: uniform in their ranges. spread: how far (rad) they differ from `angles` at most.
-    payload: the range of its first coordinates. target: the range of the target's; None: where the hand is in a random
-    pose, so that it can be reached.
+    angles: of the hinges (rad), or None: uniform in their ranges. spread: the largest random deviation (rad) from `angles`.
+    payload: the range of its first coordinates. target: the range of the target's first coordinates; None: the position of
+    the hand in a random pose, so that the target can be reached.
     """
 
     angles: tuple[float, ...] | None = None
@@ -33,15 +33,16 @@ class Start:
 
 
 def start(arm: Arm, where: Start, model: mujoco.MjModel, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """(qpos, qvel) of an episode. Raises RuntimeError when 1000 draws of arm and payload all touch something."""
+    """(qpos, qvel) of an episode. Raises RuntimeError when there are contacts in each of 1000 random draws."""
     data = mujoco.MjData(model)
     angles = model.joint("hinge 0").qposadr[0] + np.arange(len(arm.hinges))
-    if arm.target_slides and where.target is None:
-        data.qpos[angles] = random_angles(arm, rng)
-        mujoco.mj_kinematics(model, data)
-        _put(data, "target", data.site("hand").xpos[arm.coordinates])
-    elif arm.target_slides:
-        _put(data, "target", rng.uniform(*where.target))
+    if arm.target_slides:
+        if where.target is None:
+            data.qpos[angles] = random_angles(arm, rng)
+            mujoco.mj_kinematics(model, data)
+            _put(data, "target", data.site("hand").xpos[arm.coordinates])
+        else:
+            _put(data, "target", rng.uniform(*where.target))
     for _ in range(1000):
         data.qpos[angles] = _drawn_angles(arm, where, rng)
         if arm.payload:
@@ -49,7 +50,7 @@ def start(arm: Arm, where: Start, model: mujoco.MjModel, rng: np.random.Generato
         mujoco.mj_forward(model, data)
         if data.ncon == 0:
             return data.qpos.copy(), np.zeros(model.nv)
-    raise RuntimeError(f"found no start in which nothing touches; the payload is put within {where.payload}")
+    raise RuntimeError(f"1000 random starts all have contacts; the payload is placed within {where.payload}")
 
 
 def random_angles(arm: Arm, rng: np.random.Generator) -> NDArray:
@@ -77,14 +78,14 @@ def _put(data: mujoco.MjData, body: str, place: NDArray) -> None:
 
 @dataclass(frozen=True)
 class View:
-    """A part of the observation: what it is, and how it is read, readings → (..., size)."""
+    """A part of the observation: its description, and the function readings → (..., size) that computes it."""
 
     component: Component
     read: Callable[[Readings], NDArray]
 
 
 def views(arm: Arm) -> list[View]:
-    """What is seen of an arm and its task, in order."""
+    """The parts of the observation of an arm and its task, in order."""
     joints, axes, where = len(arm.hinges), len(arm.space), arm.coordinates
 
     def view(name: str, size: int, unit: str, read: Callable[[Readings], NDArray]) -> View:
@@ -93,34 +94,37 @@ def views(arm: Arm) -> list[View]:
     def between(first: str, second: str) -> Callable[[Readings], NDArray]:
         return lambda r: (r[second] - r[first])[..., where]
 
-    seen = [
+    found = [
         view("cosines of the joint angles", joints, "1", lambda r: np.cos(r["angle"])),
         view("sines of the joint angles", joints, "1", lambda r: np.sin(r["angle"])),
-        view("joint speeds", joints, f"{TOP_SPEED:g} rad/s", lambda r: r["speed"] / TOP_SPEED),
-        view("place of the hand", axes, "m", lambda r: r["hand"][..., where]),
-        view("from the hand to the target", axes, "m", between("hand", "target")),
+        view("joint velocities", joints, f"{TOP_SPEED:g} rad/s", lambda r: r["speed"] / TOP_SPEED),
+        view("position of the hand", axes, "m", lambda r: r["hand"][..., where]),
+        view("vector from the hand to the target", axes, "m", between("hand", "target")),
     ]
     if arm.rolls:
-        seen.append(view("place of the base", 2, "m", lambda r: r["base"]))
-        seen.append(view("velocity of the base", 2, "m/s", lambda r: r["base speed"]))
+        found.append(view("position of the base", 2, "m", lambda r: r["base"]))
+        found.append(view("velocity of the base", 2, "m/s", lambda r: r["base speed"]))
     if arm.tool == "gripper":
-        seen.append(view("how far the fingers are closed", 2, "5 cm", lambda r: r["finger"] / 0.05))
-        seen.append(view("speeds of the fingers", 2, "0.5 m/s", lambda r: r["finger speed"] / 0.5))
+        found.append(view("how far the fingers are closed", 2, "5 cm", lambda r: r["finger"] / 0.05))
+        found.append(view("velocities of the fingers", 2, "0.5 m/s", lambda r: r["finger speed"] / 0.5))
     if arm.payload:
-        seen.append(view("from the hand to the payload", axes, "m", between("hand", "payload")))
-        seen.append(view("from the payload to the target", axes, "m", between("payload", "target")))
-        seen.append(
+        found.append(view("vector from the hand to the payload", axes, "m", between("hand", "payload")))
+        found.append(view("vector from the payload to the target", axes, "m", between("payload", "target")))
+        found.append(
             view("velocity of the payload", axes, "2 m/s", lambda r: r["payload velocity"][..., where] / 2)
         )
         if arm.payload.shape == "block":
             turns = ["xyz".index(axis) for axis in arm.payload.turns or "xyz"]
-            seen.append(view("the block's x axis", axes, "1", lambda r: r["payload axis"][..., where]))
-            seen.append(
+            found.append(view("the block's x axis", axes, "1", lambda r: r["payload axis"][..., where]))
+            found.append(
                 view(
-                    "spin of the block", len(turns), "10 rad/s", lambda r: r["payload spin"][..., turns] / 10
+                    "angular velocity of the block",
+                    len(turns),
+                    "10 rad/s",
+                    lambda r: r["payload spin"][..., turns] / 10,
                 )
             )
-    return seen
+    return found
 
 
 def distance(readings: Readings, first: str, second: str) -> NDArray:
@@ -129,7 +133,7 @@ def distance(readings: Readings, first: str, second: str) -> NDArray:
 
 
 def goal(miss: NDArray) -> NDArray:
-    """What a distance (m) to the target earns: it grows all the way, with a bonus within 5 cm; 1 at the target."""
+    """Reward for a distance (m) to the target: 1 at the target, decreasing everywhere, steeper within 5 cm."""
     return 0.7 * near(miss, 0.2) + 0.3 * near(miss, 0.05)
 
 
@@ -141,8 +145,8 @@ def reach(readings: Readings, action: NDArray) -> NDArray:
 
 def carry(readings: Readings, action: NDArray) -> NDArray:
     """0.2 near(hand to payload, 15 cm) (1 + cosine of the angle between hand and payload, seen from the palm) / 2
-    + 0.8 held goal(payload to target) - 0.05 effort, with near and goal as for the reachers. Held, 1 / (1 + (d / 4 cm)⁴)
-    for a distance d from hand to payload, falls off so fast that pushing or throwing the payload earns little"""
+    + 0.8 held goal(payload to target) - 0.05 effort, with near and goal as for the reachers. held = 1 / (1 + (d / 4 cm)⁴)
+    for a distance d from hand to payload falls off so fast that pushing or throwing the payload gives little reward"""
     reaching = readings["payload"] - readings["hand"]
     apart = np.linalg.norm(reaching, axis=-1)
     from_palm = reaching + PALM_TO_HAND * readings["hand axis"]
@@ -157,7 +161,7 @@ def hit(readings: Readings, action: NDArray) -> NDArray:
     the reachers; a hit starts 7 cm from the puck, on the side away from the target"""
     path = readings["target"] - readings["payload"]
     miss = np.linalg.norm(path, axis=-1)
-    # The side is lost in the middle of the target, so this point slides into the puck there.
+    # At the target the direction of the path is undefined; the small constant lets this point move into the puck there.
     behind = readings["payload"] - 0.07 * path / np.sqrt(np.square(miss) + 0.05**2)[..., None]
     aim = np.linalg.norm(readings["hand"] - behind, axis=-1)
     return 0.85 * goal(miss) + 0.15 * near(aim, 0.15) - 0.05 * effort(action)

@@ -15,16 +15,16 @@ from subcritic.envs.suite.task import Task
 def task(
     paper: str, name: str, summary: str, arm: Arm, begin: Start, reward=reach, seconds=0.05, steps=100
 ) -> Task:
-    """The `Task` of an arm; see there."""
-    seen = views(arm)
+    """Build a `Task` (suite/task.py) for an arm."""
+    parts_observed = views(arm)
     return Task(
         paper=paper,
         name=name,
         summary=summary,
         model=partial(build, arm),
         start=partial(start, arm, begin),
-        components=tuple(view.component for view in seen),
-        observe=lambda readings: np.concatenate([view.read(readings) for view in seen], axis=-1),
+        components=tuple(view.component for view in parts_observed),
+        observe=lambda readings: np.concatenate([view.read(readings) for view in parts_observed], axis=-1),
         reward=reward,
         control_seconds=seconds,
         episode_steps=steps,
@@ -32,7 +32,7 @@ def task(
 
 
 def chain(axis: str, *links: tuple[float, float]) -> tuple[Link, ...]:
-    """Links of (length, torque) that turn about one axis: the first all the way round, the others within ±2.6 rad."""
+    """Links of (length, torque) with parallel hinges: the first turns freely, the others within ±2.6 rad."""
     return tuple(
         Link(length, (Hinge(axis, torque, (-2.6, 2.6) if index else None),))
         for index, (length, torque) in enumerate(links)
@@ -40,7 +40,7 @@ def chain(axis: str, *links: tuple[float, float]) -> tuple[Link, ...]:
 
 
 def at(*place: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """A range that is one place."""
+    """A range that contains one position only."""
     return place, place
 
 
@@ -104,10 +104,10 @@ TASKS = (
     task("gripper", "GripperFixed", "a planar arm on a table grasps a ball and moves it to a fixed target", GRIPPER,
          Start(angles=(-1.9, 2.4, -0.4), payload=((0.38, -0.05), (0.48, 0.05)), target=at(0.1, 0.4)),
          reward=carry, seconds=0.04, steps=150),
-    task("gripperRandom", "GripperRandom", "as GripperFixed, with arm, ball and target anywhere", GRIPPER,
+    task("gripperRandom", "GripperRandom", "as GripperFixed, with random arm, ball and target positions", GRIPPER,
          Start(payload=((0.2, -0.3), (0.45, 0.3)), target=((0.2, -0.3), (0.45, 0.3))),
          reward=carry, seconds=0.04, steps=150),
-    task("movingGripper", "GripperMoving", "as GripperFixed, on a platform that is driven along x and y",
+    task("movingGripper", "GripperMoving", "as GripperFixed, on a platform with motors along x and y",
          replace(GRIPPER, rolls=True),
          Start(angles=(-1.9, 2.4, -0.4), payload=((0.38, -0.05), (0.48, 0.05)), target=at(-0.2, 0.4)),
          reward=carry, seconds=0.04, steps=150),

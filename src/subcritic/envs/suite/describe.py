@@ -12,23 +12,23 @@ from subcritic.envs.suite.environment import BOUND
 INTRODUCTION = f"""# Environments
 
 The 26 tasks of Lillicrap et al. 2016, *Continuous control with deep reinforcement learning*, Table 2. The paper's models
-were never published: these are models of our own after its descriptions, with the same state and action dimensions; what is
-observed, what it earns and how long an episode lasts is our choice, as follows. This page is made from the code
-(`subcritic.envs.suite`), one task a short declaration there.
+were never published. These models follow its descriptions and have the same state and action dimensions; observations,
+rewards and episode lengths are our choice, as described here. This page is generated from the code
+(`subcritic.envs.suite`), where each task is a short declaration.
 
 - **Actions** are in [-1, 1] for every motor, and are held for one step. *Effort* below is the mean of their squares.
-- **Observations** are divided by the unit given, so that they stay within about 10; beyond {BOUND:g} they are clipped.
-- **Rewards** depend on sensors and action alone, so that planners compute them for whole batches of plans. They are about
-  0 to 1 a step. Whoever ends an episode early by a fall gives up what the rest of it would earn, or pays for it.
-- **Sensors** after a step belong to the state reached. Only a sensor of forces or accelerations (touch, for one) belongs to
-  the last substep before; rewards here use none.
-- **Ends**: an episode is truncated after its number of steps. It is terminated where the table of a task says so, and when
-  the simulation becomes unstable. The balance tasks end when a pole has leaned too far, which is a choice of ours.
+- **Observations** are divided by the unit given, so that they stay within about 10; they are clipped at ±{BOUND:g}.
+- **Rewards** depend on sensors and action alone, so that planners can compute them for many plans at once. They are about
+  0 to 1 per step. Ending an episode early by a fall costs the rewards of the remaining steps, or a penalty.
+- **Sensors** after a step belong to the new state. Only sensors of forces or accelerations (such as touch) belong to the
+  last substep before it; rewards here use none.
+- **Ends**: an episode is truncated after its number of steps. It is terminated as stated for each task below, and when the
+  simulation becomes unstable. The balance tasks end when a pole leans too far, which is a choice of ours.
 - **MuJoCo** is pinned to one version: trajectories with contacts, and so scores, differ between versions.
 - **Pictures**: `render_mode="rgb_array"`. Without a display MuJoCo draws by EGL or OSMesa; import `subcritic.envs` before
   `mujoco`, or set `MUJOCO_GL`. Targets are green, objects orange, robots blue, teal and dark.
-- **Pixels**: the kwargs `pixels: true` of a config show any of the tasks as three 64 × 64 frames, one after each of three
-  steps with the same action (`subcritic.envs.pixels`).
+- **Pixels**: with the kwargs `pixels: true` in a config, the observation of any of these tasks is three 64 × 64 frames, one
+  after each of three steps with the same action (`subcritic.envs.pixels`).
 
 Any Gymnasium id with continuous actions can stand beside these in a config, see
 [profiles](profiles.md#an-environment-of-your-own).
@@ -72,10 +72,10 @@ def _section(task: Task) -> str:
 
 
 def _reward(task: Task) -> str:
-    """In words: the task's own, or what the reward function says of itself."""
+    """The docstring of the reward function, as a part of a sentence."""
     function = task.reward.func if isinstance(task.reward, partial) else task.reward
-    words = task.reward_text or inspect.getdoc(function) or ""
-    return " ".join(words.split()).rstrip(".")
+    words = " ".join((inspect.getdoc(function) or "").split()).rstrip(".")
+    return words[:1].lower() + words[1:]
 
 
 if __name__ == "__main__":

@@ -12,16 +12,16 @@ from gymnasium.spaces import Box
 from subcritic.envs import display
 from subcritic.envs.suite.task import Readings, SensorLayout, Task
 
-# Observations are in units in which ordinary motion stays within 10; only what explodes is ever cut off here.
+# Observations are divided by units that keep ordinary motion within 10; only unstable simulations reach this bound.
 BOUND = 20.0
 
 
 class SuiteEnvironment(gym.Env):
-    """Plays a `Task`. Observations are float32 in [-20, 20], what goes beyond is clipped; actions (nu,) are clipped to
-    [-1, 1], and held for `control_seconds`.
+    """Simulates a `Task`. Observations are float32, clipped to [-20, 20]; actions (nu,) are clipped to [-1, 1] and held for
+    `control_seconds`.
 
-    `model` and `data` are MuJoCo's, open to planners that start from the true state. An episode also ends (terminated)
-    when the simulation becomes unstable. Raises ValueError for an action of the wrong shape or with non-finite values.
+    `model` and `data` are MuJoCo's; planners read the true state from them. An episode also ends (terminated) when the
+    simulation becomes unstable. Raises ValueError for an action of the wrong shape or with non-finite values.
     """
 
     def __init__(

@@ -1,20 +1,22 @@
-"""What models of the suite are built from: a scene, capsules, joints, motors, sensors; in metres, radians, seconds."""
+"""Parts that models of the suite are built from: scene, capsules, joints, motors, sensors; in metres, radians, seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import mujoco
+import numpy as np
+from numpy.typing import NDArray
 
 ROBOT, SECOND, DARK = (0.16, 0.42, 0.80, 1), (0.10, 0.65, 0.62, 1), (0.25, 0.27, 0.30, 1)
 TARGET, OBJECT = (0.18, 0.70, 0.25, 1), (0.95, 0.55, 0.10, 1)
 
-Point = Sequence[float]
+Point = Sequence[float] | NDArray[np.float64]
 
 
 def scene(timestep: float, camera: Point, floor: float = 0.0) -> mujoco.MjSpec:
-    """An empty world with light, a floor with a grid at height `floor` that nothing touches yet, and a camera "view"
-    that looks along +y from `camera`."""
+    """An empty world: light, a floor with a grid at height `floor`, without collisions, and a camera "view" that looks
+    along +y from `camera`."""
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     spec.option.timestep = timestep
@@ -43,7 +45,7 @@ def scene(timestep: float, camera: Point, floor: float = 0.0) -> mujoco.MjSpec:
 
 
 def capsule(body, start: Point, end: Point, radius: float, colour: Point = ROBOT, **settings):
-    """A capsule from `start` to `end` in the body's frame, that touches nothing unless `settings` say otherwise."""
+    """A capsule from `start` to `end` in the body's frame; it collides with nothing unless `settings` say otherwise."""
     settings = {"contype": 0, "conaffinity": 0} | settings
     return body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CAPSULE,
@@ -73,7 +75,7 @@ def motor(spec: mujoco.MjSpec, target: str, strength: float) -> None:
 
 
 def sense_joints(spec: mujoco.MjSpec, group: str, joints: Sequence[str], velocity: bool = False) -> None:
-    """Sensors of the joints' positions (velocities), read together as `readings[group]` (..., number of joints)."""
+    """Sensors of the joints' positions (velocities), together `readings[group]` (..., number of joints)."""
     kind = mujoco.mjtSensor.mjSENS_JOINTVEL if velocity else mujoco.mjtSensor.mjSENS_JOINTPOS
     for name in joints:
         spec.add_sensor(name=f"{group}/{name}", type=kind, objtype=mujoco.mjtObj.mjOBJ_JOINT, objname=name)

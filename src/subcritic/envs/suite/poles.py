@@ -1,4 +1,4 @@
-"""A pendulum, and a cart on a rail that carries poles: side by side, or one on top of the other."""
+"""A pendulum, and a cart on a rail with poles, in parallel or in series."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def _observe_pendulum(readings):
 
 
 def _pendulum_reward(readings, action):
+    """Height of the tip, from 0 (hanging) to 1 (upright), − 0.01 · effort."""
     upright = (1 + np.cos(readings["angle"][..., 0])) / 2
     return upright - 0.01 * effort(action)
 
@@ -56,7 +57,6 @@ PENDULUM = Task(
     ),
     observe=_observe_pendulum,
     reward=_pendulum_reward,
-    reward_text="height of the tip, 0 hanging to 1 upright, − 0.01 · effort",
     control_seconds=0.04,
     episode_steps=200,
 )
@@ -64,9 +64,10 @@ PENDULUM = Task(
 
 @dataclass(frozen=True)
 class Poles:
-    """What stands on the cart: chains of poles, each a tuple of lengths from the cart outwards, in metres.
+    """The cart and the chains of poles on it, each a tuple of lengths (m) from the cart outwards.
 
-    force: of the cart's motor, N. damping: of the hinges, N m s. spread: of the hinges' angles and all speeds at the start.
+    force: of the cart's motor (N). damping: of the hinges (N m s). spread: largest random deviation of hinge angles (rad)
+    and of all velocities at the start.
     """
 
     chains: tuple[tuple[float, ...], ...] = ()
@@ -130,7 +131,7 @@ def _cart_model(poles: Poles) -> mujoco.MjSpec:
 
 
 def _start(poles: Poles, lean: float, model, rng):
-    """Poles at the angle `lean`, 0 upright, but for a small random deviation of every joint."""
+    """Poles at the angle `lean` (0: upright), with a small random deviation of every joint."""
     place, speed = rng.uniform(-0.1, 0.1, model.nq), rng.uniform(-poles.spread, poles.spread, model.nv)
     first = np.cumsum([1, *map(len, poles.chains[:-1])]).astype(int)
     place[1:] *= poles.spread / 0.1
@@ -138,43 +139,72 @@ def _start(poles: Poles, lean: float, model, rng):
     return place, speed
 
 
-def _heights(readings):
+def _cart_position(readings):
+    """(...), m."""
+    return readings["place"][..., 0]
+
+
+def _cart_velocity(readings):
+    """(...), m/s."""
+    return readings["speed"][..., 0]
+
+
+def _sines(readings):
+    """Sine of every pole's angle to the vertical, (..., poles)."""
+    return readings["axes"][..., 0::3]
+
+
+def _cosines(readings):
     """Cosine of every pole's angle to the vertical, (..., poles)."""
     return readings["axes"][..., 2::3]
 
 
+def _angular_velocities(readings):
+    """Of every pole, about the hinges' axis y, (..., poles), rad/s."""
+    return readings["spins"][..., 1::3]
+
+
 def _observe_cart(readings):
-    axes = readings["axes"]
-    sines_and_cosines = np.concatenate([axes[..., 0::3], axes[..., 2::3]], axis=-1)
     return np.concatenate(
-        [readings["place"], readings["speed"] / 2, sines_and_cosines, readings["spins"][..., 1::3] / 5],
+        [
+            readings["place"],
+            readings["speed"] / 2,
+            _sines(readings),
+            _cosines(readings),
+            _angular_velocities(readings) / 5,
+        ],
         axis=-1,
     )
 
 
 def _upright_reward(readings, action):
-    upright = (1 + _heights(readings).mean(axis=-1)) / 2
-    # Wide: a pole that must be caught first and brought to the middle afterwards is never caught.
-    centred = near(readings["place"][..., 0], 2.0)
+    """Mean height of the poles, from 0 (hanging) to 1 (upright), × 1/(1 + (cart position / 2 m)²) − 0.01 · effort."""
+    upright = (1 + _cosines(readings).mean(axis=-1)) / 2
+    # Wide, so that catching the pole is rewarded wherever the cart is; with a narrow width, planners never caught it.
+    centred = near(_cart_position(readings), 2.0)
     return upright * centred - 0.01 * effort(action)
 
 
 def _balance_reward(readings, action):
-    # Where poles will lean in 0.3 s: a horizon too short to see them fall can see that.
-    leaning = readings["axes"][..., 0::3] + 0.3 * readings["spins"][..., 1::3]
-    away = np.square(leaning / 0.2).mean(axis=-1) + np.square(readings["place"][..., 0])
+    """1/(1 + mean of ((sine of a pole's angle + 0.3 s · its angular velocity) / 0.2)² + (cart position / 1 m)²)
+    − 0.01 · effort.
+    """
+    # The lean 0.3 s ahead, so that planners with a short horizon act before a pole has fallen.
+    leaning = _sines(readings) + 0.3 * _angular_velocities(readings)
+    away = np.square(leaning / 0.2).mean(axis=-1) + np.square(_cart_position(readings))
     return 1 / (1 + away) - 0.01 * effort(action)
 
 
 def _steady_reward(readings, action):
-    # Where the cart will be in 0.6 s: it takes longer than a planner looks ahead to bring one that glides back.
-    place = readings["place"][..., 0] + 0.6 * readings["speed"][..., 0]
-    leaning = np.linalg.norm(readings["axes"][..., 0::3], axis=-1)
-    return near(np.hypot(place, leaning / 0.5), 1.0) - 0.01 * effort(action)
+    """1/(1 + (sine of the pole's angle / 0.5)² + ((cart position + 0.6 s · velocity) / 1 m)²) − 0.01 · effort."""
+    # The position 0.6 s ahead: stopping a moving cart takes longer than the planners' horizon.
+    position = _cart_position(readings) + 0.6 * _cart_velocity(readings)
+    leaning = np.linalg.norm(_sines(readings), axis=-1)
+    return near(np.hypot(position, leaning / 0.5), 1.0) - 0.01 * effort(action)
 
 
 def _has_fallen(readings, action):
-    return (_heights(readings) < np.cos(LEANING)).any(axis=-1)
+    return (_cosines(readings) < np.cos(LEANING)).any(axis=-1)
 
 
 def _pole_components(count: int) -> tuple[Component, ...]:
@@ -197,7 +227,6 @@ def _swing_up(paper: str, name: str, summary: str, poles: Poles, **settings) -> 
         components=_pole_components(poles.count),
         observe=_observe_cart,
         reward=_upright_reward,
-        reward_text="mean height of the poles, 0 hanging to 1 upright, × 1/(1 + (place / 2 m)²), − 0.01 · effort",
         **settings,
     )
 
@@ -208,7 +237,6 @@ def _balance(paper: str, name: str, summary: str, poles: Poles, **settings) -> T
         task,
         start=partial(_start, poles, 0.0),
         reward=_balance_reward,
-        reward_text="1/(1 + mean of ((sin of a pole's angle + 0.3 s · its rate) / 0.2)² + (place / 1 m)²) − 0.01 · effort",
         terminated=_has_fallen,
         ending=f"a pole leans more than {LEANING} rad",
     )
@@ -219,8 +247,9 @@ def _observe_mass(readings):
 
 
 def _rest_reward(readings, action):
-    place, speed = readings["place"][..., 0], readings["speed"][..., 0]
-    there, at_rest = near(place, 0.3), near(np.hypot(place, speed / 2), 0.1)
+    """½/(1 + (position / 0.3 m)²) + ½/(1 + (position² + (0.5 s · velocity)²) / (0.1 m)²) − 0.01 · effort."""
+    position, velocity = _cart_position(readings), _cart_velocity(readings)
+    there, at_rest = near(position, 0.3), near(np.hypot(position, velocity / 2), 0.1)
     return 0.5 * there + 0.5 * at_rest - 0.01 * effort(action)
 
 
@@ -233,7 +262,6 @@ CART = Task(
     components=(Component("position", 1, "m"), Component("velocity", 1, "2 m/s")),
     observe=_observe_mass,
     reward=_rest_reward,
-    reward_text="½/(1 + (place/0.3)²) + ½/(1 + (place² + speed²/4)/0.1²) − 0.01 · effort",
     control_seconds=0.04,
     episode_steps=150,
 )
@@ -247,7 +275,6 @@ CARTPOLE_BALANCE = replace(
         Poles(((0.6,),)), control_seconds=0.04, episode_steps=200,
     ),
     reward=_steady_reward,
-    reward_text="1/(1 + (sin of the pole's angle / 0.5)² + ((place + 0.6 s · speed) / 1 m)²) − 0.01 · effort",
 )  # fmt: skip
 CARTPOLE_PARALLEL_DOUBLE = _balance(
     "cartpoleParallelDouble", "CartpoleParallelDouble", "two poles both attached to the cart are kept upright",

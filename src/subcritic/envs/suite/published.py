@@ -1,4 +1,4 @@
-"""The references that come with the package: what random actions and the planners score on every task of the suite."""
+"""Published scores of random actions and of the planners on every task of the suite, stored in references.csv."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILE = Path(__file__).parent / "references.csv"
 
 
 class Score(NamedTuple):
-    """Mean return of some episodes, its standard error, and the return of the first of them."""
+    """Mean return over episodes, its standard error, and the return of the first episode."""
 
     mean: float
     standard_error: float
@@ -22,7 +22,7 @@ class Score(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """The scores on one task, by player ('random', 'mppi', 'ilqg'), and what they depend on."""
+    """The scores on one task by player ('random', 'mppi', 'ilqg'), with the settings and versions they depend on."""
 
     id: str
     paper: str
@@ -39,7 +39,7 @@ class Reference(NamedTuple):
         return clearance(self.scores["random"], self.scores[planner])
 
     def source(self, planner: str = "mppi") -> str:
-        """Where score 1 comes from, in words."""
+        """A sentence that says which measurement defines score 1."""
         episodes = self.scores[planner].episodes
         return (
             f"{planner.upper()} on the true physics, horizon {self.horizon_seconds:g} s, mean of {episodes} episodes, "
@@ -61,12 +61,12 @@ def references(path: Path = FILE) -> dict[str, Reference]:
 
 
 def measured(found: Mapping[str, Any]) -> Reference:
-    """What the stage `references` measured on one task, as it would be published."""
+    """The result of the stage `references` on one task, in the form in which it is published."""
     return _reference({name: str(value) for name, value in row(found).items()})
 
 
 def why_not(found: Reference | None) -> str:
-    """Why published scores cannot be used with what is installed; empty when they can."""
+    """Why published scores do not hold for the installed version of MuJoCo; empty when they do."""
     if found is None:
         return "no reference is published for it"
     installed = metadata.version("mujoco")
@@ -76,7 +76,7 @@ def why_not(found: Reference | None) -> str:
 
 
 def write(found: Sequence[Mapping[str, Any]], path: Path = FILE) -> Path:
-    """Publish what the stage `references` measured, one mapping per task."""
+    """Publish results of the stage `references`, one mapping per task."""
     rows = [row(entry) for entry in found]
     columns = list(dict.fromkeys(name for entry in rows for name in entry))
     with path.open("w", newline="") as file:
@@ -87,7 +87,7 @@ def write(found: Sequence[Mapping[str, Any]], path: Path = FILE) -> Path:
 
 
 def row(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """One line of the file, and of the table of references, from what was measured on one task."""
+    """One line of the file, and of the table of references, from the result on one task."""
     found = {"id": measured["id"], "paper": measured["paper"]}
     for player in players(measured):
         for name in ("mean", "standard_error", "episodes"):
@@ -99,7 +99,7 @@ def row(measured: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def players(measured: Mapping[str, Any]) -> list[str]:
-    """Who was measured: random, and the planners."""
+    """The players that were measured: random actions and the planners."""
     return [name for name in ("random", "mppi", "ilqg") if name in measured]
 
 

@@ -1,4 +1,4 @@
-"""The shapes that rewards are made of; all are pure and take any leading axes."""
+"""Functions that the rewards are composed of; all are pure and accept any leading axes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def near(distance: NDArray, width: float) -> NDArray:
-    """1 at distance 0, 1/2 at `width`, towards 0 beyond: smooth, and nowhere flat."""
+    """1 / (1 + (distance / width)²): 1 at distance 0, 1/2 at `width`; smooth, with a gradient at every other distance."""
     return 1 / (1 + np.square(distance / width))
 
 

@@ -1,4 +1,4 @@
-"""Bodies on legs: cheetahs and a walker that run, a hopper and a quadruped that keep from falling."""
+"""Bodies with legs: cheetahs and a walker that run, a hopper and a quadruped that balance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FALL = 2.0
 
 @dataclass(frozen=True)
 class Link:
-    """A link of a leg: a hinge, and a capsule from there to `end`, the place of the next hinge or the tip of the foot."""
+    """A link of a leg: a hinge, and a capsule from it to `end`, where the next hinge or the tip of the foot is."""
 
     name: str
     end: tuple[float, float, float]
@@ -39,7 +39,7 @@ class Leg:
 
 @dataclass(frozen=True)
 class Body:
-    """A trunk of capsules (start, end, radius) with legs; in the x-z plane, or free. It starts at `height`."""
+    """A trunk of capsules (start, end, radius) with legs; moves in the x-z plane, or freely. It starts at `height`."""
 
     trunk: tuple[tuple, ...]
     legs: tuple[Leg, ...]
@@ -56,7 +56,7 @@ class Body:
 
 
 def model(body: Body) -> mujoco.MjSpec:
-    """The body on the ground, with sensors of its trunk, joints and feet; only the ground can be touched."""
+    """The body on the ground, with sensors of its trunk, joints and feet; it collides with the ground only."""
     spec = parts.scene(body.timestep, body.camera)
     spec.geom("floor").conaffinity = 1
     trunk = spec.worldbody.add_body(name="trunk", pos=[0, 0, body.height])
@@ -114,7 +114,7 @@ def _add_leg(spec, trunk, body: Body, leg: Leg) -> str:
 
 
 def _start(spread: float, model, rng):
-    """Standing, every joint and velocity off by a small random amount; the trunk's own place is not touched."""
+    """Standing, with a small random deviation of every joint and velocity, but not of the trunk's position."""
     place, speed = model.qpos0.copy(), rng.uniform(-spread, spread, model.nv)
     root = model.nq - model.nu
     place[root:] += rng.uniform(-spread, spread, model.nu)
@@ -122,9 +122,9 @@ def _start(spread: float, model, rng):
 
 
 def impact(readings):
-    """How hard feet hit the ground: mean of their squared speed downwards, (m/s)², as far as they are close to it.
+    """Strength of the feet's impacts: mean squared downward velocity, (m/s)², weighted by closeness to the ground.
 
-    Taken from the speed just before the contact rather than from its force, which MuJoCo senses one substep later.
+    It uses the velocity just before contact, not the contact force, which MuJoCo reports one substep later.
     """
     height, speed = readings["feet"][..., 2::3], readings["feet_velocity"][..., 2::3]
     return (near(height, 0.1) * np.square(np.minimum(speed, 0))).mean(axis=-1)
@@ -188,6 +188,9 @@ def _on_its_back(readings, action):
 
 
 def _gallop_reward(readings, action):
+    """Forward velocity / 4 m/s × cosine of the trunk's pitch (at least 0) − 0.05 · effort − 0.02 · impact,
+    and −2 for a fall.
+    """
     speed = readings["velocity"][..., 0] * np.maximum(readings["up"][..., 2], 0)
     fall = FALL * _on_its_back(readings, action)
     return speed / 4 - 0.05 * effort(action) - 0.02 * impact(readings) - fall
@@ -198,7 +201,8 @@ def _has_tipped_over(readings, action):
 
 
 def _carried_gallop_reward(readings, action):
-    # Without springs, the fastest way a planner finds is on the nose: speed counts as far as the trunk is off the ground.
+    """As Cheetah, but forward velocity × (height of the trunk's lower end − 0.1 m) / 0.35 m, this factor within 0 and 1."""
+    # Without springs, the fastest motion that planners find is on the nose; so speed is weighted by height.
     lowest = readings["place"][..., 2] - 0.5 * np.abs(readings["up"][..., 0])
     speed = readings["velocity"][..., 0] * np.maximum(readings["up"][..., 2], 0)
     speed = np.where(speed > 0, speed * np.clip((lowest - 0.1) / 0.35, 0, 1), speed)
@@ -216,7 +220,6 @@ def _cheetah(paper: str, name: str, summary: str, body: Body, **more) -> Task:
         components=_planar_components(body),
         observe=_observe_planar,
         reward=_gallop_reward,
-        reward_text="forward speed / 4 m/s × cosine of the trunk's pitch − 0.05 · effort − 0.02 · impact; −2 for a fall",
         terminated=_on_its_back,
         ending="the cheetah lies on its back",
         control_seconds=0.05,
@@ -232,7 +235,6 @@ HARD_CHEETAH = _cheetah(
     "planar cheetah without the stabilising joint stiffness runs forward",
     _without_springs(CHEETAH),
     reward=_carried_gallop_reward,
-    reward_text="as Cheetah, but forward speed × (height of the trunk's lower end − 10 cm) / 35 cm, within 0 and 1",
     terminated=_has_tipped_over,
     ending="the trunk pitches more than 66°",
 )
@@ -261,6 +263,7 @@ def _walker_has_fallen(readings, action):
 
 
 def _walk_reward(readings, action):
+    """Forward velocity / 4 m/s + ¼ · cosine of the pitch − 0.05 · effort − 0.02 · impact, and −2 for a fall."""
     speed, upright = readings["velocity"][..., 0], readings["up"][..., 2]
     fall = FALL * _walker_has_fallen(readings, action)
     return speed / 4 + 0.25 * upright - 0.05 * effort(action) - 0.02 * impact(readings) - fall
@@ -275,7 +278,6 @@ WALKING = Task(
     components=_planar_components(WALKER),
     observe=_observe_planar,
     reward=_walk_reward,
-    reward_text="forward speed / 4 m/s + ¼ · cosine of the pitch − 0.05 · effort − 0.02 · impact; −2 for a fall",
     terminated=_walker_has_fallen,
     ending="the trunk is lower than 0.8 m, or pitches more than 1 rad",
     control_seconds=0.02,
@@ -300,7 +302,7 @@ HOPPER = Body(
 
 
 def _standing(body: Body, readings):
-    """1 for a trunk upright and as high as it started, towards 0 for one that is not."""
+    """1 for an upright trunk at its starting height, less when it tilts or sinks."""
     upright = np.maximum(readings["up"][..., 2], 0)
     return upright * near(np.minimum(readings["place"][..., 2] - body.height, 0), 0.25)
 
@@ -310,6 +312,9 @@ def _has_fallen(body: Body, readings, action):
 
 
 def _stand_reward(body: Body, readings, action):
+    """Cosine of the trunk's tilt (at least 0) × 1/(1 + (height lost / 0.25 m)²) × 1/(1 + (speed / 1 m/s)²) − 0.05 · effort
+    − 0.02 · impact, and −2 for a fall.
+    """
     slow = near(np.linalg.norm(readings["velocity"], axis=-1), 1.0)
     fall = FALL * _has_fallen(body, readings, action)
     return _standing(body, readings) * slow - 0.05 * effort(action) - 0.02 * impact(readings) - fall
@@ -320,8 +325,6 @@ def _balance(body: Body, **settings) -> Task:
         model=partial(model, body),
         start=partial(_start, 0.05),
         reward=partial(_stand_reward, body),
-        reward_text="cosine of the trunk's tilt × 1/(1 + (height lost / 0.25 m)²) × 1/(1 + speed²) "
-        "− 0.05 · effort − 0.02 · impact; −2 for a fall",
         terminated=partial(_has_fallen, body),
         ending=f"the trunk is lower than {0.7 * body.height:.2f} m, or tilts more than 0.8 rad",
         control_seconds=0.02,

@@ -1,4 +1,4 @@
-"""What a task of the suite is: a model, where it starts, what is seen of it, and what it earns."""
+"""The declaration of a task of the suite: model, start states, observations, reward and termination."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-# Sensor name → its values, (..., size): one state, or a planner's batch × time.
+# Sensor name → its values, (..., size). The leading axes are empty for one state, plans × steps for a planner.
 Readings = Mapping[str, NDArray]
 
 
 @dataclass(frozen=True)
 class Component:
-    """A part of the observation vector, in order."""
+    """A part of the observation vector: its description, its number of entries, and the unit it is divided by."""
 
     name: str
     size: int
@@ -26,14 +26,15 @@ class Component:
 class Task:
     """A row of Lillicrap et al. 2016, Table 2, as a MuJoCo task; actions are in [-1, 1] for every actuator.
 
-    paper: the row's name there. name: registered as `subcritic/<name>-v0`.
-    model: builds the model; everything that rewards and observations need is a sensor of it.
+    paper: the row's name in the table. name: the task is registered as `subcritic/<name>-v0`.
+    model: builds the model; rewards and observations read its sensors and nothing else.
     start: (model, rng) → qpos (nq,), qvel (nv,) of a new episode.
-    observe: readings → (..., observation size), as `components` lists them.
-    reward, terminated: pure functions of (readings, action (..., nu)) → (...); the planner calls the same ones.
-    control_seconds: how long an action is held, a multiple of the model's timestep. episode_steps: actions per episode.
-    camera: which of the model's cameras `render` looks through.
-    reward_text, ending: reward and termination in words, for the documentation.
+    observe: readings → (..., observation size), in the order of `components`.
+    reward, terminated: pure functions (readings, action (..., nu)) → (...); planners call the same functions. The
+    docstring of `reward`, or of the function in a partial, is its description in the documentation.
+    control_seconds: duration of an action, a multiple of the model's timestep. episode_steps: actions per episode.
+    camera: name of the model's camera that `render` uses.
+    ending: termination in words, for the documentation.
     """
 
     paper: str
@@ -48,7 +49,6 @@ class Task:
     control_seconds: float = 0.02
     episode_steps: int = 250
     camera: str = "view"
-    reward_text: str = ""
     ending: str = "never"
 
     @property
@@ -57,7 +57,7 @@ class Task:
 
 
 class SensorLayout:
-    """Where each sensor of a model lies in its sensor data; sensors called `group/…` in a row are read as one `group`."""
+    """Where each sensor of a model is in its sensor data; consecutive sensors named `group/…` are read as one, `group`."""
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self.slices: dict[str, slice] = {}

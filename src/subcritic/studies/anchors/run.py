@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def _anchors(config: Config, measured: Path) -> dict[str, Any]:
             "reference_standard_error": planner.standard_error,
             "reference_source": found.source(),
         }
-    returns = random_returns(partial(envs.make, task.id, task.kwargs), config.random_episodes)
+    returns = random_returns(envs.maker(task), config.random_episodes)
     error = float(returns.std(ddof=1) / np.sqrt(len(returns)))
     return _entry(task.name, Score(float(returns.mean()), error, len(returns), returns[0])) | {
         "reference_return": stated.mean_return if stated else None,
@@ -58,7 +57,7 @@ def _anchors(config: Config, measured: Path) -> dict[str, Any]:
 def _of_the_suite(config: Config, measured: Path) -> tuple[PublishedReference | None, str]:
     """The scores of a task of the suite, or none and why."""
     task = config.environment
-    if task.id not in {known.id for known in suite.TASKS.values()}:
+    if suite.entry(task.id) is None:
         return None, ""
     if config.source == "published":
         found = published.reference(task.id)

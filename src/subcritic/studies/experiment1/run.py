@@ -6,7 +6,6 @@ new sub-critics learn. A third run, `neuron_noise`, is phase 1 again with noise 
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +35,7 @@ def run(job: Job, results: Path) -> list[Path]:
     config = job.config
     assert isinstance(config, Config)
     task, to = config.environment, paths(job, STUDY, results)
-    envs.check(task.id, task.kwargs)
+    envs.check(task.id, task.kwargs, task.max_episode_steps)
     first = _Phase("phase1", job, results, critic=None)
     trainer, watched = first.run()
     second = _Phase("phase2", job, results, critic=trainer.agent.critic.state_dict())
@@ -74,7 +73,7 @@ class _Phase:
         self.config: Config = job.config
         self.settings, self.seeds = self.config.experiment1, list(job.seeds)
         task = self.config.environment
-        self.make_environment = partial(envs.make, task.id, task.kwargs)
+        self.make_environment = envs.maker(task)
         self.session = Session(job, next(run for run in job.runs if run.method == name), results)
 
     def run(self) -> tuple[Trainer, _Watched]:

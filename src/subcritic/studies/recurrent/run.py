@@ -60,6 +60,6 @@ def _feedforward(kind, settings, make, observation, action, seeds, steps, factor
 
 def _random(config: Config) -> pd.DataFrame:
     task, episodes = config.environment, config.training.final_episodes
-    make_environment = partial(envs.make, task.id, task.kwargs)
+    make_environment = envs.maker(task)
     scores = [random_returns(make_environment, episodes, seed).mean() for seed in config.seeds]
     return pd.DataFrame({"environment": task.name, "seed": config.seeds, "score": scores})

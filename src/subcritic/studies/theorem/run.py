@@ -41,7 +41,7 @@ def run(job: Job, results: Path) -> list[Path]:
     assert isinstance(config, Config)
     saved = load_snapshots(results / job.profile / job.reads[0], config.snapshots, job.environment)
     task, last = config.snapshots.environment, saved["snapshots"][-1]
-    make_environment = partial(envs.make, task.id, task.kwargs)
+    make_environment = envs.maker(task)
     with torch.no_grad():
         table = measure(
             config.theorem, config.snapshots.experiment1.agent, saved["sizes"], last, make_environment

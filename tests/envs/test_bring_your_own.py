@@ -1,0 +1,69 @@
+"""The environment on docs/bring-your-own.md is checked and trained on as it stands there."""
+
+import re
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from subcritic import config, envs
+from subcritic.studies.experiment2 import run as experiment2
+from subcritic.tracking import group
+
+PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own.md"
+
+
+def block(language):
+    (found,) = re.findall(rf"```{language}\n(.*?)```", own_environment(), re.DOTALL)
+    return found
+
+
+def own_environment():
+    """The section of the page."""
+    return PAGE.read_text().split("## An environment of your own")[1].split("## A rule of your own")[0]
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """The profile of the page, with the module of the page on Python's path."""
+    (tmp_path / "boats.py").write_text(block("python"))
+    monkeypatch.syspath_prepend(tmp_path)
+    # Both would stay in this process: MLflow has tests of its own, and other tests need denormal numbers.
+    monkeypatch.setattr(group, "Mirror", lambda results: None)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
+    yield yaml.safe_load(block("yaml"))
+    gym.registry.pop("Boat-v0", None)
+    sys.modules.pop("boats", None)
+
+
+def test_the_environment_of_the_page_is_learned_from(written, tmp_path):
+    tiny = {
+        "steps": 300,
+        "evaluate_every": 150,
+        "evaluation_episodes": 1,
+        "final_episodes": 2,
+        "log_every": 100,
+    }
+    methods = [method | {"learning_starts": 100} for method in written["methods"]]
+    profile = config.parse(written | {"seeds": 2, "methods": methods, "training": tiny})
+    (environment,) = profile.environments
+    assert environment.name == "Boat-v0"
+    envs.check(environment.id, environment.kwargs)
+    assert set(envs.code_of(environment.id)) == {"packages", "source"}
+    for method in profile.methods:
+        curves, scores = experiment2.train(
+            profile, "experiment2", environment, method, profile.training, tmp_path
+        )
+        assert curves.parent.name == "Boat-v0"
+        steps = pd.read_csv(curves).query("metric == 'return/evaluation'")["step"]
+        assert set(steps) == {0, 150, 300}
+        scored = pd.read_csv(scores)["score"]
+        assert len(scored) == 2 and (scored < 0).all()
+
+
+def test_the_profile_of_the_page_is_valid_as_it_stands(written):
+    assert config.parse(written).environments[0].id == "boats:Boat-v0"

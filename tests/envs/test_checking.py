@@ -1,0 +1,105 @@
+"""An environment that cannot be played, or never ends, is refused before anything runs."""
+
+import time
+
+import numpy as np
+import pytest
+
+from subcritic import config, envs, workflow
+from subcritic.envs import checking
+
+
+def refusal(*arguments):
+    with pytest.raises(envs.UnusableEnvironment) as error:
+        envs.check(*arguments)
+    return str(error.value)
+
+
+def test_an_environment_with_a_time_limit_is_accepted_after_one_step(package):
+    envs.check(package.write(limit=100, extra="STEPS = 0", step="global STEPS; STEPS += 1"))
+    assert __import__(package.name).STEPS == 1
+
+
+def test_an_environment_without_an_end_is_refused_with_the_mend(package):
+    name = package.write(limit=None)
+    assert f"{name!r} has no time limit" in refusal(name) and "`max_episode_steps: 1000`" in refusal(name)
+    envs.check(name, None, 50)
+
+
+def test_an_environment_that_ends_by_itself_needs_no_limit(package):
+    ends = "if self.np_random.uniform() < 0.01: return np.zeros(2, np.float32), 0.0, True, False, {}"
+    envs.check(package.write(limit=None, step=ends))
+
+
+def test_an_end_beyond_the_patience_of_the_check_is_none(package, monkeypatch):
+    at_30 = "self.n += 1\n        if self.n == 30: return np.zeros(2, np.float32), 0.0, False, True, {}"
+    name = package.write(limit=None, reset="self.n = 0", step=at_30)
+    monkeypatch.setattr(checking, "PATIENCE", 30)
+    envs.check(name)
+    monkeypatch.setattr(checking, "PATIENCE", 29)
+    assert "29 random actions did not end" in refusal(name)
+
+
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_what_a_method_of_the_environment_raises_is_told_with_its_name(package, method):
+    name = package.write(**{method: "{}['depth']"})
+    assert refusal(name) == f"{name!r}: its {method} failed: KeyError: 'depth'"
+
+
+@pytest.mark.parametrize(
+    ("observation", "complaint"),
+    [
+        ("np.zeros(3, np.float32)", r"shape \(3,\); its space says \(2,\)"),
+        ("np.full(2, np.nan, np.float32)", "not finite"),
+    ],
+)
+def test_observations_that_do_not_fit_their_space_are_refused(package, observation, complaint):
+    name = package.write(step=f"return {observation}, 0.0, False, False, {{}}")
+    with pytest.raises(envs.UnusableEnvironment, match=f"its step failed: ValueError: .*{complaint}"):
+        envs.check(name)
+
+
+def test_a_constructor_that_fails_is_told_with_its_reason(package):
+    name = package.write(extra="def fail():\n    raise RuntimeError('no licence')\n")
+    source = package.folder / "__init__.py"
+    source.write_text(source.read_text().replace("f'{__name__}:Swim'", "fail"))
+    assert refusal(name) == f"{name!r} cannot be made with kwargs {{}}: no licence"
+
+
+def test_a_profile_names_the_field_of_an_environment_without_an_end(package):
+    name = package.write(limit=None)
+
+    def profile(**more):
+        return config.parse(
+            {"profile": "p", "environments": [{"id": name, **more}], "methods": [{"algorithm": "ddpg"}]}
+        )
+
+    envs.check(
+        *(
+            profile(max_episode_steps=20).environments[0].task()[key]
+            for key in ("id", "kwargs", "max_episode_steps")
+        )
+    )
+    with pytest.raises(config.ConfigError, match=r"my.yaml: environments\[0\].id: .*max_episode_steps"):
+        workflow.check_environments(profile(), "my.yaml")
+
+
+def test_checking_the_whole_suite_takes_seconds_at_most():
+    """It runs whenever Snakemake starts: 0.1 s where it was measured."""
+    start = time.process_time()
+    for entry in envs.suite.LISTED.values():
+        envs.check(entry.id)
+    assert time.process_time() - start < 5
+
+
+def test_a_config_entry_and_its_task_make_the_same_environment():
+    entry = config.Environment.model_validate(
+        {"id": "Pendulum-v1", "kwargs": {"g": 5.0}, "max_episode_steps": 3}
+    )
+    for made in (envs.maker(entry)(), envs.maker(entry.task())()):
+        assert made.unwrapped.g == 5.0
+        made.reset(seed=0)
+        ends = [made.step(np.zeros(1, np.float32))[3] for _ in range(3)]
+        assert ends == [False, False, True]
+    unlimited = envs.maker(config.Environment.model_validate("Pendulum-v1"))()
+    assert unlimited.spec.max_episode_steps == 200
