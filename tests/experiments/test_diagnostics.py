@@ -10,7 +10,7 @@ from scipy import stats
 from subcritic import envs
 from subcritic.agents import make_agent
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.config import DDPGSettings, LocalSettings, Training, parse_method
+from subcritic.config import DDPGSettings, LocalSettings, Runtime, parse_method
 from subcritic.measuring import diagnostics, probe
 from subcritic.measuring.observers import LearningMetrics
 from subcritic.nn.network import Network
@@ -23,7 +23,7 @@ METHODS = {
     "imagined": parse_method({"algorithm": "node_perturbation", "optimiser": "adam", **SMALL}),
     "random": parse_method({"algorithm": "random_direction", **SMALL}),
 }
-TRAINING = Training(steps=100, log_every=25)
+STEPS, RUNTIME = 100, Runtime(log_every=25)
 
 
 class Logged(dict):
@@ -37,10 +37,10 @@ class Logged(dict):
 def trainer(method, log, *, watched=True):
     make_environment = partial(envs.make, "Pendulum-v1")
     agent = make_agent(METHODS[method], 3, 1, [0, 1])
-    found = Trainer(agent, make_environment, [0, 1], TRAINING.steps, 10.0)
+    found = Trainer(agent, make_environment, [0, 1], STEPS, 10.0)
     if watched:
-        gradient_probe = probe.PolicyGradientProbe(log, TRAINING, agent, [0, 1])
-        found.observers = [LearningMetrics(log, TRAINING), gradient_probe]
+        gradient_probe = probe.PolicyGradientProbe(log, RUNTIME, agent, [0, 1])
+        found.observers = [LearningMetrics(log, RUNTIME.log_every), gradient_probe]
     return found
 
 
@@ -130,9 +130,9 @@ def test_a_rule_without_local_errors_has_no_side():
 def test_a_learner_with_a_critic_of_its_own_is_judged_by_it():
     for method in ("ddpg", "imagined"):
         agent = trainer(method, Logged()).agent
-        assert probe.PolicyGradientProbe(Logged(), TRAINING, agent, [0, 1]).probe_critic is None
+        assert probe.PolicyGradientProbe(Logged(), RUNTIME, agent, [0, 1]).probe_critic is None
     agent = trainer("linear", Logged()).agent
-    assert probe.PolicyGradientProbe(Logged(), TRAINING, agent, [0, 1]).probe_critic is not None
+    assert probe.PolicyGradientProbe(Logged(), RUNTIME, agent, [0, 1]).probe_critic is not None
 
 
 @pytest.mark.parametrize("method", METHODS)
