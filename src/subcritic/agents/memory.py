@@ -117,7 +117,8 @@ class StoredMemory(_ReplayedMemory):
         return h, h[1:], batch["next_voltages"].split(list(self.actor.sizes[:-1]), dim=-1)
 
     def _later_voltages(self, later: dict[str, Tensor]) -> Sequence[Tensor]:
-        return later["next_voltages"].split(list(self.actor.sizes[:-1]), dim=-1)
+        found: tuple[Tensor, ...] = later["next_voltages"].split(list(self.actor.sizes[:-1]), dim=-1)
+        return found
 
 
 class RecomputedMemory(_ReplayedMemory):

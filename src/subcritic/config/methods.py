@@ -37,7 +37,8 @@ class RecordedMethod(AgentSettings):
     @property
     def role(self) -> Role:  # type: ignore[override]
         """As of the algorithm's settings class, which is imported for it."""
-        return load(self.algorithm).Settings.role
+        settings: type[AgentSettings] = load(self.algorithm).Settings
+        return settings.role
 
 
 def load(algorithm: str) -> Any:

@@ -73,7 +73,7 @@ def _explain(model: type[BaseModel], source: str, item: Any) -> str:
     return f"{source}: {field or 'profile'}{shown}: {message[0].lower() + message[1:]}"
 
 
-def _elsewhere(model: type[BaseModel], location: tuple) -> str:
+def _elsewhere(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """A hint: the other sections of `model` that have a key of this name."""
     key, found = str(location[-1]), []
     for name, field in model.model_fields.items():
@@ -84,7 +84,7 @@ def _elsewhere(model: type[BaseModel], location: tuple) -> str:
     return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
-def _closest(location: tuple) -> str:
+def _closest(location: tuple[int | str, ...]) -> str:
     """A hint: the known key of any section that is most like the unknown one; methods have hints of their own."""
     sections = [model for model in _all_sections(Section) if not issubclass(model, AgentSettings)]
     return hint(str(location[-1]), {name for model in sections for name in model.model_fields})

@@ -114,4 +114,5 @@ def _stacked(per_neuron: Tensor) -> Tensor:
 
 def _by_seed(stacked: Tensor, seeds: int) -> Tensor:
     """(S·n, B, 1) → (S, B, n)."""
-    return stacked.squeeze(-1).unflatten(0, (seeds, -1)).mT
+    found: Tensor = stacked.squeeze(-1).unflatten(0, (seeds, -1))
+    return found.mT

@@ -13,7 +13,7 @@ from subcritic.nn import MLP, Parameters
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.rules.compatible import CompatibleRule
 from subcritic.rules.optimisers import Plain
-from subcritic.rules.protocol import Broadcast, Layer, LocalTransition
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition
 
 
 class CompatibleSubCritics:
@@ -51,7 +51,14 @@ class CompatibleSubCritics:
         losses = {}
         for number, (state, layer) in enumerate(zip(self.critics, self.layers, strict=True), start=1):
             transition = LocalTransition(h[number - 1], h[number], reward, terminated, h_next[number - 1])
-            residual = self.rule.learn(state, layer, transition, Broadcast(target=told), moves=False)
+            residual = self.rule.learn(
+                state,
+                layer,
+                transition,
+                Broadcast(target=told) if told is not None else NO_BROADCAST,
+                moves=False,
+            )
+            assert residual is not None, "the rule has critics"
             losses[f"neurons_{number}"] = residual.square().mean(dim=(1, 2))
         return losses
 
