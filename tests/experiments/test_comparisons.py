@@ -26,7 +26,8 @@ CART = [{"id": "subcritic/Cart-v0", "name": "Cart-v0"}]
 @pytest.fixture
 def profile():
     return profiles.parse({
-        "profile": "tiny", "seeds": 2, "runtime": {"log_every": 50}, "environments": ["Pendulum-v1"], "methods": [{"algorithm": "linear"}],
+        "profile": "tiny", "seeds": 2, "runtime": {"log_every": 50}, "environments": ["Pendulum-v1"],
+        "methods": [{"algorithm": "linear"}],
         "asynchronous": {
             "environments": CART, "agent": {"algorithm": "linear", **SMALL}, "training": TRAINING, "lag": 4,
             "speed": {"hidden": [[8, 6]], "batches": [4], "rounds": 3, "seconds": 0.002},
