@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
-import pandas as pd
-
-from subcritic.config import Throughput
 from subcritic.studies.throughput import report
 from subcritic.studies.throughput import run as throughput
+from subcritic.studies.throughput.settings import Throughput
 
 
 def main() -> None:
@@ -26,8 +23,7 @@ def main() -> None:
     options = vars(parser.parse_args())
     folder = options.pop("folder")
     settings = Throughput(**options)
-    with tempfile.TemporaryDirectory() as temporary:
-        print(table(settings, folder or Path(temporary)))
+    print(table(settings, folder))
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -35,11 +31,13 @@ def sizes(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split("-"))
 
 
-def table(settings: Throughput, folder: Path) -> str:
+def table(settings: Throughput, folder: Path | None) -> str:
     """Measure, and say it in Markdown: speeds, and ratios within a round with their quartiles."""
-    throughput.measure(settings, folder, progress=lambda line: print(line, flush=True))
-    operations = pd.read_csv(folder / "operations.csv")
-    rounds = pd.read_csv(folder / "throughput.csv")
+    rounds, operations = throughput.measure(settings)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        rounds.to_csv(folder / "throughput.csv", index=False)
+        operations.to_csv(folder / "operations.csv", index=False)
     return report.markdown(report.speed_table(rounds, operations), report.ratio_table(rounds, operations))
 
 

@@ -8,8 +8,9 @@ import torch
 
 from subcritic import nn, seeding
 from subcritic.agents import LocalLearner
-from subcritic.config import LocalSettings
+from subcritic.config import LocalSettings, parse_method
 from subcritic.replay import Replay
+from subcritic.rules import RULES
 
 
 def test_importing_the_rules_does_not_load_backpropagation():
@@ -18,32 +19,39 @@ def test_importing_the_rules_does_not_load_backpropagation():
     assert shown.split() == ["False", "False"]
 
 
-# Which functions of nn.backprop a method may call: none, or those of its global critic. See `mlp` below.
-NO_BACKPROP = {
-    "linear": {},
-    "bilinear": {"algorithm": "bilinear", "optimiser": "adam"},
-    "compatible": {"algorithm": "compatible", "exploration": "neuron", "trace": 0.5},
-    "random direction": {"algorithm": "random_direction"},
+# Every rule by its defaults, and variants; `mlp` has a test of its own below.
+DEFAULTS = {name: parse_method({"algorithm": name}) for name in RULES if name != "mlp"}
+NEEDS_CRITIC = [name for name, settings in DEFAULTS.items() if settings.needs_global_critic]
+NO_BACKPROP = {name: {"algorithm": name} for name in DEFAULTS if name not in NEEDS_CRITIC}
+NO_BACKPROP |= {
+    f"{name}, random features": {"algorithm": name, "critic": "random_features"} for name in NEEDS_CRITIC
+}
+NO_BACKPROP |= {
+    "bilinear, Adam": {"algorithm": "bilinear", "optimiser": "adam"},
+    "compatible, trace": {"algorithm": "compatible", "exploration": "neuron", "trace": 0.5},
     "imagined, critic with local heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
-    "imagined, random features": {
+    "compatible, imagined, random features": {
         "algorithm": "compatible",
         "replay": "imagined",
         "optimiser": "adam",
         "critic": "random_features",
     },
     "learned feedback in actor and critic": {"algorithm": "learned_feedback", "critic": "learned_feedback"},
-    "learned feedback, random features": {"algorithm": "learned_feedback", "critic": "random_features"},
-    "feedback alignment, random features": {"algorithm": "feedback_alignment", "critic": "random_features"},
 }
+# With a backpropagated critic: its settings, and the functions of nn.backprop that it may call on the critic.
 THROUGH_THE_CRITIC = {
-    "node perturbation": ({"algorithm": "node_perturbation"}, {"gradients"}),
+    name: (
+        {"algorithm": name},
+        {"gradients"} | ({"side_gradient"} if name == "feedback_alignment" else set()),
+    )
+    for name in NEEDS_CRITIC
+}
+THROUGH_THE_CRITIC |= {
     "compatible, imagined": (
         {"algorithm": "compatible", "replay": "imagined", "optimiser": "adam"},
         {"gradients"},
     ),
-    "learned feedback": ({"algorithm": "learned_feedback"}, {"gradients"}),
     "global target": ({"algorithm": "linear", "target": "global_q"}, {"gradients"}),
-    "feedback alignment": ({"algorithm": "feedback_alignment"}, {"gradients", "side_gradient"}),
 }
 
 
@@ -51,7 +59,7 @@ def learn_once(settings, watch):
     """One update, with every function through which an error could travel backwards replaced by `watch(name, original)`."""
     import subcritic.nn.backprop  # noqa: F401
 
-    agent = LocalLearner(LocalSettings(**{"algorithm": "linear", "hidden": (8, 8), **settings}), 3, 2, [0, 1])
+    agent = LocalLearner(parse_method({"algorithm": "linear", "hidden": (8, 8), **settings}), 3, 2, [0, 1])
     with pytest.MonkeyPatch.context() as patch:
         for room in (nn.backprop, torch.autograd):
             for name in ("gradients", "voltage_gradients", "side_gradient", "backward", "grad"):
@@ -131,7 +139,7 @@ def test_a_layer_learns_from_nothing_but_its_own_voltages():
     changed["voltages"][..., 9:] += 1.0
     changed["next_voltages"][..., 3:] += 1.0
     second.online.weights[2] += 1.0
-    second.critics[1].alpha += 1.0
+    second.rule_states[1].alpha += 1.0
     first.learn(batch)
     second.learn(changed)
     assert torch.equal(first.online.weights[0], second.online.weights[0])
@@ -147,7 +155,7 @@ def test_a_room_imports_only_rooms_below_it(room):
     from pathlib import Path
 
     floors = {
-        "config": 0, "provenance": 0, "seeding": 0, "stats": 0, "bellman": 0,
+        "config": 0, "importing": 0, "provenance": 0, "seeding": 0, "stats": 0, "bellman": 0,
         "nn": 1, "replay": 1, "exploration": 1, "envs": 1,
         "agents": 2, "rules": 2, "subcritics": 2,
         "training": 3, "tracking": 3,

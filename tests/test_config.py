@@ -3,14 +3,13 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
 
 from subcritic import cli, config, profiles, workflow
 from subcritic.config import ConfigError
-from subcritic.config.agents import Algorithm
+from subcritic.rules import RULES
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -212,15 +211,26 @@ LOCAL = [
         "backprop or random_features, not local_heads",
     ),
     ({"algorithm": "random_direction", "target": "global_q"}, "target must be left at own_td"),
-    ({"algorithm": "linear", "natural": True}, "a step of the compatible rule, not of linear"),
-    ({"algorithm": "linear", "trace": 0.5}, "trace needs algorithm compatible"),
+    (
+        {"algorithm": "linear", "natural": True},
+        "methods[0].natural = True: is a setting of compatible, not of linear",
+    ),
+    (
+        {"algorithm": "linear", "trace": 0.5},
+        "methods[0].trace = 0.5: is a setting of compatible, not of linear",
+    ),
     (
         {"algorithm": "linear", "noise_scale": [0.1, 0.2]},
         "noise_scale has 2 numbers: must be one number, or 3",
     ),
-    ({"algorithm": "linear", "draws": 2}, "draws has a meaning only with replay imagined"),
+    ({"algorithm": "compatible", "trace": 0.5, "target": "global_q"}, "trace needs target own_td"),
+    ({"algorithm": "compatible", "draws": 2}, "draws has a meaning only with replay imagined"),
     (
-        {"algorithm": "linear", "perturbation_scale": 0.2},
+        {"algorithm": "linear", "draws": 2},
+        "methods[0].draws = 2: is a setting of compatible, node_perturbation, learned_feedback, not of linear",
+    ),
+    (
+        {"algorithm": "compatible", "perturbation_scale": 0.2},
         "perturbation_scale has a meaning only with replay imagined",
     ),
     (
@@ -247,7 +257,7 @@ def test_switches_that_do_not_fit_together_are_refused_with_what_would(method, w
     assert str(error.value).startswith("my.yaml: methods[0]") and words in str(error.value)
 
 
-@pytest.mark.parametrize("algorithm", get_args(Algorithm))
+@pytest.mark.parametrize("algorithm", RULES)
 @pytest.mark.parametrize("exploration", ["action", "neuron", "subset"])
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
 def test_every_rule_takes_every_exploration_and_optimiser(algorithm, exploration, optimiser):

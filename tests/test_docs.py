@@ -10,6 +10,7 @@ import pytest
 
 from subcritic import cli
 from subcritic.publishing import page as results_page
+from subcritic.rules import RULES
 from subcritic.studies import STUDIES
 from subcritic.studies.lab_book import report as lab_book
 
@@ -198,6 +199,12 @@ def test_every_name_in_a_cell_of_the_map_was_checked():
     assert not [
         name for name in set(re.findall(r"`([^`]+)`", MAP)) - words if not re.fullmatch(checked, name)
     ]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_has_its_row_in_the_lab_book(name):
+    file = RULES[name].partition(":")[0].replace(".", "/")
+    assert f"\n| [`{name}`](../src/{file}.py)" in (DOCS / "local-rules.md").read_text()
 
 
 def test_commands_of_the_documents_exist():

@@ -32,7 +32,11 @@ Profile: type[config.Profile] = create_model(
         Field(DEFAULT, min_length=1, description="The studies that the profile runs, by name."),
     ),
     **{
-        name: (study.settings, Field(study.settings(), description=f"Settings of the study {name}."))
+        # Made when a profile is read, since their methods import the rules they name.
+        name: (
+            study.settings,
+            Field({}, validate_default=True, description=f"Settings of the study {name}."),
+        )
         for name, study in STUDIES.items()
         if study.settings
     },

@@ -10,14 +10,16 @@ from scipy import stats
 
 from subcritic import envs
 from subcritic.agents import LocalLearner
-from subcritic.config import LocalSettings
+from subcritic.config import parse_method
 from subcritic.replay import Replay
+from subcritic.rules import RULES
 from subcritic.training import Trainer, checkpoint
 
 SMALL = {"hidden": (7, 5), "batch_size": 16, "learning_starts": 40}
-METHODS = {
-    "bilinear": {"algorithm": "bilinear", "optimiser": "adam"},
-    "compatible": {"algorithm": "compatible", "exploration": "neuron"},
+# Every rule by its defaults, and variants.
+METHODS = {name: {"algorithm": name} for name in RULES} | {
+    "bilinear-adam": {"algorithm": "bilinear", "optimiser": "adam"},
+    "compatible-neuron": {"algorithm": "compatible", "exploration": "neuron"},
     "compatible-recomputed": {
         "algorithm": "compatible", "exploration": "subset", "replay": "recomputed", "target": "global_td",
     },
@@ -26,7 +28,7 @@ METHODS = {
     "traces-recomputed": {
         "algorithm": "compatible", "trace": 0.5, "trace_length": 3, "replay": "recomputed", "exploration": "neuron",
     },
-    "mlp": {"algorithm": "mlp", "target": "global_q", "replay": "recomputed"},
+    "mlp-global": {"algorithm": "mlp", "target": "global_q", "replay": "recomputed"},
     "imagined": {"algorithm": "node_perturbation", "optimiser": "adam", "perturbation_scale": (0.3, 0.2, 0.1)},
     "imagined-heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
     "imagined-feedback": {"algorithm": "node_perturbation", "critic": "learned_feedback"},
@@ -34,16 +36,13 @@ METHODS = {
     "replayed-noise": {
         "algorithm": "node_perturbation", "replay": "recomputed", "exploration": "neuron", "noise_scale": (0.1, 0.2, 0.3),
     },
-    "feedback": {"algorithm": "feedback_alignment"},
-    "learned feedback": {"algorithm": "learned_feedback"},
     "feedback-features": {"algorithm": "feedback_alignment", "critic": "random_features"},
-    "random": {"algorithm": "random_direction"},
     "in-turn": {"algorithm": "linear", "layers_in_turn": 3, "optimiser": "adam", "target": "global_advantage"},
 }  # fmt: skip
 
 
 def learner(name, seeds=(0, 1), dtype=torch.float64, **extra):
-    return LocalLearner(LocalSettings(**SMALL, **METHODS[name], **extra), 3, 2, list(seeds), dtype)
+    return LocalLearner(parse_method(SMALL | METHODS[name] | extra), 3, 2, list(seeds), dtype)
 
 
 def filled(agent, rows=30, seed=0):
@@ -68,7 +67,7 @@ def filled(agent, rows=30, seed=0):
 
 
 def trainer(name, seeds, steps=150):
-    agent = LocalLearner(LocalSettings(**SMALL, **METHODS[name]), 3, 1, seeds)
+    agent = LocalLearner(parse_method(SMALL | METHODS[name]), 3, 1, seeds)
     return Trainer(agent, partial(envs.make, "Pendulum-v1"), seeds, steps, 10.0)
 
 
@@ -103,7 +102,7 @@ def test_a_seed_trains_the_same_alone_or_beside_others_and_a_look_changes_nothin
 def test_recomputed_voltages_are_those_of_acting_as_long_as_the_weights_are_the_same(name):
     agent = learner(name)
     batch = filled(agent)
-    seen = agent.local_transitions(batch)
+    seen = agent.memory.transitions(batch)
     noise = batch["perturbation"].split([7, 5], dim=-1)
     h = batch["observation"]
     for number, layer in enumerate(seen):
@@ -119,7 +118,7 @@ def test_imagined_noise_is_normal_of_each_layers_scale_and_both_signs_are_judged
     agent = learner("imagined", draws=400)
     batch = filled(agent)
     observation = batch["observation"]
-    (first, second, third), heard = agent.broadcaster.imagine(observation, agent.noise_rngs)
+    (first, second, third), broadcast = agent.broadcaster.imagine(observation, agent.noise_rngs)
     for number, (layer, scale) in enumerate(zip((first, second, third), (0.3, 0.2, 0.1), strict=True)):
         drawn = layer.noise.flatten().numpy()[:20_000]
         assert stats.kstest(drawn, stats.norm(0, scale).cdf).pvalue > 1e-4
@@ -131,14 +130,20 @@ def test_imagined_noise_is_normal_of_each_layers_scale_and_both_signs_are_judged
         acted = agent.act(first.voltage, noise)
         assert acted.output.abs().max() <= 1
         both.append(agent.global_critic.values(first.voltage, acted.output))
-    torch.testing.assert_close(heard.advantage, (both[0] - both[1]) / 2)
+    torch.testing.assert_close(broadcast.advantage, (both[0] - both[1]) / 2)
     torch.testing.assert_close(first.voltage, observation.repeat(1, 400, 1))
 
 
 def test_imagined_node_perturbation_approaches_the_policy_gradient():
     """Small noise, many draws: the mean direction is backpropagation's, layer by layer."""
-    settings = LocalSettings(
-        **SMALL, algorithm="node_perturbation", perturbation_scale=0.01, draws=3_000, critic_hidden=(40,)
+    settings = parse_method(
+        SMALL
+        | {
+            "algorithm": "node_perturbation",
+            "perturbation_scale": 0.01,
+            "draws": 3_000,
+            "critic_hidden": (40,),
+        }
     )
     agent = LocalLearner(settings, 3, 2, [0], torch.float64)
     batch = filled(agent)
@@ -152,23 +157,25 @@ def test_imagined_node_perturbation_approaches_the_policy_gradient():
 
 
 def test_what_an_action_neuron_finds_for_one_action_is_the_critics_central_difference():
-    agent = LocalLearner(LocalSettings(**SMALL, algorithm="learned_feedback"), 3, 1, [0, 1], torch.float64)
+    agent = LocalLearner(parse_method(SMALL | {"algorithm": "learned_feedback"}), 3, 1, [0, 1], torch.float64)
     observation = filled(agent)["observation"]
     action = agent.act(observation).output
-    _, heard = agent.broadcaster.imagine_apart(observation, agent.noise_rngs)
+    _, broadcast = agent.broadcaster.imagine_separately(observation, agent.noise_rngs)
     up, down = (agent.global_critic.values(observation, action + step) for step in (0.1, -0.1))
     expected = (up - down) / 0.2 * (1 - action**2)
-    torch.testing.assert_close(heard.feedback, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(broadcast.feedback, expected, rtol=0, atol=1e-10)
 
 
 def test_learned_feedback_becomes_the_mean_effect_on_the_action_and_the_direction_the_policy_gradient():
-    settings = LocalSettings(**SMALL, algorithm="learned_feedback", perturbation_scale=0.01, draws=50)
+    settings = parse_method(
+        SMALL | {"algorithm": "learned_feedback", "perturbation_scale": 0.01, "draws": 50}
+    )
     agent = LocalLearner(settings, 3, 1, [0], torch.float64)
     batch = filled(agent)
     for _ in range(100):
-        seen, heard = agent.lesson(batch, agent.noise_rngs)
-        for critics, layer, part in zip(agent.critics, agent.layers, seen, strict=True):
-            agent.rule.learn(critics, layer, part, heard, moves=False)
+        seen, broadcast = agent.rule_inputs(batch, agent.noise_rngs)
+        for critics, layer, part in zip(agent.rule_states, agent.layers, seen, strict=True):
+            agent.rule.learn(critics, layer, part, broadcast, moves=False)
     weights = [weight.clone().requires_grad_() for weight in agent.online.weights]
     h = [batch["observation"]]
     for weight, bias in zip(weights, agent.online.biases, strict=True):
@@ -176,7 +183,7 @@ def test_learned_feedback_becomes_the_mean_effect_on_the_action_and_the_directio
         h.append(torch.tanh(z))
         h[-1].retain_grad()
     z.sum().backward(retain_graph=True)
-    for critics, voltage in zip(agent.critics[:-1], h[1:-1], strict=True):
+    for critics, voltage in zip(agent.rule_states[:-1], h[1:-1], strict=True):
         effect = voltage.grad.mean(dim=1)
         assert (critics.weight[:, 0] - effect).norm() < 0.1 * effect.norm()
     for weight in weights:
@@ -189,12 +196,12 @@ def test_learned_feedback_becomes_the_mean_effect_on_the_action_and_the_directio
 @pytest.mark.parametrize("target", ["global_td", "global_q", "global_advantage"])
 def test_the_broadcast_target_is_what_its_name_says(target):
     agent = LocalLearner(
-        LocalSettings(**SMALL, algorithm="linear", target=target), 3, 2, [0, 1], torch.float64
+        parse_method(SMALL | {"algorithm": "linear", "target": target}), 3, 2, [0, 1], torch.float64
     )
     batch = filled(agent)
     agent.learn(batch)
-    whole, critic = agent.whole(batch), agent.global_critic
-    heard = agent.lesson(batch, agent.noise_rngs)[1]
+    whole, critic = agent.agent_batch(batch), agent.global_critic
+    broadcast = agent.rule_inputs(batch, agent.noise_rngs)[1]
     own = agent.actor.forward(agent.online, whole.observation).output
     after = agent.actor.forward(agent.target, whole.next_observation).output
     q = critic.values(whole.observation, whole.action)
@@ -203,13 +210,13 @@ def test_the_broadcast_target_is_what_its_name_says(target):
         "global_q": q,
         "global_advantage": q - critic.values(whole.observation, own),
     }[target]
-    torch.testing.assert_close(heard.target, expected)
-    assert heard.advantage is None and heard.feedback is None
-    assert heard.target.shape == (2, 30, 1)
+    torch.testing.assert_close(broadcast.target, expected)
+    assert broadcast.advantage is None and broadcast.feedback is None
+    assert broadcast.target.shape == (2, 30, 1)
 
 
 def test_feedback_is_the_critics_gradient_by_the_action_by_autograd():
-    for name in ("feedback", "feedback-features"):
+    for name in ("feedback_alignment", "feedback-features"):
         agent = learner(name)
         batch = filled(agent)
         for _ in range(3):
@@ -217,7 +224,7 @@ def test_feedback_is_the_critics_gradient_by_the_action_by_autograd():
         action = agent.act(batch["observation"]).output.requires_grad_()
         agent.global_critic.values(batch["observation"], action).sum().backward()
         assert action.grad.abs().max() > 1e-4
-        feedback = agent.lesson(batch, agent.noise_rngs)[1].feedback
+        feedback = agent.rule_inputs(batch, agent.noise_rngs)[1].feedback
         torch.testing.assert_close(feedback, action.grad, rtol=0, atol=1e-10)
 
 
@@ -226,11 +233,11 @@ def test_one_layer_moves_at_a_time_when_they_take_turns():
     batch = filled(agent)
     for update in range(12):
         before = [weight.clone() for weight in agent.online.weights]
-        critics = [c.voltage.clone() for c in agent.critics]
+        critics = [c.voltage.clone() for c in agent.rule_states]
         agent.learn(batch)
         moved = [not torch.equal(a, b) for a, b in zip(before, agent.online.weights, strict=True)]
         assert moved == [update // 3 % 3 == layer for layer in range(3)]
-        assert all(not torch.equal(a, c.voltage) for a, c in zip(critics, agent.critics, strict=True))
+        assert all(not torch.equal(a, c.voltage) for a, c in zip(critics, agent.rule_states, strict=True))
 
 
 @pytest.mark.parametrize("name", ["imagined-heads", "imagined-features"])
@@ -297,8 +304,8 @@ def test_the_feedback_of_a_critic_becomes_the_mean_effect_of_each_neuron_on_the_
 
 @pytest.mark.parametrize("kind", ["backprop", "learned_feedback", "local_heads", "random_features"])
 def test_every_global_critic_learns_a_value_that_depends_on_state_and_action(kind):
-    settings = LocalSettings(
-        algorithm="node_perturbation", hidden=(32, 32), critic=kind, global_critic_rate=3e-3
+    settings = parse_method(
+        {"algorithm": "node_perturbation", "hidden": (32, 32), "critic": kind, "global_critic_rate": 3e-3}
     )
     agent, rng = LocalLearner(settings, 3, 1, [0]), torch.Generator().manual_seed(0)
 
@@ -337,7 +344,7 @@ def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(n
         replay.add(agent.transition(acted, torch.full((1, 1), t + 1.0).double(), ended, reached.view(1, 3)))
     batch = replay.sample(400, [np.random.default_rng(0)], agent.consecutive)
     drawn = batch["reward"][0, :, 0].long() - 1
-    for critics in agent.critics:
+    for critics in agent.rule_states:
         critics.target_value.normal_()
 
     def plain(value, t, left):
@@ -346,8 +353,8 @@ def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(n
             onward = (1 - settings.trace) * value[t] + settings.trace * plain(value, t + 1, left - 1)
         return t + 1.0 + settings.discount * (t != 9) * onward
 
-    for k, seen in enumerate(agent.local_transitions(batch)):
-        critics = agent.critics[k]
+    for k, seen in enumerate(agent.memory.transitions(batch)):
+        critics = agent.rule_states[k]
         after = agent.act(
             torch.stack([s + (t in (9, 19)) for t, s in enumerate(states[1 : rows + 1])])[None]
         ).h[k]

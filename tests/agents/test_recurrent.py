@@ -30,7 +30,7 @@ class PlainNetwork:
     """One network, neuron by neuron: the drafts' rule on (v_t, x_t), without unrolling."""
 
     def __init__(self, agent, leak):
-        layer, critics = agent.layers[0], agent.critics[0]
+        layer, critics = agent.layers[0], agent.rule_states[0]
         self.K, self.b = layer.weight[0].numpy().copy(), layer.bias[0, 0].numpy().copy()
         self.theta_v, self.theta_a = critics.voltage[0].numpy().copy(), critics.alpha[0, 0].numpy().copy()
         self.target = [part.copy() for part in (self.K, self.b, self.theta_v, self.theta_a)]
@@ -99,7 +99,7 @@ def test_hundred_steps_of_acting_and_learning_equal_the_loop_over_neurons(leak):
             if terminated:
                 agent.begin_episode(0)
                 plain.v[:] = 0
-    layer, critics = agent.layers[0], agent.critics[0]
+    layer, critics = agent.layers[0], agent.rule_states[0]
     moved = np.abs(plain.K - nn.MLP.init(agent.actor, seeding.generators([0], "training actor"), torch.float64)
                    .weights[0][0].numpy()).max()  # fmt: skip
     assert moved > 0.1, "it must have learned something for the comparison to mean something"

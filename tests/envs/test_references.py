@@ -7,13 +7,15 @@ import pytest
 from pydantic import ValidationError
 
 from subcritic import profiles
-from subcritic.config import ConfigError, References
+from subcritic.config import ConfigError
 from subcritic.envs import suite
 from subcritic.envs.planners import episode
 from subcritic.envs.suite import published
+from subcritic.studies import STUDIES
 from subcritic.studies.anchors import run as anchors
-from subcritic.studies.references import report
+from subcritic.studies.references import publish, report
 from subcritic.studies.references import run as references
+from subcritic.studies.references.settings import References
 
 PUBLISHED = published.references()
 CHEAP = ("cart", "pendulum")
@@ -21,7 +23,7 @@ CHEAP = ("cart", "pendulum")
 
 def needs_the_published_set():
     """Numbers of physics hold for one version of MuJoCo only."""
-    assert PUBLISHED, "no references are published: `subcritic references --publish`"
+    assert PUBLISHED, "no references are published: `subcritic publish --profile suite`"
     why_not = published.why_not(next(iter(PUBLISHED.values())))
     if why_not:
         pytest.skip(why_not)
@@ -45,6 +47,10 @@ def profile_of(environment, **settings):
             "anchors": {"random_episodes": 10}, "references": settings,
         }
     )  # fmt: skip
+
+
+def anchor_job(profile):
+    return STUDIES["anchors"].job(profile, profile.environments[0].name)
 
 
 def test_every_task_of_the_suite_has_a_published_reference():
@@ -108,7 +114,7 @@ def test_a_published_reference_of_another_mujoco_is_not_used(cart, tmp_path, mon
     )
     old = published.references(tmp_path / "references.csv")
     monkeypatch.setattr(published, "references", lambda: old)
-    (path,) = anchors.run(profile_of(cart["id"]), cart["id"].replace("/", "-"), tmp_path)
+    (path,) = anchors.run(anchor_job(profile_of(cart["id"])), tmp_path)
     found = json.loads(path.read_text())
     assert found["reference_return"] is None and "mujoco 0.0.1" in found["reference_source"]
     assert found["random_episodes"] == 10
@@ -119,24 +125,24 @@ def test_a_task_of_the_suite_is_normalised_by_its_published_or_measured_planner(
     published.write([cart], tmp_path / "references.csv")
     kept = published.references(tmp_path / "references.csv")
     monkeypatch.setattr(published, "references", lambda: kept)
-    (path,) = anchors.run(profile_of(cart["id"]), name, tmp_path)
+    (path,) = anchors.run(anchor_job(profile_of(cart["id"])), tmp_path)
     from_published = json.loads(path.read_text())
     assert from_published["reference_return"] == cart["mppi"]["mean"]
     assert from_published["random_mean"] == cart["random"]["mean"]
     measuring = profile_of(cart["id"], source="measured")
     with pytest.raises(ConfigError, match="subcritic references --environment"):
-        anchors.run(measuring, name, tmp_path)
+        anchors.run(anchor_job(measuring), tmp_path)
     folder = tmp_path / "p" / "environments"
     folder.mkdir()
     (folder / f"{name}.json").write_text(json.dumps(cart))
-    (path,) = anchors.run(measuring, name, tmp_path)
+    (path,) = anchors.run(anchor_job(measuring), tmp_path)
     assert json.loads(path.read_text()) == from_published
 
 
 def test_a_reference_stated_in_the_config_comes_first(tmp_path):
     task = suite.TASKS["cart"]
     stated = {"id": task.id, "name": "cart", "reference": {"mean_return": 7.0, "source": "said so"}}
-    (path,) = anchors.run(profile_of(stated), "cart", tmp_path)
+    (path,) = anchors.run(anchor_job(profile_of(stated)), tmp_path)
     found = json.loads(path.read_text())
     assert (found["reference_return"], found["reference_source"]) == (7.0, "said so")
 
@@ -145,7 +151,7 @@ def test_only_tasks_of_the_suite_have_planners(tmp_path):
     with pytest.raises(
         ConfigError, match=r"'Pendulum-v1' is no task of the suite.*subcritic/PendulumSwingUp-v0"
     ):
-        references.run(profile_of("Pendulum-v1"), "Pendulum-v1", tmp_path)
+        references.run(STUDIES["references"].job(profile_of("Pendulum-v1"), "Pendulum-v1"), tmp_path)
 
 
 def test_score_1_needs_mppi():
@@ -171,4 +177,4 @@ def test_the_table_says_where_a_planner_is_not_clearly_better_than_chance(cart, 
 
 def test_publishing_needs_every_measurement(tmp_path):
     with pytest.raises(ConfigError, match="not measured yet: subcritic-CartRest-v0"):
-        references.publish(profile_of("subcritic/CartRest-v0"), tmp_path)
+        publish.publish(profile_of("subcritic/CartRest-v0"), tmp_path, tmp_path, tmp_path)

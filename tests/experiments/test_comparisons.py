@@ -1,4 +1,4 @@
-"""What the stages asynchronous and recurrent run and record; how fast a machine is, no test can claim."""
+"""What the studies asynchronous and recurrent run and record; how fast a machine is, no test can claim."""
 
 import threading
 from functools import partial
@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from subcritic import envs, profiles
+from subcritic.studies import STUDIES
 from subcritic.studies.asynchronous import run as asynchronous
 from subcritic.studies.recurrent import run as recurrent
 
@@ -18,7 +19,6 @@ TRAINING = {
     "evaluate_every": 100,
     "evaluation_episodes": 1,
     "final_episodes": 2,
-    "log_every": 50,
 }
 CART = [{"id": "subcritic/Cart-v0", "name": "Cart-v0"}]
 
@@ -26,7 +26,8 @@ CART = [{"id": "subcritic/Cart-v0", "name": "Cart-v0"}]
 @pytest.fixture
 def profile():
     return profiles.parse({
-        "profile": "tiny", "seeds": 2, "environments": ["Pendulum-v1"], "methods": [{"algorithm": "linear"}],
+        "profile": "tiny", "seeds": 2, "runtime": {"log_every": 50}, "environments": ["Pendulum-v1"],
+        "methods": [{"algorithm": "linear"}],
         "asynchronous": {
             "environments": CART, "agent": {"algorithm": "linear", **SMALL}, "training": TRAINING, "lag": 4,
             "speed": {"hidden": [[8, 6]], "batches": [4], "rounds": 3, "seconds": 0.002},
@@ -48,7 +49,10 @@ def no_mirror(monkeypatch):
 
 
 def test_both_ways_of_learning_are_recorded_for_every_seed(profile, tmp_path):
-    files = {path.name: pd.read_csv(path) for path in asynchronous.run(profile, tmp_path)}
+    files = {
+        path.name: pd.read_csv(path)
+        for path in asynchronous.run(STUDIES["asynchronous"].job(profile), tmp_path)
+    }
     scores = files["scores.csv"]
     assert list(scores.method) == ["synchronous"] * 2 + ["asynchronous"] * 2
     assert list(scores.seed) == [0, 1, 0, 1] and np.isfinite(scores.score).all()
@@ -63,7 +67,7 @@ def test_both_ways_of_learning_are_recorded_for_every_seed(profile, tmp_path):
 
 def test_every_learner_is_measured_in_every_round_and_its_threads_end(profile):
     before = threading.active_count()
-    measured = asynchronous.measure(profile.asynchronous)
+    measured = asynchronous.measure(profile.asynchronous.speed, threads=2)
     assert threading.active_count() == before
     learners = {"ddpg", "linear", "threads-1", "threads-2", "layers-2", "copies-2"}
     assert all(set(rows.learner) == learners for _, rows in measured.groupby("round"))
@@ -91,12 +95,14 @@ def test_n_updates_are_n_of_every_group_and_n_in_all_of_the_copies(monkeypatch):
         assert done["whole"] == 6
 
 
-def test_the_recurrent_stage_compares_networks_of_one_size_with_each_other_and_with_chance(profile, tmp_path):
-    files = {path.name: pd.read_csv(path) for path in recurrent.run(profile, tmp_path)}
+def test_the_recurrent_study_compares_networks_of_one_size_with_each_other_and_with_chance(profile, tmp_path):
+    files = {
+        path.name: pd.read_csv(path) for path in recurrent.run(STUDIES["recurrent"].job(profile), tmp_path)
+    }
     assert set(files["scores.csv"].method) == {"recurrent", "leaky", "feedforward", "ddpg"}
     assert list(files["random.csv"].seed) == [0, 1]
     assert files["random.csv"].score.nunique() == 2, "every seed plays episodes of its own"
-    makers = recurrent.contenders(profile.recurrent)
+    makers = recurrent.contenders(STUDIES["recurrent"].job(profile).config.trainings[0])
 
     def neurons(name):
         trainer = makers[name](partial(envs.make, "subcritic/Cart-v0"), 2, 1, [0], 100, 10.0)

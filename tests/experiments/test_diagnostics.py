@@ -10,7 +10,7 @@ from scipy import stats
 from subcritic import envs
 from subcritic.agents import make_agent
 from subcritic.agents.ddpg import actor_spec, critic_spec
-from subcritic.config import DDPGSettings, LocalSettings, Training
+from subcritic.config import DDPGSettings, LocalSettings, Runtime, parse_method
 from subcritic.measuring import diagnostics, probe
 from subcritic.measuring.observers import LearningMetrics
 from subcritic.nn.network import Network
@@ -20,10 +20,10 @@ SMALL = {"hidden": (8, 6), "batch_size": 16, "learning_starts": 20}
 METHODS = {
     "ddpg": DDPGSettings(algorithm="ddpg", **SMALL),
     "linear": LocalSettings(algorithm="linear", actor_rate=0.1, **SMALL),
-    "imagined": LocalSettings(algorithm="node_perturbation", optimiser="adam", **SMALL),
-    "random": LocalSettings(algorithm="random_direction", **SMALL),
+    "imagined": parse_method({"algorithm": "node_perturbation", "optimiser": "adam", **SMALL}),
+    "random": parse_method({"algorithm": "random_direction", **SMALL}),
 }
-TRAINING = Training(steps=100, log_every=25)
+STEPS, RUNTIME = 100, Runtime(log_every=25)
 
 
 class Logged(dict):
@@ -37,10 +37,10 @@ class Logged(dict):
 def trainer(method, log, *, watched=True):
     make_environment = partial(envs.make, "Pendulum-v1")
     agent = make_agent(METHODS[method], 3, 1, [0, 1])
-    found = Trainer(agent, make_environment, [0, 1], TRAINING.steps, 10.0)
+    found = Trainer(agent, make_environment, [0, 1], STEPS, 10.0)
     if watched:
-        gradient_probe = probe.PolicyGradientProbe(log, TRAINING, agent, [0, 1])
-        found.observers = [LearningMetrics(log, TRAINING), gradient_probe]
+        gradient_probe = probe.PolicyGradientProbe(log, RUNTIME, agent, [0, 1])
+        found.observers = [LearningMetrics(log, RUNTIME.log_every), gradient_probe]
     return found
 
 
@@ -89,13 +89,13 @@ def test_a_step_along_the_gradient_has_cosine_one_against_it_minus_one_and_no_st
     assert all(value.isnan().all() for value in probe.cosines(spec.parameters(1), gradient).values())
 
 
-def test_the_push_of_ddpg_is_the_slope_of_the_value_by_the_preactivation():
+def test_the_local_error_of_ddpg_is_the_slope_of_the_value_by_the_preactivation():
     found = trainer("ddpg", Logged())
     with torch.no_grad():
         while found.step < 30:
             found.advance()
     agent, observation = found.agent, found.batch["observation"]
-    pushes = probe.pushes(agent, found.batch)
+    errors = agent.local_errors(found.batch)
     actor, step = agent.actor, 1e-2
     for layer in (1, 2, 3):
         changes = []
@@ -106,7 +106,7 @@ def test_the_push_of_ddpg_is_the_slope_of_the_value_by_the_preactivation():
             changes.append(agent.critic.forward(observation, action).output[..., 0])
         slope = (changes[0] - changes[1]) / (2 * step)
         # Where a ReLU has its kink within the step, the difference quotient is none.
-        close = torch.isclose(pushes[layer - 1][..., 0], slope, rtol=0.02, atol=2e-4)
+        close = torch.isclose(errors[layer - 1][..., 0], slope, rtol=0.02, atol=2e-4)
         assert close.float().mean() > 0.9
 
 
@@ -121,7 +121,7 @@ def test_the_linear_rule_pushes_the_same_way_in_every_state_and_backpropagation_
     assert min(log["ddpg"]["diagnostic/one_sided_1"].values()) < 0.9
 
 
-def test_a_rule_without_a_push_has_no_side():
+def test_a_rule_without_local_errors_has_no_side():
     log = Logged()
     trainer("random", log).run()
     assert "cosine/actor" in log and "diagnostic/one_sided_1" not in log
@@ -130,9 +130,9 @@ def test_a_rule_without_a_push_has_no_side():
 def test_a_learner_with_a_critic_of_its_own_is_judged_by_it():
     for method in ("ddpg", "imagined"):
         agent = trainer(method, Logged()).agent
-        assert probe.PolicyGradientProbe(Logged(), TRAINING, agent, [0, 1]).apprentice is None
+        assert probe.PolicyGradientProbe(Logged(), RUNTIME, agent, [0, 1]).probe_critic is None
     agent = trainer("linear", Logged()).agent
-    assert probe.PolicyGradientProbe(Logged(), TRAINING, agent, [0, 1]).apprentice is not None
+    assert probe.PolicyGradientProbe(Logged(), RUNTIME, agent, [0, 1]).probe_critic is not None
 
 
 @pytest.mark.parametrize("method", METHODS)

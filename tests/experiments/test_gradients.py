@@ -91,7 +91,7 @@ def test_the_weight_gradient_equals_autograd_of_the_mean_value():
 @pytest.fixture(scope="module")
 def rows():
     settings = profile()
-    return pd.DataFrame(measure(settings, SIZES, snapshot(settings.experiment1)))
+    return pd.DataFrame(measure(settings.experiment1, SIZES, snapshot(settings.experiment1)))
 
 
 def test_the_oracle_scores_one_to_rounding_in_float32(rows):
@@ -133,7 +133,7 @@ def test_a_layer_of_one_neuron_has_no_permutation():
         "layers": [member.network.online.flat for member in family.layers],
         "neurons": [member.network.online.flat for member in family.neurons],
     }
-    rows = pd.DataFrame(measure(settings, sizes, taken))
+    rows = pd.DataFrame(measure(settings.experiment1, sizes, taken))
     permuted = rows[rows.reading == "permuted"]
     assert set(permuted.layer.dropna()) == {1, 2}
     assert "actor" not in set(permuted.granularity)
@@ -173,7 +173,7 @@ def noisy_rows():
         "regression_states": torch.randn(2, 600, SIZES[0]),
     }
     with torch.no_grad():
-        return pd.DataFrame(informed.measure(settings, SIZES, taken | more))
+        return pd.DataFrame(informed.measure(settings.experiment1, SIZES, taken | more))
 
 
 def test_the_regression_comes_close_to_the_oracle_and_random_critics_do_not(noisy_rows):

@@ -6,6 +6,7 @@ import torch
 
 from subcritic import config, profiles, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
+from subcritic.studies.experiment1.settings import Experiment1
 from subcritic.studies.scaling import run as scaling
 from subcritic.studies.scaling.estimators import (
     Ladder,
@@ -137,7 +138,7 @@ def test_every_row_says_what_it_is(table):
 
 
 def test_a_seed_draws_the_same_alone_or_beside_others():
-    settings = config.Experiment1(agent={"algorithm": "ddpg", "hidden": (8, 8)})
+    settings = Experiment1(agent={"algorithm": "ddpg", "hidden": (8, 8)})
     actor, critic = actor_spec(settings.agent, 3, 1), critic_spec(settings.agent, 3, 1)
     torch.manual_seed(0)
     states = torch.randn(2, 50, 3)

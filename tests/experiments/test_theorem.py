@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subcritic import config, profiles, seeding
+from subcritic import config, envs, profiles, seeding
 from subcritic.agents.ddpg import critic_spec
 from subcritic.measuring.interventions import value_from
 from subcritic.measuring.judged import judge
-from subcritic.measuring.snapshots import snapshot_key
 from subcritic.nn import MLP
+from subcritic.studies import STUDIES
 from subcritic.studies.theorem import run as theorem
 from subcritic.studies.theorem.trajectory import Trajectory, bellman_loss, play, values_of_data
 
@@ -235,8 +235,8 @@ def snapshot():
 
 def test_the_trajectory_is_that_of_the_noise_free_policy(snapshot):
     chosen = profile()
-    agent = theorem.judged(chosen, (3, 8, 6, 1), snapshot, torch.float64)
-    make = theorem.environment_of(chosen, "Pendulum-v1")
+    agent = theorem.judged(chosen.experiment1.agent, (3, 8, 6, 1), snapshot, torch.float64)
+    make = envs.maker(chosen.environment("Pendulum-v1"))
     played = play(agent, make, SEEDS, 230)
     assert played.observation.shape == (2, 230, 3) and played.reward.shape == (2, 230)
     follows = (played.observation[:, 1:] == played.next_observation[:, :-1]).all(dim=-1)
@@ -253,18 +253,18 @@ def _of_seed(agent, s):
 
 
 def test_every_reading_has_a_row_for_every_layer_and_seed_and_a_run_in_the_records(tmp_path, snapshot):
-    chosen = profile()
+    job = STUDIES["theorem"].job(profile(), "Pendulum-v1")
     folder = tmp_path / "test" / "experiment1" / "Pendulum-v1"
     folder.mkdir(parents=True)
     with pytest.raises(config.ConfigError, match=r"snapshots.pt is missing; run `subcritic experiment1"):
-        theorem.run(chosen, "Pendulum-v1", tmp_path)
+        theorem.run(job, tmp_path)
     saved = {"sizes": (3, 8, 6, 1), "snapshots": [snapshot]}
     torch.save({"key": "of another config", **saved}, folder / "snapshots.pt")
     with pytest.raises(config.ConfigError, match="made with other settings"):
-        theorem.run(chosen, "Pendulum-v1", tmp_path)
-    key = snapshot_key(chosen, chosen.environment("Pendulum-v1"))
+        theorem.run(job, tmp_path)
+    key = config.digest(config.dump(job.config.snapshots))
     torch.save({"key": key, **saved}, folder / "snapshots.pt")
-    (path,) = theorem.run(chosen, "Pendulum-v1", tmp_path)
+    (path,) = theorem.run(job, tmp_path)
     table = pd.read_csv(path)
     assert list(table) == ["environment", "seed", "reading", "layer", "measure", "value"]
     whole = table[table.measure == "relative_difference"]

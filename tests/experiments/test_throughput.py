@@ -1,12 +1,14 @@
-"""What the throughput stage counts and records; how fast a machine is, no test can claim."""
+"""What the study throughput counts and records; how fast a machine is, no test can claim."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from subcritic.config import DDPGSettings, Throughput
+from subcritic import profiles
+from subcritic.config import DDPGSettings
 from subcritic.replay import Replay
+from subcritic.studies import STUDIES
 from subcritic.studies.throughput import run as throughput
 from subcritic.studies.throughput.operations import (
     BareProducts,
@@ -93,20 +95,25 @@ def test_an_update_is_one_minibatch_and_one_learning_step(monkeypatch):
     assert peer._n_updates == 3
 
 
-def test_every_learner_is_measured_in_every_round_and_both_files_are_written(tmp_path):
-    settings = Throughput(hidden=((8,), (8, 6)), batches=(4,), rounds=3, seconds=0.002)
-    lines = []
-    measured = throughput.measure(settings, tmp_path / "throughput", progress=lines.append)
-    written = pd.read_csv(tmp_path / "throughput" / "throughput.csv")
+def test_every_learner_is_measured_in_every_round_and_both_files_are_written(tmp_path, capsys):
+    settings = {"hidden": [[8], [8, 6]], "batches": [4], "rounds": 3, "seconds": 0.002}
+    profile = profiles.parse(
+        {
+            "profile": "p", "environments": ["Pendulum-v1"], "methods": [{"algorithm": "linear"}],
+            "throughput": settings,
+        }
+    )  # fmt: skip
+    rounds, operations = throughput.run(STUDIES["throughput"].job(profile), tmp_path)
+    written = pd.read_csv(rounds)
     assert list(written.columns) == ["learner", "hidden", "batch", "round", "updates_per_second"]
-    assert len(written) == len(measured) == 2 * 3 * len(LEARNERS)
+    assert len(written) == 2 * 3 * len(LEARNERS)
     assert all(set(group) == LEARNERS for _, group in written.groupby(["hidden", "round"])["learner"])
     assert set(written["hidden"].astype(str)) == {"8", "8-6"}
     assert np.isfinite(written["updates_per_second"]).all() and (written["updates_per_second"] > 0).all()
-    counted = pd.read_csv(tmp_path / "throughput" / "operations.csv")
+    counted = pd.read_csv(operations)
     assert list(counted.columns) == ["learner", "hidden", "batch", "multiply_adds"]
     assert len(counted) == 2 * len(LEARNERS)
-    assert len(lines) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
 
 
 def test_measuring_leaves_the_threads_and_the_collector_as_they_were():

@@ -9,7 +9,7 @@ import synthetic
 from scipy import stats
 
 from subcritic import config
-from subcritic.config import LocalSettings
+from subcritic.config import LocalSettings, parse_method
 from subcritic.reporting import records
 from subcritic.studies.ablation import diagnostics, methods
 from subcritic.studies.ablation import report as ablation
@@ -27,7 +27,7 @@ def tables(recorded):
 
 def test_every_global_critic_has_its_words():
     for critic in get_args(LocalSettings.model_fields["critic"].annotation):
-        said = methods.describe(LocalSettings(algorithm="node_perturbation", critic=critic))
+        said = methods.describe(parse_method({"algorithm": "node_perturbation", "critic": critic}))
         assert said["global critic"] == methods.CRITICS[critic] != methods.NONE
 
 
@@ -77,7 +77,7 @@ def test_the_cosine_is_the_mean_over_training(tables):
     ],
 )
 def test_what_crosses_layers_is_what_the_rule_receives(settings, expected):
-    assert methods.crosses(LocalSettings(**settings)) == expected
+    assert methods.crosses(parse_method(settings)) == expected
 
 
 def made(**rules):

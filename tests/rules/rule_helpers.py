@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from subcritic import seeding
-from subcritic.rules import Broadcast, Layer, LocalTransition
+from subcritic.rules.protocol import Broadcast, Layer, LocalTransition
 
 SEEDS, BATCH, N_IN, N_OUT = 2, 6, 5, 4
 SIGMA = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}

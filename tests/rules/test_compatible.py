@@ -20,13 +20,14 @@ from rule_helpers import (
     rngs,
 )  # fmt: skip
 
-from subcritic.rules import Broadcast, CompatibleRule, LocalTransition, Plain
+from subcritic.rules.compatible import CompatibleRule
+from subcritic.rules.protocol import Broadcast, LocalTransition
 
 CRITIC_RATE, ACTOR_RATE = 0.05, 0.3
 
 
 def rule(**extra):
-    return CompatibleRule(Plain(CRITIC_RATE), Plain(ACTOR_RATE), discount=0.9, polyak=0.1, **extra)
+    return CompatibleRule(critic_rate=CRITIC_RATE, actor_rate=ACTOR_RATE, discount=0.9, polyak=0.1, **extra)
 
 
 def opinionated(rule, layer, rng):
@@ -95,7 +96,7 @@ def test_one_value_per_layer_equals_a_value_per_neuron_over_hundred_updates(acti
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
-def test_the_push_on_k_is_the_gradient_of_the_critics_mean_value_by_autograd(activation):
+def test_the_direction_of_k_is_the_gradient_of_the_critics_mean_value_by_autograd(activation):
     """∇_K of mean Q^n(v, μ^n_K(v)), where the critic's own μ and σ' stay those of the weights before."""
     rng = np.random.default_rng(1)
     layer, compatible = make_layer(activation, rng), rule()
@@ -131,13 +132,13 @@ def test_critic_steps_descend_their_squared_residuals_by_autograd(aim):
     layer = make_layer("tanh", rng)
     compatible = rule(aim="told" if aim == "told" else "own", imagined=aim == "imagined")
     critics = opinionated(compatible, layer, rng)
-    seen, heard = make_transition(rng, layer), make_broadcast(rng)
+    seen, broadcast = make_transition(rng, layer), make_broadcast(rng)
     learned = {name: tensor.clone().requires_grad_() for name, tensor in critics.tensors().items()}
     if aim == "own":
         after = seen.next_voltage @ learned["target_value"] + learned["target_value_bias"]
         target = seen.reward + 0.9 * (1 - seen.terminated) * after.detach()
     else:
-        target = heard.advantage if aim == "imagined" else heard.target
+        target = broadcast.advantage if aim == "imagined" else broadcast.target
     value = 0 if aim == "imagined" else seen.voltage @ learned["value"] + learned["value_bias"]
     slope = 1 - mean_voltage(layer, seen.voltage) ** 2
     advantage = seen.noise * slope * (seen.voltage @ learned["weight"] + learned["bias"])
@@ -147,7 +148,7 @@ def test_critic_steps_descend_their_squared_residuals_by_autograd(aim):
     if aim != "imagined":
         loss = loss + (surprise**2).mean(dim=1).sum() / 2
     loss.backward()
-    found = compatible.learn(critics, layer, seen, heard, moves=False)
+    found = compatible.learn(critics, layer, seen, broadcast, moves=False)
     close(found, residual)
     for name in ("value", "value_bias", "weight", "bias"):
         gradient = learned[name].grad
@@ -167,19 +168,19 @@ def test_known_noise_gives_what_computing_mu_gives():
 
 
 def test_regression_on_imagined_noise_finds_the_gradient_of_what_the_noise_causes():
-    """A = Σ_n g_n(v) ξ_n: w·v becomes g_n(v)/σ'(z), so that the push is σ'(z) g_n(v)."""
+    """A = Σ_n g_n(v) ξ_n: w·v becomes g_n(v)/σ'(z), so that the local error is σ'(z) g_n(v)."""
     rng = np.random.default_rng(5)
     layer = make_layer("tanh", rng, seeds=1)
-    compatible = CompatibleRule(Plain(1.0), Plain(0.1), imagined=True)
+    compatible = CompatibleRule(critic_rate=1.0, actor_rate=0.1, imagined=True)
     critics = compatible.init(layer, rngs([0]))
     true = draw(rng, 1, N_IN, N_OUT)
     for _ in range(3_000):
         voltage, noise = draw(rng, 1, 32, N_IN), 0.5 * draw(rng, 1, 32, N_OUT)
         mean = mean_voltage(layer, voltage)
         feature = noise * (1 - mean**2)
-        heard = Broadcast(advantage=(feature * (voltage @ true)).sum(dim=-1, keepdim=True))
+        broadcast = Broadcast(advantage=(feature * (voltage @ true)).sum(dim=-1, keepdim=True))
         seen = LocalTransition(voltage=voltage, alpha=mean + noise, noise=noise)
-        compatible.learn(critics, layer, seen, heard, moves=False)
+        compatible.learn(critics, layer, seen, broadcast, moves=False)
     cosine = torch.cosine_similarity(critics.weight.flatten(), true.flatten(), dim=0)
     assert cosine > 0.95
     assert math.isclose(critics.value.abs().max().item(), 0.0)

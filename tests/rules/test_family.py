@@ -20,44 +20,29 @@ from rule_helpers import (
     rngs,
 )  # fmt: skip
 
-from subcritic.rules import (
-    Adaptive,
-    BilinearRule,
-    Broadcast,
-    CompatibleRule,
-    FeedbackAlignmentRule,
-    LearnedFeedbackRule,
-    LinearRule,
-    LocalTransition,
-    NodePerturbationRule,
-    Plain,
-    RandomDirectionRule,
-)
-from subcritic.rules.mlp import MlpRule
+from subcritic.config import parse_method
+from subcritic.rules import RULES, load
+from subcritic.rules.protocol import Broadcast, LocalTransition
 
 CRITIC_RATE, ACTOR_RATE = 0.05, 0.3
-KINDS = {
-    "linear": (LinearRule, {}),
-    "linear told": (LinearRule, {"aim": "told"}),
-    "bilinear": (BilinearRule, {}),
-    "bilinear told": (BilinearRule, {"aim": "told"}),
-    "compatible": (CompatibleRule, {}),
-    "compatible told": (CompatibleRule, {"aim": "told"}),
-    "compatible natural": (CompatibleRule, {"natural": True}),
-    "compatible imagined": (CompatibleRule, {"imagined": True}),
-    "compatible with known noise": (CompatibleRule, {"knows_noise": True}),
-    "mlp": (MlpRule, {"hidden": (5, 3)}),
-    "mlp told": (MlpRule, {"hidden": (5, 3), "aim": "told"}),
-    "node_perturbation": (NodePerturbationRule, {}),
-    "feedback_alignment": (FeedbackAlignmentRule, {"action_size": 3}),
-    "learned_feedback": (LearnedFeedbackRule, {"action_size": 3}),
-    "random_direction": (RandomDirectionRule, {}),
+SETTINGS = {"critic_rate": CRITIC_RATE, "actor_rate": ACTOR_RATE, "discount": 0.9, "polyak": 0.1}
+# Small networks of one neuron.
+SMALL = {"mlp": {"hidden": (5, 3)}}
+# Every rule as its settings make it; those with critics also with a broadcast target; and the switches of `compatible`.
+KINDS = {name: (name, {}) for name in RULES}
+KINDS |= {f"{name} told": (name, {"aim": "told"}) for name in RULES if load(name).has_critic}
+KINDS |= {
+    "compatible natural": ("compatible", {"natural": True}),
+    "compatible imagined": ("compatible", {"imagined": True}),
+    "compatible with known noise": ("compatible", {"knows_noise": True}),
 }
 
 
-def make_rule(name, steps=Plain):
-    kind, extra = KINDS[name]
-    return kind(steps(CRITIC_RATE), steps(ACTOR_RATE), discount=0.9, polyak=0.1, **extra)
+def make_rule(name, optimiser="sgd"):
+    algorithm, changes = KINDS.get(name, (name, {}))
+    settings = parse_method({"algorithm": algorithm, "optimiser": optimiser, **SETTINGS})
+    rule = load(algorithm).from_settings(settings, action_size=3)
+    return replace(rule, **SMALL.get(algorithm, {}), **changes)
 
 
 def received(rule, *given):
@@ -86,11 +71,11 @@ def test_a_rule_reads_what_it_says_it_receives_and_nothing_else(name):
         layer = make_layer("tanh", rng)
         state = rule.init(layer, rngs())
         # Noise is left out of what a rule may not know, so μ^n(v) is computed.
-        seen, heard = choose(rule, make_transition(rng, layer), make_broadcast(rng))
+        seen, broadcast = choose(rule, make_transition(rng, layer), make_broadcast(rng))
         if "noise" not in rule.receives:
             seen = replace(seen, noise=None)
         for _ in range(3):
-            rule.update(state, layer, seen, heard)
+            rule.update(state, layer, seen, broadcast)
         outcomes.append(torch.cat((layer.weight, layer.bias, layer.target_weight), dim=1))
     assert torch.equal(*outcomes)
     assert not outcomes[0].isnan().any()
@@ -109,7 +94,7 @@ def test_a_broadcast_is_one_scalar_unless_the_rule_is_named_after_its_feedback(n
 def test_a_seed_learns_the_same_alone_or_beside_another(name):
     rng, rule = np.random.default_rng(1), make_rule(name)
     layer = make_layer("tanh", rng)
-    seen, heard = make_transition(rng, layer), make_broadcast(rng)
+    seen, broadcast = make_transition(rng, layer), make_broadcast(rng)
     only = lambda part: replace(part, **{  # noqa: E731
         f.name: getattr(part, f.name)[1:].clone()
         for f in fields(part) if isinstance(getattr(part, f.name), torch.Tensor)
@@ -117,8 +102,8 @@ def test_a_seed_learns_the_same_alone_or_beside_another(name):
     alone = only(layer)
     together, single = rule.init(layer, rngs()), rule.init(alone, rngs([1]))
     for _ in range(3):
-        rule.update(together, layer, *received(rule, seen, heard))
-        rule.update(single, alone, *received(rule, only(seen), only(heard)))
+        rule.update(together, layer, *received(rule, seen, broadcast))
+        rule.update(single, alone, *received(rule, only(seen), only(broadcast)))
     close(layer.weight[1:], alone.weight)
     assert not torch.equal(layer.weight[0], layer.weight[1])
 
@@ -126,7 +111,7 @@ def test_a_seed_learns_the_same_alone_or_beside_another(name):
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "random_direction"])
 def test_adam_steps_are_torchs_adam_on_the_rules_own_directions(name):
     """One seed at a time of K, whose parts share one flat vector."""
-    rng, rule = np.random.default_rng(2), make_rule(name, Adaptive)
+    rng, rule = np.random.default_rng(2), make_rule(name, "adam")
     flat = draw(rng, SEEDS, (N_IN + 1) * N_OUT)
     weight, bias = (
         flat[:, : N_IN * N_OUT].view(SEEDS, N_IN, N_OUT),
@@ -134,51 +119,38 @@ def test_adam_steps_are_torchs_adam_on_the_rules_own_directions(name):
     )
     layer = replace(make_layer("tanh", rng), weight=weight, bias=bias)
     state = rule.init(layer, rngs())
-    rule.critic.own(state.learned() if rule.judges else [])
-    rule.actor.own([weight, bias])
     reference = flat.clone().requires_grad_()
     adam = torch.optim.Adam([reference], lr=ACTOR_RATE)
     for _ in range(5):
-        seen, heard = received(rule, make_transition(rng, layer), make_broadcast(rng))
-        rule.learn(state, layer, seen, heard, moves=False)
-        frozen = NoCritics(rule, state)
-        direction = rule.direction(state, layer, seen, heard)
+        seen, broadcast = received(rule, make_transition(rng, layer), make_broadcast(rng))
+        rule.learn(state, layer, seen, broadcast, moves=False)
+        direction = rule.direction(state, layer, seen, broadcast)
         reference.grad = -torch.cat([part.flatten(1) for part in direction], dim=1)
-        frozen.move(layer, seen, heard)
+        error = None if getattr(rule, "natural", False) else rule.local_error(state, layer, seen, broadcast)
+        rule.update_weights(state, layer, seen, error)
         adam.step()
         torch.testing.assert_close(flat, reference.detach(), rtol=1e-6, atol=1e-6)
 
 
-class NoCritics:
-    """Moves K and nothing else."""
-
-    def __init__(self, rule, state):
-        self.rule, self.state = rule, state
-
-    def move(self, layer, seen, heard):
-        push = None
-        if not getattr(self.rule, "natural", False):
-            push = self.rule.push(self.state, layer, seen, heard)
-        self.rule._move(self.state, layer, seen, push)
-
-
 @pytest.mark.parametrize("aim", ["own", "told"])
 @pytest.mark.parametrize("name", ["linear", "bilinear", "mlp"])
-def test_residual_and_push_are_those_of_the_critic_by_autograd(name, aim):
+def test_residual_and_local_error_are_those_of_the_critic_by_autograd(name, aim):
     rng = np.random.default_rng(3)
     rule = replace(make_rule(name), aim=aim)
     layer = make_layer("tanh", rng)
     state = rule.init(layer, rngs())
-    seen, heard = make_transition(rng, layer), make_broadcast(rng)
+    seen, broadcast = make_transition(rng, layer), make_broadcast(rng)
     value = rule.values(state, layer, seen.voltage, seen.alpha).clone()
     # Target copies still equal the critics and the policy.
     after = rule.values(state, layer, seen.next_voltage, mean_voltage(layer, seen.next_voltage))
-    target = seen.reward + 0.9 * (1 - seen.terminated) * after if aim == "own" else heard.target
+    target = seen.reward + 0.9 * (1 - seen.terminated) * after if aim == "own" else broadcast.target
     weight, bias = layer.weight.clone().requires_grad_(), layer.bias.clone().requires_grad_()
-    close(rule.learn(state, layer, seen, heard, moves=False), target - value)
+    close(rule.learn(state, layer, seen, broadcast, moves=False), target - value)
     alpha = SIGMA["tanh"](seen.voltage @ weight + bias)
     rule.values(state, layer, seen.voltage, alpha).mean(dim=1).sum().backward()
-    for ours, true in zip(rule.direction(state, layer, seen, heard), (weight.grad, bias.grad), strict=True):
+    for ours, true in zip(
+        rule.direction(state, layer, seen, broadcast), (weight.grad, bias.grad), strict=True
+    ):
         close(ours, true)
 
 
@@ -187,9 +159,9 @@ def test_the_bilinear_critic_steps_down_its_squared_residual_by_autograd(aim):
     rng = np.random.default_rng(4)
     rule, layer = replace(make_rule("bilinear"), aim=aim), make_layer("sigmoid", rng)
     state = rule.init(layer, rngs())
-    seen, heard = make_transition(rng, layer), make_broadcast(rng)
+    seen, broadcast = make_transition(rng, layer), make_broadcast(rng)
     start = {name: tensor.clone().requires_grad_() for name, tensor in state.tensors().items()}
-    residual = rule.learn(state, layer, seen, heard, moves=False)
+    residual = rule.learn(state, layer, seen, broadcast, moves=False)
     value = seen.voltage @ start["voltage"] + seen.alpha * (start["alpha"] + seen.voltage @ start["mixed"])
     target = (residual + value).detach()
     ((target - value) ** 2 / 2).mean(dim=1).sum().backward()
@@ -216,8 +188,8 @@ def test_a_network_per_neuron_equals_each_network_alone():
 def test_node_perturbation_is_the_plain_loop():
     rng, rule = np.random.default_rng(6), make_rule("node_perturbation")
     layer = make_layer("tanh", rng, noise_variance=0.09)
-    seen, heard = received(rule, make_transition(rng, layer), make_broadcast(rng))
-    weight, bias = rule.direction(rule.init(layer, rngs()), layer, seen, heard)
+    seen, broadcast = received(rule, make_transition(rng, layer), make_broadcast(rng))
+    weight, bias = rule.direction(rule.init(layer, rngs()), layer, seen, broadcast)
     for s in range(SEEDS):
         for n in range(N_OUT):
             expected = np.zeros(N_IN + 1)
@@ -225,7 +197,7 @@ def test_node_perturbation_is_the_plain_loop():
                 v = np.append(seen.voltage[s, i], 1)
                 k = np.append(layer.weight[s, :, n], layer.bias[s, 0, n])
                 slope = 1 - np.tanh(k @ v) ** 2
-                noise, advantage = seen.noise[s, i, n].item(), heard.advantage[s, i, 0].item()
+                noise, advantage = seen.noise[s, i, n].item(), broadcast.advantage[s, i, 0].item()
                 expected += advantage * noise / 0.09 * slope * v / BATCH
             close(np.append(weight[s, :, n], bias[s, 0, n]), expected)
 
@@ -239,10 +211,10 @@ def test_node_perturbation_has_the_gradient_as_its_mean():
     noise = 0.5 * draw(rng, 1, draws, N_OUT)
     alpha = mean_voltage(layer, v) + noise
     seen = LocalTransition(voltage=v.expand(-1, draws, -1), alpha=alpha, noise=noise)
-    heard = Broadcast(advantage=(noise * slopes).sum(dim=-1, keepdim=True))
-    _, found = rule.direction(rule.init(layer, rngs([0])), layer, seen, heard)
+    broadcast = Broadcast(advantage=(noise * slopes).sum(dim=-1, keepdim=True))
+    _, found = rule.direction(rule.init(layer, rngs([0])), layer, seen, broadcast)
     expected = slopes * (1 - mean_voltage(layer, v) ** 2)
-    each = rule.push(None, layer, seen, heard)
+    each = rule.local_error(None, layer, seen, broadcast)
     error = each.std(dim=1, keepdim=True) / draws**0.5
     assert ((found - expected).abs() < 5 * error).all()
     assert (expected.abs() > 5 * error).any()
@@ -251,40 +223,40 @@ def test_node_perturbation_has_the_gradient_as_its_mean():
 def test_learned_feedback_by_plain_loops():
     rng, rule = np.random.default_rng(9), make_rule("learned_feedback")
     hidden, last = make_layer("tanh", rng, noise_variance=0.09), make_layer("tanh", rng, last=True)
-    seen, heard = received(rule, make_transition(rng, hidden), make_broadcast(rng))
+    seen, broadcast = received(rule, make_transition(rng, hidden), make_broadcast(rng))
     state = rule.init(hidden, rngs())
     assert not state.weight.any()
     state.weight.copy_(draw(rng, *state.weight.shape))
-    expected, pushes = state.weight.clone().numpy(), np.zeros((SEEDS, BATCH, N_OUT))
+    expected, errors = state.weight.clone().numpy(), np.zeros((SEEDS, BATCH, N_OUT))
     for s, n, i in np.ndindex(SEEDS, N_OUT, 3):
         before = expected[s, i, n]
         for b in range(BATCH):
-            xi, dz = float(seen.noise[s, b, n]), float(heard.deviation[s, b, i])
+            xi, dz = float(seen.noise[s, b, n]), float(broadcast.deviation[s, b, i])
             expected[s, i, n] += 0.1 / 0.09 * (dz - before * xi) * xi / BATCH
     clean = (seen.alpha - seen.noise).numpy()
     for s, b, n in np.ndindex(SEEDS, BATCH, N_OUT):
-        pushes[s, b, n] = heard.feedback[s, b].numpy() @ expected[s, :, n] * (1 - clean[s, b, n] ** 2)
-    weight = hidden.weight + ACTOR_RATE * seen.voltage.mT @ torch.from_numpy(pushes) / BATCH
-    rule.update(state, hidden, seen, heard)
+        errors[s, b, n] = broadcast.feedback[s, b].numpy() @ expected[s, :, n] * (1 - clean[s, b, n] ** 2)
+    weight = hidden.weight + ACTOR_RATE * seen.voltage.mT @ torch.from_numpy(errors) / BATCH
+    rule.update(state, hidden, seen, broadcast)
     close(state.weight, expected)
     close(hidden.weight, weight)
-    assert torch.equal(rule.push(state, last, seen, heard), heard.feedback)
+    assert torch.equal(rule.local_error(state, last, seen, broadcast), broadcast.feedback)
 
 
 def test_feedback_alignment_is_backpropagation_with_other_weights_and_exact_at_the_output():
     rng, rule = np.random.default_rng(8), make_rule("feedback_alignment")
     hidden, last = make_layer("tanh", rng), make_layer("tanh", rng, last=True)
     rule = replace(rule, action_size=N_OUT)
-    seen, heard = received(rule, make_transition(rng, hidden), make_broadcast(rng, actions=N_OUT))
+    seen, broadcast = received(rule, make_transition(rng, hidden), make_broadcast(rng, actions=N_OUT))
     for layer in (hidden, last):
         state = rule.init(layer, rngs())
         back = torch.eye(N_OUT, dtype=torch.float64) if layer.last else state.weight
         weight = layer.weight.clone().requires_grad_()
         action = SIGMA["tanh"](seen.voltage @ weight + layer.bias) @ back.mT
-        (action * heard.feedback).sum(dim=-1).mean(dim=1).sum().backward()
-        close(rule.direction(state, layer, seen, heard)[0], weight.grad)
+        (action * broadcast.feedback).sum(dim=-1).mean(dim=1).sum().backward()
+        close(rule.direction(state, layer, seen, broadcast)[0], weight.grad)
         before = state.weight.clone()
-        rule.update(state, layer, seen, heard)
+        rule.update(state, layer, seen, broadcast)
         assert torch.equal(state.weight, before), "the feedback is fixed"
 
 
@@ -298,3 +270,12 @@ def test_a_random_direction_moves_every_neuron_by_its_rate_and_looking_does_not_
     close(step, ACTOR_RATE * seen_direction)
     close(step.norm(dim=1), np.full((SEEDS, N_OUT), ACTOR_RATE))
     assert not torch.equal(torch.cat(rule.direction(state, layer, LocalTransition()), dim=1), seen_direction)
+
+
+# What holds for every rule, whatever it is.
+OF_ALL_RULES = (
+    test_a_rule_reads_what_it_says_it_receives_and_nothing_else,
+    test_a_broadcast_is_one_scalar_unless_the_rule_is_named_after_its_feedback,
+    test_a_seed_learns_the_same_alone_or_beside_another,
+    test_adam_steps_are_torchs_adam_on_the_rules_own_directions,
+)

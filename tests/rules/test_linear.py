@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from subcritic import seeding
-from subcritic.rules import Layer, LinearRule, LocalTransition, Plain
+from subcritic.rules.linear import LinearRule
+from subcritic.rules.protocol import Layer, LocalTransition
 
 SEEDS, BATCH, N_IN, N_OUT = 2, 6, 5, 4
 CRITIC_RATE, ACTOR_RATE = 0.05, 0.3
-RULE = LinearRule(Plain(CRITIC_RATE), Plain(ACTOR_RATE), discount=0.9, polyak=0.1)
+RULE = LinearRule(critic_rate=CRITIC_RATE, actor_rate=ACTOR_RATE, discount=0.9, polyak=0.1)
 SIGMA = {"tanh": np.tanh, "sigmoid": lambda z: 1 / (1 + np.exp(-z)), "relu": lambda z: np.maximum(z, 0)}
 SIGMA_SLOPE = {
     "tanh": lambda z: 1 - np.tanh(z) ** 2,
@@ -63,8 +64,8 @@ class NeuronByNeuron:
             self.theta_v[:, n] += CRITIC_RATE * step_v
             self.theta_a[n] += CRITIC_RATE * step_a
             for i in range(batch):
-                push = self.theta_a[n] * slope(self.k[:, n] @ v[i] + self.b[n])
-                step_k, step_b = step_k + push * v[i] / batch, step_b + push / batch
+                error = self.theta_a[n] * slope(self.k[:, n] @ v[i] + self.b[n])
+                step_k, step_b = step_k + error * v[i] / batch, step_b + error / batch
             self.k[:, n] += ACTOR_RATE * step_k
             self.b[n] += ACTOR_RATE * step_b
         for name in ("k", "b", "theta_v", "theta_a"):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from subcritic import seeding
-from subcritic.config import Experiment1
 from subcritic.nn import MLP
+from subcritic.studies.experiment1.settings import Experiment1
 from subcritic.subcritics import SubCritic, SubCriticFamily, chosen_neurons
 
 SEEDS, BATCH, N_IN, N_OUT = 2, 7, 4, 5

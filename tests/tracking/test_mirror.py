@@ -8,7 +8,7 @@ import pytest
 from tracking_helpers import CONFIG, everything, identity, mlflow_points, mlflow_runs
 
 from subcritic import tracking
-from subcritic.tracking import Identity, Mirror, Run, RunGroup, mirror, stages, store
+from subcritic.tracking import Identity, Mirror, Run, RunGroup, mirror, store, views
 
 HERE = Path(__file__).parent
 
@@ -169,10 +169,10 @@ def test_the_store_uses_a_write_ahead_log(results):
     connection.close()
 
 
-def test_every_stage_has_an_experiment_with_a_description_and_a_view(results):
+def test_every_study_has_an_experiment_with_a_description_and_a_view(results):
     client = store.connect(results)
-    for stage in stages.STAGES:
-        found = client.get_experiment_by_name(stages.experiment_name(stage.name))
+    for study in views.VIEWS:
+        found = client.get_experiment_by_name(views.experiment_name(study))
         assert len(found.tags["mlflow.note.content"]) > 100
         assert "mlflow.sharedViewState.all" in found.tags
         assert max(map(len, found.tags.values())) <= 5000
@@ -181,7 +181,7 @@ def test_every_stage_has_an_experiment_with_a_description_and_a_view(results):
 def test_each_environment_gets_a_view_of_its_own(results):
     record_some(results, identity(environment="Hopper-v5"), steps=1)
     client = store.connect(results)
-    tags = client.get_experiment_by_name(stages.experiment_name("experiment2")).tags
+    tags = client.get_experiment_by_name(views.experiment_name("experiment2")).tags
     assert "mlflow.sharedViewState.Hopper-v5" in tags
 
 
@@ -215,15 +215,9 @@ with RunGroup(Path(sys.argv[1]), [identity(seed=seed, environment=f"E{seed}")], 
     assert [len(mlflow_points(results, run)) for run in runs] == [1000] * 4
 
 
-def test_an_unknown_stage_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="stage 'x' is unknown; known: experiment1, gradients"):
-        stages.experiment_name("x")
-
-
-def test_the_stages_are_those_of_the_config():
-    from subcritic.config import STAGES
-
-    assert tuple(stage.name for stage in stages.STAGES) == STAGES
+def test_an_unknown_study_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="study 'x' is unknown; known: experiment1, gradients"):
+        views.experiment_name("x")
 
 
 def test_an_identity_has_one_key():

@@ -1,6 +1,7 @@
 """What the tracking tests share: identities, and what MLflow holds of them."""
 
-from subcritic.tracking import Identity, stages, store
+import subcritic.studies  # noqa: F401 (declares what MLflow shows)
+from subcritic.tracking import Identity, store, views
 
 CONFIG = {"environment": {"id": "Pendulum-v1"}, "method": {"hidden": [8, 8], "rate": 1e-3}}
 
@@ -11,7 +12,7 @@ def identity(seed=0, environment="Pendulum-v1", profile="tiny", stage="experimen
 
 def mlflow_runs(results, stage="experiment2", deleted=False):
     client = store.connect(results)
-    experiment = client.get_experiment_by_name(stages.experiment_name(stage)).experiment_id
+    experiment = client.get_experiment_by_name(views.experiment_name(stage)).experiment_id
     # 2 is mlflow.entities.ViewType.DELETED_ONLY, 1 ACTIVE_ONLY.
     return client.search_runs([experiment], run_view_type=2 if deleted else 1)
 

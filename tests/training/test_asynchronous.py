@@ -9,7 +9,7 @@ import torch
 from subcritic import envs, seeding
 from subcritic.agents import LocalLearner
 from subcritic.agents.asynchronous import AsynchronousLearner, Workers
-from subcritic.config import LocalSettings
+from subcritic.config import LocalSettings, parse_method
 from subcritic.replay import Replay, SharedReplay
 from subcritic.training import Trainer
 from subcritic.training.asynchronous import AsynchronousTrainer
@@ -35,7 +35,7 @@ def test_with_a_barrier_the_numbers_are_the_synchronous_learners_bit_for_bit(set
         trainer.close()
     assert torch.equal(threaded.agent.online.flat, plain.agent.online.flat)
     assert torch.equal(threaded.agent.target.flat, plain.agent.target.flat)
-    for mine, theirs in zip(threaded.agent.critics, plain.agent.critics, strict=True):
+    for mine, theirs in zip(threaded.agent.rule_states, plain.agent.rule_states, strict=True):
         assert torch.equal(mine.voltage, theirs.voltage) and torch.equal(mine.alpha, theirs.alpha)
     assert torch.equal(threaded.replay.rows, plain.replay.rows)
     for name, value in plain.agent.metrics().items():
@@ -44,11 +44,13 @@ def test_with_a_barrier_the_numbers_are_the_synchronous_learners_bit_for_bit(set
 
 
 @pytest.mark.parametrize("groups", [2, 5])
-def test_neurons_dealt_to_groups_learn_what_whole_layers_learn(groups):
+@pytest.mark.parametrize("algorithm", ["linear", "bilinear"])
+def test_neurons_dealt_to_groups_learn_what_whole_layers_learn(groups, algorithm):
     """In float64, since a product of fewer columns may be summed in another order."""
     torch.manual_seed(0)
-    plain = LocalLearner(SMALL, 3, 1, [0, 1], dtype=torch.float64)
-    dealt = AsynchronousLearner(SMALL, 3, 1, [0, 1], dtype=torch.float64, groups=groups)
+    settings = SMALL.model_copy(update={"algorithm": algorithm})
+    plain = LocalLearner(settings, 3, 1, [0, 1], dtype=torch.float64)
+    dealt = AsynchronousLearner(settings, 3, 1, [0, 1], dtype=torch.float64, groups=groups)
     replay = Replay(2, 64, plain.columns, dtype=torch.float64)
     replay.rows.uniform_(-1, 1)
     with torch.no_grad():
@@ -56,7 +58,7 @@ def test_neurons_dealt_to_groups_learn_what_whole_layers_learn(groups):
             for agent in (plain, dealt):
                 agent.learn(replay.unpack(replay.rows))
     torch.testing.assert_close(dealt.online.flat, plain.online.flat, rtol=0, atol=1e-13)
-    torch.testing.assert_close(dealt.critics[1].voltage, plain.critics[1].voltage, rtol=0, atol=1e-13)
+    torch.testing.assert_close(dealt.rule_states[1].voltage, plain.rule_states[1].voltage, rtol=0, atol=1e-13)
 
 
 def test_every_neuron_belongs_to_exactly_one_group():
@@ -73,6 +75,22 @@ def test_every_neuron_belongs_to_exactly_one_group():
 def test_a_group_without_neurons_is_refused(groups, split):
     with pytest.raises(ValueError, match=rf"groups = {groups}: must be from 1 to \d+, the number of {split}"):
         AsynchronousLearner(SMALL, 3, 1, [0], groups=groups, split=split)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"algorithm": "compatible"}, "compatible does not keep something of its own"),
+        ({"algorithm": "random_direction"}, "random_direction does not keep"),
+        ({"optimiser": "adam"}, "needs optimiser sgd"),
+        ({"target": "global_q"}, "target own_td"),
+        ({"layers_in_turn": 3}, "needs all layers at once"),
+    ],
+)
+def test_what_threads_cannot_learn_is_refused(changes, words):
+    settings = parse_method({"algorithm": "linear", "hidden": (4,), **changes})
+    with pytest.raises(ValueError, match=words):
+        AsynchronousLearner(settings, 3, 1, [0])
 
 
 def test_no_update_is_lost_without_a_barrier():

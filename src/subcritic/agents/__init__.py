@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from subcritic.agents.ddpg import DDPG
 from subcritic.agents.local import LocalLearner
 from subcritic.agents.protocol import Agent
-from subcritic.config import DDPGSettings, LocalSettings
+from subcritic.config import AgentSettings
+from subcritic.config.methods import load
+from subcritic.rules.base import Rule
 
 __all__ = ["DDPG", "Agent", "LocalLearner", "make_agent"]
 
 
 def make_agent(
-    settings: DDPGSettings | LocalSettings, observation_size: int, action_size: int, seeds: Sequence[int]
+    settings: AgentSettings, observation_size: int, action_size: int, seeds: Sequence[int]
 ) -> Agent:
-    """The agent a method's settings describe, one per seed."""
-    kind = DDPG if isinstance(settings, DDPGSettings) else LocalLearner
+    """The agent that a method's `algorithm` names: its class, or a LocalLearner if that is a local rule."""
+    found = load(settings.algorithm)
+    kind: Callable[..., Agent] = LocalLearner if issubclass(found, Rule) else found
     return kind(settings, observation_size, action_size, seeds)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -17,29 +17,30 @@ from torch import Tensor
 
 from subcritic.agents.local import LocalLearner
 from subcritic.config import LocalSettings
-from subcritic.rules import Layer, LocalTransition
-from subcritic.rules.linear import LinearCritics
+from subcritic.rules.protocol import Layer, LocalTransition, RuleState
 
 Split = Literal["neurons", "layers"]
 
 
 @dataclass
 class Part:
-    """Some neurons of one layer: views of the layer's tensors and of its critics, and their last update."""
+    """Some neurons of one layer: views of the layer's tensors and of its rule's state, and their last update."""
 
     number: int
     neurons: slice
     layer: Layer
-    critics: LinearCritics
-    seen: LocalTransition | None = None
-    residual: Tensor | None = None
+    state: RuleState
+    transition: LocalTransition = field(init=False)
+    residual: Tensor = field(init=False)
 
 
 class AsynchronousLearner(LocalLearner):
     """A LocalLearner whose neurons are dealt to `groups`, each of which can learn in a thread of its own.
 
+    The rule must keep something of its own for every neuron, as `linear` and `bilinear` do, and step plainly.
+
     split: 'neurons' gives every group an equal share of each layer, 'layers' whole layers, balanced by their connections.
-    Raises ValueError for a number of groups that leaves one without neurons.
+    Raises ValueError for other settings, and for a number of groups that leaves one without neurons.
     """
 
     def __init__(
@@ -52,22 +53,23 @@ class AsynchronousLearner(LocalLearner):
         groups: int = 2,
         split: Split = "neurons",
     ) -> None:
-        if (settings.algorithm, settings.optimiser, settings.target) != ("linear", "sgd", "own_td"):
-            raise ValueError("learning in threads needs algorithm linear, optimiser sgd, target own_td")
-        if settings.replay != "stored" or settings.layers_in_turn is not None:
-            raise ValueError("learning in threads needs replay stored, and all layers at once")
         super().__init__(settings, observation_size, action_size, seeds, dtype)
+        if not all(state.per_neuron for state in self.rule_states):
+            raise ValueError(f"{settings.algorithm} does not keep something of its own for every neuron")
+        if settings.optimiser != "sgd" or settings.replay != "stored" or self.broadcaster is not None:
+            raise ValueError("learning in threads needs optimiser sgd, replay stored, target own_td")
+        if settings.layers_in_turn is not None:
+            raise ValueError("learning in threads needs all layers at once: layers_in_turn None")
         shares = _deal(self.actor.sizes, groups, split)
         self.groups = [[self._part(number, neurons) for number, neurons in share] for share in shares]
 
     def _part(self, number: int, neurons: slice) -> Part:
-        layer, critics = self.layers[number - 1], self.critics[number - 1]
-        views = {name: getattr(layer, name)[..., neurons] for name in ("weight", "bias")}
-        targets = {name: getattr(layer, name)[..., neurons] for name in ("target_weight", "target_bias")}
-        own_critics = LinearCritics(
-            *(getattr(critics, field.name)[..., neurons] for field in fields(critics))
-        )
-        return Part(number, neurons, Layer(**views, **targets, activation=layer.activation), own_critics)
+        whole = self.layers[number - 1]
+        names = ("weight", "bias", "target_weight", "target_bias")
+        layer = replace(whole, **{name: getattr(whole, name)[..., neurons] for name in names})
+        state = self.rule_states[number - 1].of_neurons(neurons)
+        self.rule.add_optimisers(state, layer)
+        return Part(number, neurons, layer, state)
 
     def learn(self, batch: dict[str, Tensor]) -> None:
         """One update of every group, one after the other, from the same minibatch."""
@@ -76,14 +78,16 @@ class AsynchronousLearner(LocalLearner):
 
     def learn_group(self, group: int, batch: dict[str, Tensor]) -> None:
         """One update of one group's neurons; safe beside the same of other groups."""
-        transitions = self.local_transitions(batch)
+        transitions, _ = self.rule_inputs(batch, self.noise_rngs)
         for part in self.groups[group]:
-            part.seen = _of_neurons(transitions[part.number - 1], part.neurons)
-            part.residual = self.rule.update(part.critics, part.layer, part.seen)
+            part.transition = _of_neurons(transitions[part.number - 1], part.neurons)
+            residual = self.rule.update(part.state, part.layer, part.transition)
+            assert residual is not None, "a rule with critics has one"
+            part.residual = residual
 
     def value_magnitude(self) -> Tensor:
         largest = [
-            self.rule.values(part.critics, part.layer, part.seen.voltage, part.seen.alpha)
+            self.rule.values(part.state, part.layer, part.transition.voltage, part.transition.alpha)
             .abs()
             .amax(dim=(1, 2))
             for part in self._parts()
@@ -112,7 +116,7 @@ class Workers:
     def __init__(self, work: Sequence[Callable[[], None]], lag: int) -> None:
         if lag < 1:
             raise ValueError(f"lag = {lag}: must be at least 1")
-        self._grants = [queue.Queue(maxsize=lag) for _ in work]
+        self._grants: list[queue.Queue[int]] = [queue.Queue(maxsize=lag) for _ in work]
         self._errors: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._run, args=pair, daemon=True)
@@ -148,7 +152,7 @@ class Workers:
         if self._errors:
             raise self._errors[0]
 
-    def _run(self, work: Callable[[], None], grants: queue.Queue) -> None:
+    def _run(self, work: Callable[[], None], grants: queue.Queue[int]) -> None:
         # All three belong to a thread, not to the process.
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
@@ -181,7 +185,7 @@ def _deal(sizes: Sequence[int], groups: int, split: Split) -> list[list[tuple[in
         return shares
     connections = {number: sizes[number - 1] * sizes[number] for number in range(1, len(sizes))}
     load = [0] * groups
-    for number in sorted(connections, key=connections.get, reverse=True):
+    for number in sorted(connections, key=lambda number: connections[number], reverse=True):
         least = load.index(min(load))
         shares[least].append((number, slice(None)))
         load[least] += connections[number]
@@ -189,10 +193,4 @@ def _deal(sizes: Sequence[int], groups: int, split: Split) -> list[list[tuple[in
 
 
 def _of_neurons(transition: LocalTransition, neurons: slice) -> LocalTransition:
-    return LocalTransition(
-        transition.voltage,
-        transition.alpha[..., neurons],
-        transition.reward,
-        transition.terminated,
-        transition.next_voltage,
-    )
+    return replace(transition, alpha=transition.alpha[..., neurons])

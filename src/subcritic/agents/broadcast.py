@@ -1,38 +1,29 @@
-"""From replay rows to what each layer sees and what all are told: nothing else reaches a local rule."""
+"""What is broadcast to all layers, from the values of a global critic; and noise that is imagined for it to score."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from subcritic.agents.actor_critic import td_target
 from subcritic.agents.global_critics import GlobalCritic
-from subcritic.agents.protocol import perturbed_forward
-from subcritic.bellman import bellman_target
-from subcritic.config import LocalSettings
+from subcritic.agents.protocol import AgentBatch, perturbed_forward
+from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.exploration import per_layer
 from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.activations import times_slope
-from subcritic.rules import Broadcast, LocalTransition
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A minibatch as the agent as a whole saw it: observation s (S, B, n_0), action a (S, B, n_L), s′, r, terminated."""
-
-    observation: Tensor
-    action: Tensor
-    reward: Tensor
-    terminated: Tensor
-    next_observation: Tensor
+from subcritic.rules.protocol import ABSENT, Broadcast, LocalTransition
 
 
 @dataclass(frozen=True)
 class Broadcaster:
-    """Says what is broadcast, from the values of a global critic. policy and target policy: the actor's parameters."""
+    """policy and target_policy: the actor's parameters. critic: the critic of the whole agent."""
 
     settings: LocalSettings
     actor: MLP
@@ -40,38 +31,41 @@ class Broadcaster:
     target_policy: Parameters
     critic: GlobalCritic
 
-    def td_target(self, seen: Whole) -> Tensor:
+    def td_target(self, batch: AgentBatch) -> Tensor:
         """y = r + γ (1 − terminated) Q^μ′(s′, μ′(s′)), (S, B, 1)."""
-        next_action = self.actor.forward(self.target_policy, seen.next_observation).output
-        next_value = self.critic.values(seen.next_observation, next_action, target=True)
-        return bellman_target(seen.reward, self.settings.discount, seen.terminated, next_value)
+        target_value = partial(self.critic.values, target=True)
+        return td_target(batch, self.actor, self.target_policy, target_value, self.settings.discount)
 
-    def of(self, seen: Whole, receives: frozenset[str]) -> Broadcast:
-        """What is told about replayed actions."""
-        target = self._target(seen) if "target" in receives else None
-        advantage = self._advantage(seen) if "advantage" in receives else None
-        feedback = None
+    def about(self, batch: AgentBatch, receives: frozenset[str]) -> Broadcast:
+        """What is broadcast about replayed actions: of each field, only what the rule receives."""
+        target = self._target(batch) if "target" in receives else ABSENT
+        advantage = self._advantage(batch) if "advantage" in receives else ABSENT
+        feedback = ABSENT
         if "feedback" in receives:
-            feedback = self.critic.action_gradient(seen.observation, self._own_action(seen))
+            feedback = self.critic.action_gradient(batch.observation, self._own_action(batch))
         return Broadcast(target, advantage, feedback)
 
-    def _target(self, seen: Whole) -> Tensor:
+    def _target(self, batch: AgentBatch) -> Tensor:
         if self.settings.target == "global_td":
-            return self.td_target(seen)
+            return self.td_target(batch)
         if self.settings.target == "global_advantage":
-            return self._advantage(seen)
-        return self.critic.values(seen.observation, seen.action)
+            return self._advantage(batch)
+        return self.critic.values(batch.observation, batch.action)
 
-    def _advantage(self, seen: Whole) -> Tensor:
+    def _advantage(self, batch: AgentBatch) -> Tensor:
         """y − Q^μ(s, μ(s)), with y = Q^μ(s, a), or the TD target."""
         if self.settings.target == "global_td":
-            value = self.td_target(seen)
+            value = self.td_target(batch)
         else:
-            value = self.critic.values(seen.observation, seen.action)
-        return value - self.critic.values(seen.observation, self._own_action(seen))
+            value = self.critic.values(batch.observation, batch.action)
+        return value - self.critic.values(batch.observation, self._own_action(batch))
 
-    def _own_action(self, seen: Whole) -> Tensor:
-        return self.actor.forward(self.policy, seen.observation).output
+    @property
+    def _imagined(self) -> ImaginingSettings:
+        return cast(ImaginingSettings, self.settings)
+
+    def _own_action(self, batch: AgentBatch) -> Tensor:
+        return self.actor.forward(self.policy, batch.observation).output
 
     def imagine(
         self, observation: Tensor, rngs: Sequence[np.random.Generator]
@@ -85,34 +79,34 @@ class Broadcaster:
         noise = self._noise(clean[0], rngs)
         voltages = self._run_both_ways(clean[0], noise)
         advantage = self._advantage_of(voltages.h[0], voltages.output)
-        return _felt(clean, noise), Broadcast(advantage=advantage)
+        return _transitions(clean, noise), Broadcast(advantage=advantage)
 
-    def imagine_apart(
+    def imagine_separately(
         self, observation: Tensor, rngs: Sequence[np.random.Generator]
     ) -> tuple[list[LocalTransition], Broadcast]:
-        """As `imagine`, but the action's neurons and the hidden ones take turns, so that neither noise blurs the other's.
+        """As `imagine`, but output and hidden neurons are perturbed in separate passes, so that their noise does not mix.
 
-        The critic scores a ± ξ_L, with ξ_L = ±σ by the toss of a coin; from that scalar, each of the action's neurons finds
+        The critic scores a ± ξ_L, with ξ_L = ±σ with equal probability; from that scalar, each of the action's neurons finds
         e = σ'(z) A ξ / σ² (`feedback`). The noise ±ξ of the hidden neurons moves z_L by ±Δz (`deviation`) and is not scored.
         """
         clean = self._clean(observation)
         noise = self._noise(clean[0], rngs)
-        scale = per_layer(self.settings.perturbation_scale, self.actor.depth)[-1]
-        coin = noise[-1].sign().mul_(scale)
-        action = torch.cat((clean[-1] + coin, clean[-1] - coin), dim=1).clamp_(-1, 1)
+        scale = per_layer(self._imagined.perturbation_scale, self.actor.depth)[-1]
+        step = noise[-1].sign().mul_(scale)
+        action = torch.cat((clean[-1] + step, clean[-1] - step), dim=1).clamp_(-1, 1)
         advantage = self._advantage_of(torch.cat((clean[0], clean[0]), dim=1), action)
-        error = times_slope(coin * (advantage / scale**2), clean[-1], self.actor.activation(self.actor.depth))
+        error = times_slope(step * (advantage / scale**2), clean[-1], self.actor.activation(self.actor.depth))
         plus, minus = self._run_both_ways(clean[0], [*noise[:-1], None]).h[-2].chunk(2, dim=1)
         deviation = torch.bmm((plus - minus) / 2, self.policy.weights[-1])
-        return _felt(clean, [*noise[:-1], coin]), Broadcast(feedback=error, deviation=deviation)
+        return _transitions(clean, [*noise[:-1], step]), Broadcast(feedback=error, deviation=deviation)
 
     def _clean(self, observation: Tensor) -> list[Tensor]:
         """h_0 … h_L without noise, once per draw."""
-        draws = self.settings.draws
+        draws = self._imagined.draws
         voltages = self.actor.forward(self.policy, observation).h
         return [h.repeat(1, draws, 1) for h in voltages] if draws > 1 else voltages
 
-    def _run_both_ways(self, observation: Tensor, noise: list[Tensor | None]) -> Voltages:
+    def _run_both_ways(self, observation: Tensor, noise: Sequence[Tensor | None]) -> Voltages:
         """The actor with +ξ, then with −ξ, stacked along the batch."""
         both = torch.cat((observation, observation), dim=1)
         signed = [None if xi is None else torch.cat((xi, -xi), dim=1) for xi in noise]
@@ -125,15 +119,15 @@ class Broadcaster:
 
     def _noise(self, like: Tensor, rngs: Sequence[np.random.Generator]) -> list[Tensor]:
         widths = list(self.actor.sizes[1:])
-        scales = np.repeat(per_layer(self.settings.perturbation_scale, len(widths)), widths)
+        scales = np.repeat(per_layer(self._imagined.perturbation_scale, len(widths)), widths)
         shape = (like.shape[1], sum(widths))
         drawn = np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in rngs])
         drawn *= scales.astype(np.float32)
         return list(torch.from_numpy(drawn).to(like.dtype).split(widths, dim=-1))
 
 
-def _felt(clean: list[Tensor], noise: list[Tensor]) -> list[LocalTransition]:
-    """Per layer, what its neurons know of an imagined trial."""
+def _transitions(clean: list[Tensor], noise: list[Tensor]) -> list[LocalTransition]:
+    """What the neurons of each layer know of an imagined trial."""
     return [
         LocalTransition(voltage=v, alpha=h + xi, noise=xi)
         for v, h, xi in zip(clean, clean[1:], noise, strict=False)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from subcritic import seeding
-from subcritic.agents.protocol import perturbed_forward
-from subcritic.bellman import bellman_target
-from subcritic.config import DDPGSettings
-from subcritic.nn import MLP, Parameters, Voltages, backprop
+from subcritic.agents.actor_critic import ActorCriticAt, actor_critic_at, td_target
+from subcritic.agents.protocol import AgentBatch, perturbed_forward
+from subcritic.agents.rows import AgentRows
+from subcritic.config import AgentSettings, DDPGSettings
+from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.network import Network
 
 
 class DDPG:
     """S independent DDPG agents, one per seed. Terminal states do not bootstrap, truncated ones do."""
 
+    Settings: ClassVar[type[AgentSettings]] = DDPGSettings
     consecutive = 1
+    receives = frozenset({"error"})
 
     def __init__(
         self,
@@ -42,15 +45,8 @@ class DDPG:
             settings.critic_weight_decay,
             dtype=dtype,
         )
-        self.columns = {
-            "observation": observation_size,
-            "action": action_size,
-            "reward": 1,
-            "terminated": 1,
-            "next_observation": observation_size,
-        }
-        if settings.exploration != "action":
-            self.columns["perturbation"] = sum(settings.hidden)
+        self.rows = AgentRows(self.actor.sizes, noisy=settings.exploration != "action")
+        self.columns = self.rows.columns
         self.values: Tensor | None = None
         self.residual: Tensor | None = None
         self.learns_critic = True
@@ -58,32 +54,33 @@ class DDPG:
     def policy(self) -> Parameters:
         return self.policy_network.online
 
+    def target_policy(self) -> Parameters:
+        return self.policy_network.target
+
     def act(self, observation: Tensor, perturbation: list[Tensor | None] | None = None) -> Voltages:
         return perturbed_forward(self.actor, self.policy(), observation, perturbation)
 
     def transition(
         self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
     ) -> dict[str, Tensor]:
-        row = {
-            "observation": voltages.h[0][:, 0],
-            "action": voltages.output[:, 0],
-            "reward": reward,
-            "terminated": terminated,
-            "next_observation": next_observation,
-        }
-        if "perturbation" in self.columns:
-            hidden = zip(voltages.h[1:-1], voltages.activations[:-1], strict=True)
-            row["perturbation"] = torch.cat([h - clean for h, clean in hidden], dim=-1)[:, 0]
-        return row
+        return self.rows.row(voltages, reward, terminated, next_observation)
+
+    def agent_batch(self, batch: dict[str, Tensor]) -> AgentBatch:
+        return self.rows.agent_batch(batch)
+
+    def own_critic(self) -> Network:
+        return self.critic
+
+    def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        """The backpropagated ones."""
+        return self._critic_at(batch["observation"]).local_errors()
 
     def voltages(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """h_0 … h_L at the states of a minibatch, by today's weights: α = μ^n(v) + ξ with the noise of that time.
 
         The output voltages are the actions as executed.
         """
-        noise = None
-        if "perturbation" in batch:
-            noise = [*batch["perturbation"].split(list(self.settings.hidden), dim=-1), None]
+        noise = self.rows.noise(batch)
         h = self.actor.forward(self.policy(), batch["observation"], perturbation=noise).h
         return [*h[:-1], batch["action"]]
 
@@ -97,27 +94,31 @@ class DDPG:
             self.critic.track(self.settings.polyak)
 
     def _learn_critic(self, batch: dict[str, Tensor]) -> None:
-        observation, next_observation = batch["observation"], batch["next_observation"]
-        next_action = self.policy_network.forward(next_observation, target=True).output
-        next_value = self.critic.forward(next_observation, next_action, target=True).output
-        target = bellman_target(batch["reward"], self.settings.discount, batch["terminated"], next_value)
-        judged = self.critic.forward(observation, batch["action"])
-        self.values = judged.output
-        self.residual = self.critic.fit(judged, target)
+        whole, discount = self.agent_batch(batch), self.settings.discount
+        target = td_target(whole, self.actor, self.target_policy(), self._target_value, discount)
+        value = self.critic.forward(whole.observation, whole.action)
+        self.values = value.output
+        self.residual = self.critic.fit(value, target)
+
+    def _target_value(self, observation: Tensor, action: Tensor) -> Tensor:
+        return self.critic.forward(observation, action, target=True).output
 
     def _learn_actor(self, batch: dict[str, Tensor]) -> None:
-        observation = batch["observation"]
-        voltages = self.policy_network.forward(observation)
-        judged = self.critic.forward(observation, voltages.output)
+        """Ascend the mean of Q^μ(s, μ(s))."""
+        at = self._critic_at(batch["observation"], weight=-1 / batch["observation"].shape[1])
         if not self.learns_critic:
-            self.values = judged.output
-        # Ascend the mean of Q^μ(s, μ(s)).
-        upstream = torch.full_like(judged.output, -1 / observation.shape[1])
-        upstream = backprop.side_gradient(self.critic.spec, self.critic.online, judged, upstream)
-        backprop.gradients(self.actor, self.policy(), voltages, upstream, self.policy_network.gradient)
+            self.values = at.value
+        at.weight_gradients(into=self.policy_network.gradient)
         self.policy_network.step()
 
+    def _critic_at(self, observation: Tensor, weight: float = 1.0) -> ActorCriticAt:
+        critic = self.critic
+        return actor_critic_at(
+            self.actor, self.policy(), critic.spec, critic.online, observation, weight=weight
+        )
+
     def value_magnitude(self) -> Tensor:
+        assert self.values is not None, "before the first update"
         return self.values.abs().amax(dim=(1, 2))
 
     def finite(self) -> Tensor:
@@ -125,6 +126,7 @@ class DDPG:
         return torch.stack([flat.isfinite().all(dim=1) for flat in flats]).all(dim=0)
 
     def metrics(self) -> dict[str, Tensor]:
+        assert self.values is not None, "before the first update"
         found = {"value/minibatch": self.values.mean(dim=(1, 2))}
         if self.residual is not None:
             found["loss/critic"] = self.residual.square().mean(dim=(1, 2))

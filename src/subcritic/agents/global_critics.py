@@ -1,8 +1,8 @@
-"""Critics Q^μ(s, a) of the whole agent: what a broadcast is made of. Four kinds, by how they learn."""
+"""Critics Q^μ(s, a) of the whole agent, whose values are broadcast. Four kinds, by how they learn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +18,13 @@ from subcritic.nn.network import Network
 
 
 class GlobalCritic(Protocol):
-    """S critics; observation (S, B, n_0), action (S, B, n_L), values and targets (S, B, 1)."""
+    """S critics; observation (S, B, n_0), action (S, B, n_L), values and targets (S, B, 1).
+
+    network: the network that learns by backpropagation, if it is one.
+    """
+
+    @property
+    def network(self) -> Network | None: ...
 
     def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
         """Q^μ(s, a), or the target copy's."""
@@ -82,6 +88,8 @@ class BackpropCritic:
 
 class _WithoutBackprop:
     """What the other kinds share: one flat vector of learned weights (S, P), its target copy, its gradient, Adam."""
+
+    network = None
 
     def __init__(self, flat: Tensor, settings: LocalSettings) -> None:
         self.online, self.target, self.gradient = flat, flat.clone(), torch.zeros_like(flat)
@@ -210,9 +218,9 @@ class LearnedFeedbackCritic(_WithoutBackprop):
         shape = (observation.shape[1], sum(widths))
         drawn = np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in self.rngs])
         noise = (self.SCALE * torch.from_numpy(drawn)).to(observation.dtype).split(widths, dim=-1)
-        both = [torch.cat((x, x), dim=1) for x in (observation, action)]
-        signed = [*(torch.cat((xi, -xi), dim=1) for xi in noise), None]
-        plus, minus = self.spec.forward(self._own, *both, perturbation=signed).output.chunk(2, dim=1)
+        states, actions = (torch.cat((x, x), dim=1) for x in (observation, action))
+        signed: list[Tensor | None] = [*(torch.cat((xi, -xi), dim=1) for xi in noise), None]
+        plus, minus = self.spec.forward(self._own, states, actions, signed).output.chunk(2, dim=1)
         for b, xi in zip(self.feedback, noise, strict=True):
             slope = torch.bmm((plus - minus).mT / 2, xi) / xi.shape[1]
             b.add_(slope - b * xi.square().mean(dim=1, keepdim=True), alpha=self.rate / self.SCALE**2)
@@ -284,7 +292,7 @@ def _read(head: Parameters, h: Tensor) -> Tensor:
     return torch.baddbmm(head.biases[0], h, head.weights[0])
 
 
-GLOBAL_CRITICS = {
+GLOBAL_CRITICS: dict[str, Callable[..., GlobalCritic]] = {
     "backprop": BackpropCritic,
     "local_heads": LocalHeadsCritic,
     "learned_feedback": LearnedFeedbackCritic,

@@ -1,28 +1,58 @@
-"""What the training loop asks of an agent."""
+"""What the training loop, the probe and checkpoints ask of an agent."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from subcritic.config import AgentSettings
 from subcritic.nn import MLP, Parameters, Voltages
+from subcritic.nn.network import Network
+
+
+@dataclass(frozen=True)
+class AgentBatch:
+    """A minibatch as the whole agent saw it: s (S, B, n_0), a (S, B, n_L), r and terminated (S, B, 1), s′ (S, B, n_0)."""
+
+    observation: Tensor
+    action: Tensor
+    reward: Tensor
+    terminated: Tensor
+    next_observation: Tensor
 
 
 class Agent(Protocol):
     """S agents of one kind, one per seed, acting and learning side by side.
 
-    columns: what its replay stores, name → width. consecutive: how many rows in a row it learns from.
+    The class is made with (settings, observation_size, action_size, seeds), and names the class of its settings, a subclass
+    of `AgentSettings`, in `Settings`. settings: an instance of it. actor: the shape of the policy's network. columns: what
+    its replay stores, name → width. consecutive: how many rows in a row it learns from. receives: what a neuron learns from,
+    as fields of LocalTransition and Broadcast, or {"error"} for a backpropagated error.
     """
 
-    settings: AgentSettings
-    actor: MLP
-    columns: dict[str, int]
-    consecutive: int
+    @property
+    def settings(self) -> AgentSettings: ...
+
+    @property
+    def actor(self) -> MLP: ...
+
+    @property
+    def columns(self) -> Mapping[str, int]: ...
+
+    @property
+    def consecutive(self) -> int: ...
+
+    @property
+    def receives(self) -> frozenset[str]: ...
 
     def policy(self) -> Parameters:
-        """The actor's parameters."""
+        """The actor's parameters, the tensors themselves."""
+
+    def target_policy(self) -> Parameters:
+        """Those that give a′ in TD targets: a slowly following copy, or the policy itself."""
 
     def act(self, observation: Tensor, perturbation: list[Tensor | None] | None = None) -> Voltages:
         """Voltages for observation (S, B, n_0); the output is the action, kept in [-1, 1] when perturbed."""
@@ -35,6 +65,18 @@ class Agent(Protocol):
     def learn(self, batch: dict[str, Tensor]) -> None:
         """One update from a minibatch of replay rows."""
 
+    def agent_batch(self, batch: dict[str, Tensor]) -> AgentBatch:
+        """A minibatch of replay rows as the whole agent saw it; `observation` is what the actor reads."""
+
+    def own_critic(self) -> Network | None:
+        """The critic Q^μ(s, a) that it trains by backpropagation for itself, if it has one."""
+
+    def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        """δ = ∂Q/∂z by which each layer would learn from a minibatch, (S, B, n_l), as the agent finds it; [] if it has none.
+
+        Asking changes nothing.
+        """
+
     def value_magnitude(self) -> Tensor:
         """The largest |Q| of the last minibatch, (S,)."""
 
@@ -44,9 +86,11 @@ class Agent(Protocol):
     def metrics(self) -> dict[str, Tensor]:
         """Metrics of the last update, (S,) each."""
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """All that acting and learning depend on, for a checkpoint."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
 
 
 def perturbed_forward(

@@ -43,9 +43,9 @@ class RecurrentLearner(LocalLearner):
     ) -> None:
         if not 0 < leak <= 1:
             raise ValueError(f"leak = {leak}: must be in (0, 1]")
-        if settings.replay != "stored" or settings.needs_global_critic or settings.trace:
-            raise ValueError("a recurrent learner needs replay stored, target own_td and trace 0")
         super().__init__(settings, observation_size, action_size, seeds, dtype)
+        if settings.replay != "stored" or self.broadcaster is not None or self.consecutive > 1:
+            raise ValueError("a recurrent learner needs replay stored, target own_td and trace 0")
         self.hidden, self.leak = sum(settings.hidden), leak
         self.running = torch.zeros(len(seeds), 1, self.hidden + action_size, dtype=dtype)
 
@@ -65,7 +65,9 @@ class RecurrentLearner(LocalLearner):
     ) -> Voltages:
         """As `act`, from given voltages (S, B, N); perturbed α are kept in [-1, 1]."""
         if perturbation is not None and self.settings.exploration == "action":
-            quiet = perturbation[0].clone()
+            (noise,) = perturbation
+            assert noise is not None, "there is one layer, that of the action"
+            quiet = noise.clone()
             quiet[..., : self.hidden] = 0.0
             perturbation = [quiet]
         x = torch.cat((running, observation), dim=-1)

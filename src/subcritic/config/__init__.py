@@ -4,9 +4,12 @@ A profile is a YAML file. `subcritic.profiles` reads it: presets are expanded, s
 truth about a run. Each study adds a section of its own, see `studies/<study>/settings.py`.
 """
 
-from subcritic.config.agents import DDPG_PRESETS, AgentSettings, DDPGSettings, LocalSettings, Method
+from subcritic.config.agents import AgentSettings, Role
+from subcritic.config.ddpg import DDPG_PRESETS, DDPGSettings
 from subcritic.config.environments import Environment, Reference, Task
 from subcritic.config.jobs import MethodTraining
+from subcritic.config.local import ImaginingSettings, LocalSettings
+from subcritic.config.methods import LocalMethod, Method, RecordedMethod, parse_method
 from subcritic.config.profile import Profile
 from subcritic.config.reading import digest, dump, load, parse
 from subcritic.config.sections import Activation, ConfigError, Count, Fraction, Rate, Section, Sizes
@@ -22,12 +25,16 @@ __all__ = [
     "Environment",
     "Evaluations",
     "Fraction",
+    "ImaginingSettings",
+    "LocalMethod",
     "LocalSettings",
     "Method",
     "MethodTraining",
     "Profile",
     "Rate",
+    "RecordedMethod",
     "Reference",
+    "Role",
     "Runtime",
     "Section",
     "Sizes",
@@ -38,4 +45,5 @@ __all__ = [
     "dump",
     "load",
     "parse",
+    "parse_method",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from subcritic.config.agents import Method
 from subcritic.config.environments import Task
+from subcritic.config.methods import Method
 from subcritic.config.sections import Section
 from subcritic.config.training import Training
 

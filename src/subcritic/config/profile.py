@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterable
+from typing import Annotated, TypeVar
 
 from pydantic import Field, model_validator
 
-from subcritic.config.agents import AgentSettings, Method
+from subcritic.config.agents import AgentSettings
 from subcritic.config.environments import Environment
+from subcritic.config.methods import Method
 from subcritic.config.sections import ConfigError, Count, Section
 from subcritic.config.training import Runtime, Statistics, Training
 
 Kind = TypeVar("Kind", bound=Section)
+Named = TypeVar("Named", AgentSettings, Environment)
 
 
 class Profile(Section):
@@ -69,7 +72,7 @@ class Profile(Section):
         return environment.steps or self.training.steps
 
 
-def named(entries: tuple, name: str, kind: str) -> Any:
+def named(entries: tuple[Named, ...], name: str, kind: str) -> Named:
     """The entry called `name`; raises ConfigError, listing the known ones, when there is none."""
     for entry in entries:
         if entry.name == name:
@@ -77,7 +80,7 @@ def named(entries: tuple, name: str, kind: str) -> Any:
     raise ConfigError(f"{kind} {name!r} is not in the config; known: {', '.join(e.name for e in entries)}")
 
 
-def unique_names(field: str, entries: tuple) -> None:
+def unique_names(field: str, entries: Iterable[AgentSettings | Environment]) -> None:
     """Raise ValueError when two entries share a name."""
     names = [entry.name for entry in entries]
     repeated = sorted({name for name in names if names.count(name) > 1})

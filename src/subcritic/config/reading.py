@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from subcritic.config.agents import ALGORITHMS
-from subcritic.config.sections import ConfigError, Section
+from subcritic.config.agents import AgentSettings
+from subcritic.config.sections import ConfigError, Section, hint
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
@@ -62,7 +61,7 @@ def _explain(model: type[BaseModel], source: str, item: Any) -> str:
     for part in item["loc"]:
         if isinstance(part, int):
             field += f"[{part}]"
-        elif part not in ALGORITHMS or not field.startswith("methods["):
+        else:
             field += f".{part}" if field else str(part)
     given = item["input"]
     shown = (
@@ -71,12 +70,10 @@ def _explain(model: type[BaseModel], source: str, item: Any) -> str:
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         message = f"unknown key{_elsewhere(model, item['loc']) or _closest(item['loc'])}"
-    elif item["type"].startswith("union_tag"):
-        message = f"algorithm must be one of: {', '.join(ALGORITHMS)}"
     return f"{source}: {field or 'profile'}{shown}: {message[0].lower() + message[1:]}"
 
 
-def _elsewhere(model: type[BaseModel], location: tuple) -> str:
+def _elsewhere(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """A hint: the other sections of `model` that have a key of this name."""
     key, found = str(location[-1]), []
     for name, field in model.model_fields.items():
@@ -87,11 +84,10 @@ def _elsewhere(model: type[BaseModel], location: tuple) -> str:
     return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
-def _closest(location: tuple) -> str:
-    """A hint: the known key of any section that is most like the unknown one."""
-    known = {name for model in _all_sections(Section) for name in model.model_fields}
-    match = difflib.get_close_matches(str(location[-1]), sorted(known), n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+def _closest(location: tuple[int | str, ...]) -> str:
+    """A hint: the known key of any section that is most like the unknown one; methods have hints of their own."""
+    sections = [model for model in _all_sections(Section) if not issubclass(model, AgentSettings)]
+    return hint(str(location[-1]), {name for model in sections for name in model.model_fields})
 
 
 def _all_sections(model: type[Section]) -> list[type[Section]]:

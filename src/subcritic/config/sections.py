@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,3 +29,9 @@ class Section(BaseModel):
 
     def check_in(self, profile: Profile) -> None:
         """Raise ValueError where this section does not fit the rest of the profile."""
+
+
+def hint(key: str, known: Iterable[str]) -> str:
+    """For an error message: the known key that is most like an unknown one, if any is."""
+    match = difflib.get_close_matches(key, sorted(known), n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""

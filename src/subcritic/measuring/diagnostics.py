@@ -15,11 +15,6 @@ SATURATED = 0.99
 BINS = 16
 
 
-def observations(agent: Agent, batch: dict[str, Tensor]) -> Tensor:
-    """The states of a minibatch, (S, B, n_0), in whichever column the agent keeps them."""
-    return batch["observation"] if "observation" in batch else batch["voltages"][..., : agent.actor.sizes[0]]
-
-
 def diagnostics(agent: Agent, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Of the noise-free policy at the states of a minibatch, (S,) each; layers count from 1.
 
@@ -27,7 +22,7 @@ def diagnostics(agent: Agent, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     `diagnostic/weight_norm_l`: Frobenius norm of K_l. `diagnostic/action_entropy`: see `action_entropy`.
     """
     found = {}
-    h = agent.actor.forward(agent.policy(), observations(agent, batch)).h
+    h = agent.actor.forward(agent.policy(), agent.agent_batch(batch).observation).h
     for number, weight in enumerate(agent.policy().weights, start=1):
         found[f"diagnostic/saturated_{number}"] = saturated(h[number], agent.actor.activation(number))
         found[f"diagnostic/weight_norm_{number}"] = weight.norm(dim=(1, 2))

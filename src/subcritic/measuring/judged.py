@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subcritic.agents.actor_critic import actor_critic_at
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import DDPGSettings
 from subcritic.measuring.interventions import Networks
-from subcritic.nn import MLP, Parameters, backprop
+from subcritic.nn import MLP, Parameters
 from subcritic.nn.activations import slope
 
 
@@ -41,11 +42,9 @@ class Judged:
 def judge(observation: Tensor, actor: MLP, actor_flat: Tensor, critic: MLP, critic_flat: Tensor) -> Judged:
     """Forward through actor and critic, backpropagate ∂Q^μ/∂a to every voltage."""
     actor_params, critic_params = actor.views(actor_flat), critic.views(critic_flat)
-    voltages = actor.forward(actor_params, observation)
-    value = critic.forward(critic_params, observation, voltages.output)
-    action_push = backprop.side_gradient(critic, critic_params, value, torch.ones_like(value.output))
-    pushes = backprop.voltage_gradients(actor, actor_params, voltages, action_push)
-    return Judged(observation, actor, actor_params, critic, critic_params, voltages.h, pushes[1:])
+    at = actor_critic_at(actor, actor_params, critic, critic_params, observation)
+    h = at.voltages.h
+    return Judged(observation, actor, actor_params, critic, critic_params, h, at.voltage_gradients())
 
 
 def weight_gradient(judged: Judged, layer: int, push: Tensor, neurons: list[int]) -> np.ndarray:

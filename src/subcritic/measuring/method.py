@@ -9,7 +9,7 @@ import pandas as pd
 
 from subcritic import envs
 from subcritic.agents import make_agent
-from subcritic.config import AgentSettings, MethodTraining, dump
+from subcritic.config import AgentSettings, MethodTraining, dump, parse_method
 from subcritic.measuring import policies
 from subcritic.measuring.observers import Evaluation, LearningMetrics
 from subcritic.measuring.probe import PolicyGradientProbe, probed
@@ -48,7 +48,7 @@ def train(job: Job, study: Study, results: Path) -> list[Path]:
 
     trainer, observers = session.run(setup)
     scores = score_rows(job.environment, job.method, trainer, observers[0].scores)
-    scores.insert(2, "role", _role(method))
+    scores.insert(2, "role", method.role)
     to = paths(job, study, results)
     return [
         write_csv(to["curves"], read_curves(session.identities, results)),
@@ -75,16 +75,8 @@ def score_rows(environment: str, method: str, trainer: Trainer, scores: list[flo
 def facts(method: AgentSettings, trainer: Trainer) -> dict[str, Any]:
     """What tables say of a method: its role, what reaches its neurons, its settings, and its algorithm's defaults."""
     return {
-        "role": _role(method),
-        "receives": sorted(_receives(trainer.agent)),
+        "role": method.role,
+        "receives": sorted(trainer.agent.receives),
         "settings": dump(method),
-        "defaults": dump(type(method)(algorithm=method.algorithm)),
+        "defaults": dump(parse_method({"algorithm": method.algorithm})),
     }
-
-
-def _role(method):
-    return {"ddpg": "backpropagation", "random_direction": "control"}.get(method.algorithm, "local")
-
-
-def _receives(agent):
-    return agent.rule.receives if hasattr(agent, "rule") else {"error"}

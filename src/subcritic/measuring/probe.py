@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,73 +10,35 @@ import torch
 from torch import Tensor
 
 from subcritic import seeding
-from subcritic.agents import DDPG, Agent, LocalLearner
+from subcritic.agents import Agent
+from subcritic.agents.actor_critic import actor_critic_at, td_target
 from subcritic.agents.ddpg import critic_spec
-from subcritic.agents.global_critics import BackpropCritic
-from subcritic.bellman import bellman_target
 from subcritic.config import DDPGSettings, Training
-from subcritic.measuring.diagnostics import observations
 from subcritic.measuring.observers import Log
-from subcritic.nn import MLP, Parameters, backprop
-from subcritic.nn.activations import times_slope
+from subcritic.nn import MLP, Parameters
 from subcritic.nn.network import Network
 from subcritic.training import Trainer
 
 
 def probed(agent: Agent) -> bool:
     """Whether the agent's updates are compared with the true policy gradient."""
-    return own_critic(agent) is not None or getattr(agent.settings, "probe", False)
-
-
-def own_critic(agent: Agent) -> Network | None:
-    """The critic Q^μ that a learner trains by backpropagation for itself, if it has one."""
-    if isinstance(agent, DDPG):
-        return agent.critic
-    return agent.global_critic.network if isinstance(agent.global_critic, BackpropCritic) else None
+    # Local rules can do without, since a critic of the probe's own takes longer than they do.
+    return agent.own_critic() is not None or getattr(agent.settings, "probe", True)
 
 
 def policy_gradient(actor: MLP, parameters: Parameters, critic: Network, observation: Tensor) -> Parameters:
     """∇_K mean Q^μ(s, μ(s)) at the states (S, B, n_0) of a minibatch, by backpropagation through critic and actor."""
-    voltages = actor.forward(parameters, observation)
-    judged = critic.forward(observation, voltages.output)
-    upstream = torch.full_like(judged.output, 1 / observation.shape[1])
-    upstream = backprop.side_gradient(critic.spec, critic.online, judged, upstream)
+    at = actor_critic_at(
+        actor, parameters, critic.spec, critic.online, observation, weight=1 / observation.shape[1]
+    )
     gradient = actor.views(torch.zeros_like(parameters.flat))
-    backprop.gradients(actor, parameters, voltages, upstream, gradient)
+    at.weight_gradients(into=gradient)
     return gradient
 
 
-def pushes(agent: Agent, batch: dict[str, Tensor]) -> list[Tensor]:
-    """What pushes every neuron's z up or down in the states of a minibatch, (S, B, n) per layer.
-
-    DDPG: the backpropagated error. A local learner: its rule's push, from a minibatch's lesson; none of a rule that reads
-    nothing.
-    """
-    if isinstance(agent, DDPG):
-        return _errors(agent, batch["observation"])
-    if not agent.rule.receives:
-        return []
-    # With copies of the generators, so that looking does not change what is imagined next.
-    lesson, heard = agent.lesson(batch, copy.deepcopy(agent.noise_rngs))
-    parts = zip(agent.critics, agent.layers, lesson, strict=True)
-    return [agent.rule.push(critics, layer, seen, heard) for critics, layer, seen in parts]
-
-
-def _errors(agent: DDPG, observation: Tensor) -> list[Tensor]:
-    voltages = agent.act(observation)
-    judged = agent.critic.forward(observation, voltages.output)
-    upstream = torch.ones_like(judged.output)
-    upstream = backprop.side_gradient(agent.critic.spec, agent.critic.online, judged, upstream)
-    errors = backprop.voltage_gradients(agent.actor, agent.policy(), voltages, upstream)[1:]
-    return [
-        times_slope(error, h, agent.actor.activation(layer))
-        for layer, (error, h) in enumerate(zip(errors, voltages.activations, strict=True), start=1)
-    ]
-
-
-def one_sided(push: Tensor) -> Tensor:
-    """Mean over neurons of |mean over states of the push's sign|: (S, B, n) → (S,). 1: the same way in every state."""
-    return push.sign().mean(dim=1).abs().mean(dim=1)
+def one_sided(error: Tensor) -> Tensor:
+    """Mean over neurons of |mean over states of the local error's sign|: (S, B, n) → (S,). 1: one sign in every state."""
+    return error.sign().mean(dim=1).abs().mean(dim=1)
 
 
 def cosines(update: Parameters, gradient: Parameters) -> dict[str, Tensor]:
@@ -102,27 +63,27 @@ class PolicyGradientProbe:
     The true gradient is judged by the learner's own backpropagated critic. For a learner that has none, a critic Q^μ of
     DDPG's shape learns beside it from the same minibatches; the learner does not notice. At every log step, `cosine/layer_l`
     and `cosine/actor` of that step's update: 1 is gradient ascent, 0 unrelated; none is logged where nothing moved. And
-    `diagnostic/one_sided_l` of what pushes the neurons, see `one_sided`.
+    `diagnostic/one_sided_l` of the neurons' local errors, see `one_sided`.
     """
 
     every = 1
 
     def __init__(self, log: Log, settings: Training, agent: Agent, seeds: Sequence[int]) -> None:
         self.log, self.log_every, self.agent = log, settings.log_every, agent
-        own = own_critic(agent)
-        self.apprentice = None if own else Apprentice(agent, seeds)
-        self.critic = own or self.apprentice.critic
+        own = agent.own_critic()
+        self.probe_critic = None if own else ProbeCritic(agent, seeds)
+        self.critic = own or self.probe_critic.critic
         self.before = agent.actor.views(agent.policy().flat.clone())
 
     def __call__(self, trainer: Trainer) -> None:
         if trainer.batch is None:
             return
-        if self.apprentice:
-            self.apprentice.learn(trainer.batch)
+        if self.probe_critic:
+            self.probe_critic.learn(trainer.batch)
         if trainer.step % self.log_every == 0:
             found = self.cosines(trainer.batch)
-            for layer, push in enumerate(pushes(self.agent, trainer.batch), start=1):
-                found[f"diagnostic/one_sided_{layer}"] = one_sided(push)
+            for layer, error in enumerate(self.agent.local_errors(trainer.batch), start=1):
+                found[f"diagnostic/one_sided_{layer}"] = one_sided(error)
             self._log_defined(trainer, {name: values.tolist() for name, values in found.items()})
         if (trainer.step + 1) % self.log_every == 0:
             self.before.flat.copy_(self.agent.policy().flat)
@@ -136,23 +97,25 @@ class PolicyGradientProbe:
         """The last update's cosines, see `cosines`."""
         agent = self.agent
         update = agent.actor.views(agent.policy().flat - self.before.flat)
-        gradient = policy_gradient(agent.actor, self.before, self.critic, observations(agent, batch))
+        gradient = policy_gradient(
+            agent.actor, self.before, self.critic, agent.agent_batch(batch).observation
+        )
         return cosines(update, gradient)
 
     def state_dict(self) -> dict[str, Any]:
-        critic = {"critic": self.apprentice.critic.state_dict()} if self.apprentice else {}
+        critic = {"critic": self.probe_critic.critic.state_dict()} if self.probe_critic else {}
         return {"before": self.before.flat, **critic}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.before.flat.copy_(state["before"])
-        if self.apprentice:
-            self.apprentice.critic.load_state_dict(state["critic"])
+        if self.probe_critic:
+            self.probe_critic.critic.load_state_dict(state["critic"])
 
 
-class Apprentice:
-    """A critic Q^μ of DDPG's shape that learns from the minibatches of a learner without one."""
+class ProbeCritic:
+    """A critic Q^μ of DDPG's shape that learns from the minibatches of an agent without one."""
 
-    def __init__(self, agent: LocalLearner, seeds: Sequence[int]) -> None:
+    def __init__(self, agent: Agent, seeds: Sequence[int]) -> None:
         self.agent = agent
         shape = DDPGSettings(algorithm="ddpg", hidden=agent.settings.hidden)
         spec = critic_spec(shape, agent.actor.sizes[0], agent.actor.sizes[-1])
@@ -161,9 +124,10 @@ class Apprentice:
     def learn(self, batch: dict[str, Tensor]) -> None:
         """One TD update towards r + γ (1 − terminated) Q^μ′(s′, μ′(s′)), and of the target."""
         agent, settings = self.agent, self.agent.settings
-        seen = agent.whole(batch)
-        next_action = agent.actor.forward(agent.target, seen.next_observation).output
-        next_value = self.critic.forward(seen.next_observation, next_action, target=True).output
-        target = bellman_target(seen.reward, settings.discount, seen.terminated, next_value)
-        self.critic.fit(self.critic.forward(seen.observation, seen.action), target)
+        whole = agent.agent_batch(batch)
+        target = td_target(whole, agent.actor, agent.target_policy(), self._target_value, settings.discount)
+        self.critic.fit(self.critic.forward(whole.observation, whole.action), target)
         self.critic.track(settings.polyak)
+
+    def _target_value(self, observation: Tensor, action: Tensor) -> Tensor:
+        return self.critic.forward(observation, action, target=True).output

@@ -14,7 +14,7 @@ import torch
 
 from subcritic import seeding
 from subcritic.agents import make_agent
-from subcritic.config import DDPGSettings, LocalSettings
+from subcritic.config import AgentSettings, DDPGSettings, LocalSettings
 from subcritic.replay import Replay
 
 # The sizes of HalfCheetah and Walker2d, the usual ones for such comparisons.
@@ -40,7 +40,7 @@ def agent_settings(hidden: tuple[int, ...], batch: int) -> tuple[DDPGSettings, L
     return ddpg, LocalSettings(algorithm="linear", hidden=hidden, batch_size=batch)
 
 
-def ours(settings: DDPGSettings | LocalSettings) -> Updates:
+def ours(settings: AgentSettings) -> Updates:
     """Updates of one of our agents, one seed, from a full replay of random transitions."""
     agent = make_agent(settings, OBSERVATION, ACTION, seeds=[0])
     replay = Replay(1, REPLAY_ROWS, agent.columns)

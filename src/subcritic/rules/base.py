@@ -1,90 +1,180 @@
-"""What the rules share: what they aim at, and how a push on z becomes a step of K."""
+"""What a local rule is: the one interface, and what all rules share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from subcritic.bellman import bellman_target
-from subcritic.rules.ascent import Adaptive, Plain
-from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
+from subcritic.config import LocalSettings
+from subcritic.rules.optimisers import Kind, Optimiser, make_optimiser
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 TRANSITION = frozenset({"voltage", "alpha", "reward", "terminated", "next_voltage"})
 
+State = TypeVar("State", bound=RuleState)
+
 
 @dataclass(frozen=True)
-class Rule:
-    """A rule is `_learn`: critics move, and what they then say is a push on z, (S, B, n), from which K learns.
+class Rule(Generic[State]):
+    """A learning rule for the neurons of one layer; nothing but the arguments of its methods reaches it.
 
-    K^n += η_A mean(push · v), b^n += η_A mean(push). critic, actor: how critics and neurons step. aim: 'own' if critics
-    regress on the neuron's own TD target, 'told' if on a broadcast one.
+    Every rule finds a local error δ = ∂Q/∂z for each of its neurons, (S, B, n), uphill, and moves the neuron's weights by
+
+        K^n += η_A mean(δ v),  b^n += η_A mean(δ).
+
+    A new rule defines `local_error` and says in `receives` what it reads. One that learns a critic also defines `new_state`,
+    `update_state` and `values`. One with settings of its own names their class in `Settings`, and passes them on in
+    `from_settings`.
+
+    optimiser, critic_rate, actor_rate: how the critic and the weights step. aim: 'own' if critics regress on the neuron's
+    own TD target, 'told' if on a broadcast one.
     """
 
-    critic: Plain | Adaptive
-    actor: Plain | Adaptive
+    optimiser: Kind = "sgd"
+    critic_rate: float = 1e-3
+    actor_rate: float = 1e-4
     discount: float = 0.99
     polyak: float = 0.005
     aim: Literal["own", "told"] = "own"
 
-    judges: ClassVar[bool] = True
+    Settings: ClassVar[type[LocalSettings]] = LocalSettings
+    # Whether it has critics, whose values `values` gives.
+    has_critic: ClassVar[bool] = False
+
+    @classmethod
+    def from_settings(cls, settings: Any, action_size: int) -> Self:
+        """The rule with the values of `settings`, an instance of `Settings`."""
+        return cls(**shared(settings))
+
+    @classmethod
+    def check(cls, settings: LocalSettings) -> None:
+        """Raise ValueError if the rule would read what it is not given with these settings."""
+        receives = cls.from_settings(settings, action_size=1).receives
+        missing = receives - given(settings, receives)
+        if missing:
+            raise ValueError(
+                f"{settings.algorithm} reads {', '.join(sorted(missing))}: not given with replay {settings.replay}, "
+                f"target {settings.target}"
+            )
+
+    @property
+    def consecutive(self) -> int:
+        """How many rows stored in a row an update reads."""
+        return 1
 
     @property
     def receives(self) -> frozenset[str]:
+        """The fields of LocalTransition and Broadcast that the rule reads; it is given None for all others."""
         return TRANSITION if self.aim == "own" else frozenset({"voltage", "alpha", "target"})
 
-    def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> Critics:
-        return Critics()
+    def init(
+        self, layer: Layer, rngs: Sequence[np.random.Generator], weights: Optimiser | None = None
+    ) -> State:
+        """The state for a layer, with its optimisers. weights: what moves K and b; None: what `optimiser` names."""
+        state = self.new_state(layer, rngs)
+        self.add_optimisers(state, layer, weights)
+        return state
 
-    def direction(
-        self, state: Critics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
-    ) -> tuple[Tensor, Tensor]:
-        push = self.push(state, layer, seen, heard)
-        return torch.bmm(seen.voltage.mT, push) / push.shape[1], push.mean(dim=1, keepdim=True)
+    def add_optimisers(self, state: State, layer: Layer, weights: Optimiser | None = None) -> None:
+        """Give a state the optimisers of its critic and of the layer's weights, see `init`."""
+        state.critic_optimiser = make_optimiser(self.optimiser, state.learned(), self.critic_rate)
+        state.weight_optimiser = weights or make_optimiser(
+            self.optimiser, {"weight": layer.weight, "bias": layer.bias}, self.actor_rate
+        )
+
+    def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> State:
+        """What the rule keeps for a layer, at the start; nothing, unless it says otherwise. One generator per seed."""
+        return cast(State, RuleState())
+
+    def local_error(
+        self, state: State, layer: Layer, transition: LocalTransition, broadcast: Broadcast = NO_BROADCAST
+    ) -> Tensor:
+        """δ = ∂Q/∂z, (S, B, n): in which direction, and how much, z should move in each state."""
+        raise NotImplementedError
+
+    def values(self, state: State, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
+        """Q^n(v, α) of every neuron, (S, B, n)."""
+        raise NotImplementedError
+
+    def update_state(
+        self, state: State, layer: Layer, transition: LocalTransition, broadcast: Broadcast
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Update what is kept, in place: the residual D, (S, B, n), None without a critic; and the local error."""
+        return None, self.local_error(state, layer, transition, broadcast)
+
+    def update_weights(
+        self, state: State, layer: Layer, transition: LocalTransition, error: Tensor | None
+    ) -> None:
+        """Move K and b by the local error that `update_state` gave."""
+        assert error is not None
+        state.weight_optimiser.outer("weight", transition.voltage, error)
+        state.weight_optimiser.mean("bias", error)
 
     def learn(
         self,
-        state: Critics,
+        state: State,
         layer: Layer,
-        seen: LocalTransition,
-        heard: Broadcast = SILENCE,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
         moves: bool = True,
     ) -> Tensor | None:
-        residual, push = self._learn(state, layer, seen, heard)
+        """One update of the state and, if `moves`, of the weights, in place; returns the residual D."""
+        residual, error = self.update_state(state, layer, transition, broadcast)
         if moves:
-            self._move(state, layer, seen, push)
+            self.update_weights(state, layer, transition, error)
         return residual
 
     def update(
-        self, state: Critics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+        self, state: State, layer: Layer, transition: LocalTransition, broadcast: Broadcast = NO_BROADCAST
     ) -> Tensor | None:
         """`learn`, then the target policy of this layer follows."""
-        residual = self.learn(state, layer, seen, heard)
+        residual = self.learn(state, layer, transition, broadcast)
         layer.track(self.polyak)
         return residual
 
-    def diagnostics(self, state: Critics) -> dict[str, Tensor]:
+    def direction(
+        self, state: State, layer: Layer, transition: LocalTransition, broadcast: Broadcast = NO_BROADCAST
+    ) -> tuple[Tensor, Tensor]:
+        """The ascent direction of (weight, bias) before the optimiser: (S, n_in, n), (S, 1, n)."""
+        error = self.local_error(state, layer, transition, broadcast)
+        return torch.bmm(transition.voltage.mT, error) / error.shape[1], error.mean(dim=1, keepdim=True)
+
+    def diagnostics(self, state: State) -> dict[str, Tensor]:
+        """Norms of what is kept, (S,) each."""
         return {}
 
-    def push(self, state: Critics, layer: Layer, seen: LocalTransition, heard: Broadcast) -> Tensor:
-        raise NotImplementedError
+    def td_target(self, transition: LocalTransition, next_value: Tensor) -> Tensor:
+        """y = r + γ (1 − terminated) Q′, with the agent's reward."""
+        return bellman_target(transition.reward, self.discount, transition.terminated, next_value)
 
-    def _learn(
-        self, state: Critics, layer: Layer, seen: LocalTransition, heard: Broadcast
-    ) -> tuple[Tensor | None, Tensor]:
-        """Move the critics and their targets; the residual, and the push that follows."""
-        raise NotImplementedError
 
-    def _move(self, state: Critics, layer: Layer, seen: LocalTransition, push: Tensor) -> None:
-        self.actor.outer(layer.weight, seen.voltage, push)
-        self.actor.mean(layer.bias, push)
+def shared(settings: LocalSettings) -> dict[str, Any]:
+    """The arguments that all rules take, from a method's settings."""
+    return {
+        "optimiser": settings.optimiser,
+        "critic_rate": settings.critic_rate,
+        "actor_rate": settings.actor_rate,
+        "discount": settings.discount,
+        "polyak": settings.polyak,
+        "aim": "own" if settings.target == "own_td" else "told",
+    }
 
-    def _bellman(self, seen: LocalTransition, next_value: Tensor) -> Tensor:
-        return bellman_target(seen.reward, self.discount, seen.terminated, next_value)
+
+def given(settings: LocalSettings, receives: frozenset[str]) -> frozenset[str]:
+    """The fields of LocalTransition and Broadcast that a rule which asks for `receives` can be given."""
+    if settings.replay == "imagined":
+        # Output and hidden neurons are perturbed in separate passes for a rule that reads the deviation.
+        scored = {"feedback", "deviation"} if "deviation" in receives else {"advantage"}
+        return frozenset({"voltage", "alpha", "noise"} | scored)
+    noise = {"noise"} if settings.replay == "recomputed" else set()
+    broadcast = {"target", "advantage", "feedback"} if settings.needs_global_critic else set()
+    return TRANSITION | {"later"} | noise | broadcast
 
 
 def uniform(rngs: Sequence[np.random.Generator], fan_in: int, shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""A critic whose opinion of α depends on v: the least that a linear one lacks."""
+"""A linear critic plus one v·α term, so that ∂Q/∂α can depend on v."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,12 +12,14 @@ from torch import Tensor
 
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.rules.base import Rule, uniform
-from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 
 @dataclass
-class BilinearCritics(Critics):
+class BilinearState(RuleState):
     """voltage θ_v and mixed w (S, n_in, n), alpha θ_a (S, 1, n), and their target copies."""
+
+    per_neuron: ClassVar[bool] = True
 
     voltage: Tensor
     alpha: Tensor
@@ -27,57 +30,67 @@ class BilinearCritics(Critics):
 
 
 @dataclass(frozen=True)
-class BilinearRule(Rule):
+class BilinearRule(Rule[BilinearState]):
     """Q^n(v, α) = θ_v·v + (θ_a + w·v) α: whether more α is better may differ from state to state.
 
     D as of the linear rule;  θ_v += η_Q mean(D v);  θ_a += η_Q mean(D α);  w += η_Q mean(D α v);
     K^n += η_A mean((θ_a + w·v) σ'(z) v), with the new θ_a and w; then targets.
 
-    Reads v, α, v′, r, terminated; a broadcast y in place of the last three, if told. Ten products per layer, or seven.
+    Reads v, α, v′, r, terminated; with aim 'told', y in place of the last three. Ten products per layer, or seven.
     """
 
-    def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> BilinearCritics:
+    has_critic: ClassVar[bool] = True
+
+    def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> BilinearState:
         _, n_in, n_out = layer.weight.shape
         theta = uniform(rngs, n_in + 1, (n_in + 1, n_out), layer.weight)
         mixed = uniform(rngs, n_in + 1, (n_in, n_out), layer.weight)
         learned = theta[:, :n_in].contiguous(), theta[:, n_in:].contiguous(), mixed
-        return BilinearCritics(*learned, *(tensor.clone() for tensor in learned))
+        return BilinearState(*learned, *(tensor.clone() for tensor in learned))
 
-    def values(self, state: BilinearCritics, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
+    def values(self, state: BilinearState, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
         return _value(voltage, alpha, state.voltage, state.alpha, state.mixed)
 
     def residual(
-        self, state: BilinearCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+        self,
+        state: BilinearState,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
     ) -> Tensor:
         """D, (S, B, n)."""
-        value = self.values(state, layer, seen.voltage, seen.alpha)
+        value = self.values(state, layer, transition.voltage, transition.alpha)
         if self.aim == "told":
-            return heard.target - value
-        v_next = seen.next_voltage
+            return broadcast.target - value
+        v_next = transition.next_voltage
         next_alpha = neurons(v_next, layer.target_weight, layer.target_bias, layer.activation)
         targets = state.target_voltage, state.target_alpha, state.target_mixed
-        return self._bellman(seen, _value(v_next, next_alpha, *targets)).sub_(value)
+        return self.td_target(transition, _value(v_next, next_alpha, *targets)).sub_(value)
 
-    def push(
-        self, state: BilinearCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+    def local_error(
+        self,
+        state: BilinearState,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
     ) -> Tensor:
-        h = neurons(seen.voltage, layer.weight, layer.bias, layer.activation)
-        return times_slope(torch.baddbmm(state.alpha, seen.voltage, state.mixed), h, layer.activation)
+        h = neurons(transition.voltage, layer.weight, layer.bias, layer.activation)
+        return times_slope(torch.baddbmm(state.alpha, transition.voltage, state.mixed), h, layer.activation)
 
-    def diagnostics(self, state: BilinearCritics) -> dict[str, Tensor]:
+    def diagnostics(self, state: BilinearState) -> dict[str, Tensor]:
         return {"theta_a": state.alpha.abs().mean(dim=(1, 2)), "critic_norm": state.mixed.norm(dim=(1, 2))}
 
-    def _learn(
-        self, state: BilinearCritics, layer: Layer, seen: LocalTransition, heard: Broadcast
+    def update_state(
+        self, state: BilinearState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[Tensor, Tensor]:
-        residual = self.residual(state, layer, seen, heard)
-        times_alpha = residual * seen.alpha
-        self.critic.outer(state.voltage, seen.voltage, residual)
-        self.critic.mean(state.alpha, times_alpha)
-        self.critic.outer(state.mixed, seen.voltage, times_alpha)
+        residual = self.residual(state, layer, transition, broadcast)
+        times_alpha = residual * transition.alpha
+        state.critic_optimiser.outer("voltage", transition.voltage, residual)
+        state.critic_optimiser.mean("alpha", times_alpha)
+        state.critic_optimiser.outer("mixed", transition.voltage, times_alpha)
         for name in ("voltage", "alpha", "mixed"):
             getattr(state, f"target_{name}").lerp_(getattr(state, name), self.polyak)
-        return residual, self.push(state, layer, seen)
+        return residual, self.local_error(state, layer, transition)
 
 
 def _value(v: Tensor, alpha: Tensor, theta_v: Tensor, theta_a: Tensor, mixed: Tensor) -> Tensor:

@@ -1,22 +1,48 @@
-"""Compatible features: a critic that can hold the policy gradient of its neuron, and nothing in its way."""
+"""Compatible function approximation (Silver et al. 2014): a critic with just the features that the policy gradient needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from subcritic.bellman import bellman_target
+from subcritic.config import ImaginingSettings, LocalSettings
+from subcritic.config.sections import Count
 from subcritic.nn.activations import neurons, times_slope
-from subcritic.rules.base import TRANSITION, Rule
-from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
+from subcritic.rules.base import TRANSITION, Rule, shared
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
+
+
+class CompatibleSettings(ImaginingSettings):
+    """A critic with compatible features; from imagined noise it regresses on the advantage alone."""
+
+    natural: bool = Field(
+        False, description="Whether weights step along w, the natural gradient, in place of the gradient."
+    )
+    trace: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="λ of the λ-return that V regresses on; 0 is the one-step target."
+    )
+    trace_length: Count = Field(8, description="Rows stored in a row that a λ-return spans.")
+
+    def conflicts(self) -> list[tuple[bool, str]]:
+        told = self.target != "own_td" or self.replay == "imagined"
+        return [
+            *super().conflicts(),
+            (self.trace > 0 and told, "trace needs target own_td and replay stored or recomputed"),
+        ]
+
+    def unused(self) -> dict[str, tuple[bool, str]]:
+        return {**super().unused(), "trace_length": (self.trace > 0, "trace above 0")}
 
 
 @dataclass
-class CompatibleCritics(Critics):
+class CompatibleState(RuleState):
     """V: value (S, n_in, 1), value_bias (S, 1, 1). The advantage: weight w (S, n_in, n), bias (S, 1, n)."""
 
     value: Tensor
@@ -28,7 +54,7 @@ class CompatibleCritics(Critics):
 
 
 @dataclass(frozen=True)
-class CompatibleRule(Rule):
+class CompatibleRule(Rule[CompatibleState]):
     """Q^n(v, α) = V(v) + (α − μ^n(v)) σ'(z) (w·v), after Silver et al. 2014, section 4.3 (z = K^n·v + b).
 
     D_V = r + γ (1 − terminated) V′(v′) − V(v), since Q^n′(v′, μ^n(v′)) = V′(v′);  D = D_V − (α − μ) σ'(z) (w·v)
@@ -51,98 +77,133 @@ class CompatibleRule(Rule):
     imagined: bool = False
     knows_noise: bool = False
     trace: float = 0.0
+    trace_length: int = 8
+
+    Settings: ClassVar[type[LocalSettings]] = CompatibleSettings
+    has_critic: ClassVar[bool] = True
+
+    @classmethod
+    def from_settings(cls, settings: CompatibleSettings, action_size: int) -> Self:
+        return cls(
+            **shared(settings),
+            natural=settings.natural,
+            imagined=settings.replay == "imagined",
+            knows_noise=settings.replay != "stored",
+            trace=settings.trace,
+            trace_length=settings.trace_length,
+        )
+
+    @property
+    def consecutive(self) -> int:
+        return self.trace_length if self.trace > 0 else 1
 
     @property
     def receives(self) -> frozenset[str]:
         if self.imagined:
             return frozenset({"voltage", "alpha", "noise", "advantage"})
         told = TRANSITION if self.aim == "own" else frozenset({"voltage", "alpha", "target"})
-        extra = {"noise": self.knows_noise, "following": self.trace > 0}
+        extra = {"noise": self.knows_noise, "later": self.trace > 0}
         return told | {name for name, wanted in extra.items() if wanted}
 
-    def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> CompatibleCritics:
+    def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> CompatibleState:
         seeds, n_in, n_out = layer.weight.shape
         shapes = [(n_in, 1), (1, 1), (n_in, 1), (1, 1), (n_in, n_out), (1, n_out)]
-        return CompatibleCritics(*(layer.weight.new_zeros(seeds, *shape) for shape in shapes))
+        return CompatibleState(*(layer.weight.new_zeros(seeds, *shape) for shape in shapes))
 
-    def values(self, state: CompatibleCritics, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
+    def values(self, state: CompatibleState, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
         h = neurons(voltage, layer.weight, layer.bias, layer.activation)
         slope = torch.baddbmm(state.bias, voltage, state.weight)
         value = torch.baddbmm(state.value_bias, voltage, state.value)
         return times_slope(slope, h, layer.activation).mul_(alpha - h).add_(value)
 
-    def push(
-        self, state: CompatibleCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+    def local_error(
+        self,
+        state: CompatibleState,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
     ) -> Tensor:
-        slope = torch.baddbmm(state.bias, seen.voltage, state.weight)
-        return self._push(layer, self._mean_voltage(layer, seen), slope)
+        slope = torch.baddbmm(state.bias, transition.voltage, state.weight)
+        return self._error(layer, self._mean_voltage(layer, transition), slope)
 
     def direction(
-        self, state: CompatibleCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+        self,
+        state: CompatibleState,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
     ) -> tuple[Tensor, Tensor]:
-        return (state.weight, state.bias) if self.natural else super().direction(state, layer, seen, heard)
+        return (
+            (state.weight, state.bias)
+            if self.natural
+            else super().direction(state, layer, transition, broadcast)
+        )
 
-    def diagnostics(self, state: CompatibleCritics) -> dict[str, Tensor]:
+    def diagnostics(self, state: CompatibleState) -> dict[str, Tensor]:
         return {"critic_norm": state.weight.norm(dim=(1, 2))}
 
-    def _learn(
-        self, state: CompatibleCritics, layer: Layer, seen: LocalTransition, heard: Broadcast
-    ) -> tuple[Tensor, Tensor]:
-        v = seen.voltage
-        surprise = self._value_residual(state, seen, heard)
-        h = self._mean_voltage(layer, seen)
-        feature = times_slope(seen.alpha - h, h, layer.activation)
+    def update_state(
+        self, state: CompatibleState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
+    ) -> tuple[Tensor, Tensor | None]:
+        v = transition.voltage
+        surprise = self._value_residual(state, transition, broadcast)
+        h = self._mean_voltage(layer, transition)
+        feature = times_slope(transition.alpha - h, h, layer.activation)
         slope = torch.baddbmm(state.bias, v, state.weight)
         residual = torch.addcmul(surprise, feature, slope, value=-1)
         if not self.imagined:
             self._learn_value(state, v, surprise)
         feature.mul_(residual)
-        self.critic.outer(state.weight, v, feature)
-        self.critic.mean(state.bias, feature)
-        return residual, None if self.natural else self._push(layer, h, slope)
+        state.critic_optimiser.outer("weight", v, feature)
+        state.critic_optimiser.mean("bias", feature)
+        return residual, None if self.natural else self._error(layer, h, slope)
 
-    def _move(self, state: CompatibleCritics, layer: Layer, seen: LocalTransition, push: Tensor) -> None:
+    def update_weights(
+        self, state: CompatibleState, layer: Layer, transition: LocalTransition, error: Tensor | None
+    ) -> None:
         if not self.natural:
-            return super()._move(state, layer, seen, push)
-        self.actor.along(layer.weight, state.weight)
-        self.actor.along(layer.bias, state.bias)
+            return super().update_weights(state, layer, transition, error)
+        state.weight_optimiser.along("weight", state.weight)
+        state.weight_optimiser.along("bias", state.bias)
 
-    def _value_residual(self, state: CompatibleCritics, seen: LocalTransition, heard: Broadcast) -> Tensor:
+    def _value_residual(
+        self, state: CompatibleState, transition: LocalTransition, broadcast: Broadcast
+    ) -> Tensor:
         """D_V, (S, B, 1)."""
         if self.imagined:
-            return heard.advantage
-        target = heard.target if self.aim == "told" else self._return(state, seen)
-        return target - torch.baddbmm(state.value_bias, seen.voltage, state.value)
+            return broadcast.advantage
+        target = broadcast.target if self.aim == "told" else self._return(state, transition)
+        return target - torch.baddbmm(state.value_bias, transition.voltage, state.value)
 
-    def _return(self, state: CompatibleCritics, seen: LocalTransition) -> Tensor:
+    def _return(self, state: CompatibleState, transition: LocalTransition) -> Tensor:
         """The TD target, or the λ-return, (S, B, 1)."""
-        next_value = torch.baddbmm(state.target_value_bias, seen.next_voltage, state.target_value)
+        next_value = torch.baddbmm(state.target_value_bias, transition.next_voltage, state.target_value)
         if self.trace == 0:
-            return self._bellman(seen, next_value)
-        after = seen.following
+            return self.td_target(transition, next_value)
+        after = transition.later
         v = after.next_voltage.flatten(1, 2)
         later = torch.baddbmm(state.target_value_bias, v, state.target_value).view_as(after.reward)
         values = torch.cat((next_value.unsqueeze(2), later), dim=2)
-        rewards = torch.cat((seen.reward.unsqueeze(2), after.reward), dim=2)
-        ends = torch.cat((seen.terminated.unsqueeze(2), after.terminated), dim=2)
+        rewards = torch.cat((transition.reward.unsqueeze(2), after.reward), dim=2)
+        ends = torch.cat((transition.terminated.unsqueeze(2), after.terminated), dim=2)
         mixed = values[:, :, -1]
         for k in range(values.shape[2] - 1, 0, -1):
             found = bellman_target(rewards[:, :, k], self.discount, ends[:, :, k], mixed)
             mixed = values[:, :, k - 1].lerp(found, self.trace * after.continues[:, :, k - 1])
         return bellman_target(rewards[:, :, 0], self.discount, ends[:, :, 0], mixed)
 
-    def _learn_value(self, state: CompatibleCritics, v: Tensor, surprise: Tensor) -> None:
-        self.critic.outer(state.value, v, surprise)
-        self.critic.mean(state.value_bias, surprise)
+    def _learn_value(self, state: CompatibleState, v: Tensor, surprise: Tensor) -> None:
+        state.critic_optimiser.outer("value", v, surprise)
+        state.critic_optimiser.mean("value_bias", surprise)
         state.target_value.lerp_(state.value, self.polyak)
         state.target_value_bias.lerp_(state.value_bias, self.polyak)
 
-    def _mean_voltage(self, layer: Layer, seen: LocalTransition) -> Tensor:
+    def _mean_voltage(self, layer: Layer, transition: LocalTransition) -> Tensor:
         """μ^n(v): from the noise where that is known, which saves a product."""
-        if seen.noise is not None:
-            return seen.alpha - seen.noise
-        return neurons(seen.voltage, layer.weight, layer.bias, layer.activation)
+        if transition.noise is not None:
+            return transition.alpha - transition.noise
+        return neurons(transition.voltage, layer.weight, layer.bias, layer.activation)
 
-    def _push(self, layer: Layer, h: Tensor, slope: Tensor) -> Tensor:
+    def _error(self, layer: Layer, h: Tensor, slope: Tensor) -> Tensor:
         """σ'(z)² (w·v): once for ∂Q^n/∂α at α = μ, once for ∂μ/∂z."""
         return times_slope(times_slope(slope, h, layer.activation), h, layer.activation)

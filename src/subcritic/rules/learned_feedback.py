@@ -1,16 +1,41 @@
-"""Learned feedback: each neuron finds out by its own noise how it moves the action, and follows what the action wants."""
+"""Learned feedback: each neuron learns from its own noise how it moves the action, and weighs the error there by it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from subcritic.rules.feedback_alignment import Feedback, FeedbackAlignmentRule
-from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
+from subcritic.config import ImaginingSettings, LocalSettings
+from subcritic.rules.base import shared
+from subcritic.rules.feedback_alignment import FeedbackAlignmentRule, FeedbackState
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition
+
+
+class LearnedFeedbackSettings(ImaginingSettings):
+    """Feedback is learned from imagined noise, at `feedback_rate`."""
+
+    @property
+    def learns_feedback(self) -> bool:
+        return True
+
+    @classmethod
+    def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
+        own = {"replay": "imagined"}
+        return own | super().defaults({**own, **given})
+
+    def conflicts(self) -> list[tuple[bool, str]]:
+        return [
+            *super().conflicts(),
+            (
+                self.replay != "imagined",
+                f"learned_feedback learns from imagined noise: replay must be imagined, not {self.replay}",
+            ),
+        ]
 
 
 @dataclass(frozen=True)
@@ -27,30 +52,40 @@ class LearnedFeedbackRule(FeedbackAlignmentRule):
 
     feedback_rate: float = 0.1
 
+    Settings: ClassVar[type[LocalSettings]] = LearnedFeedbackSettings
+
+    @classmethod
+    def from_settings(cls, settings: LocalSettings, action_size: int) -> Self:
+        return cls(**shared(settings), action_size=action_size, feedback_rate=settings.feedback_rate)
+
     @property
     def receives(self) -> frozenset[str]:
         return frozenset({"voltage", "alpha", "noise", "feedback", "deviation"})
 
-    def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> Feedback:
-        state = super().init(layer, rngs)
-        return state if layer.last else Feedback(torch.zeros_like(state.weight))
+    def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> FeedbackState:
+        state = super().new_state(layer, rngs)
+        return state if layer.last else FeedbackState(torch.zeros_like(state.weight))
 
-    def diagnostics(self, state: Feedback) -> dict[str, Tensor]:
+    def diagnostics(self, state: FeedbackState) -> dict[str, Tensor]:
         return {"critic_norm": state.weight.norm(dim=(1, 2))}
 
-    def push(
-        self, state: Feedback, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+    def local_error(
+        self,
+        state: FeedbackState,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
     ) -> Tensor:
         if layer.last:
-            return heard.feedback
-        return self._through(state, layer, heard.feedback, seen.alpha - seen.noise)
+            return broadcast.feedback
+        return self._through(state, layer, broadcast.feedback, transition.alpha - transition.noise)
 
-    def _learn(
-        self, state: Critics, layer: Layer, seen: LocalTransition, heard: Broadcast
+    def update_state(
+        self, state: FeedbackState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[None, Tensor]:
         if not layer.last:
-            xi, rate = seen.noise, self.feedback_rate / layer.noise_variance
+            xi, rate = transition.noise, self.feedback_rate / layer.noise_variance
             power = xi.square().mean(dim=1, keepdim=True)
             state.weight.sub_(state.weight * power, alpha=rate)
-            state.weight.baddbmm_(heard.deviation.mT, xi, alpha=rate / xi.shape[1])
-        return None, self.push(state, layer, seen, heard)
+            state.weight.baddbmm_(broadcast.deviation.mT, xi, alpha=rate / xi.shape[1])
+        return None, self.local_error(state, layer, transition, broadcast)

@@ -1,9 +1,10 @@
-"""The drafts' rule of Experiment 2: every neuron its own actor-critic with a linear critic."""
+"""The drafts' rule of Experiment 2: every neuron is an actor-critic of its own, with a linear critic."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.nn.products import product
 from subcritic.rules.base import Rule, uniform
-from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 
 @dataclass
-class LinearCritics(Critics):
+class LinearState(RuleState):
     """θ of all neurons of a layer. voltage θ_v (S, n_in, n), alpha θ_a (S, 1, n), and their target copies."""
+
+    per_neuron: ClassVar[bool] = True
 
     voltage: Tensor
     alpha: Tensor
@@ -26,54 +29,64 @@ class LinearCritics(Critics):
 
 
 @dataclass(frozen=True)
-class LinearRule(Rule):
+class LinearRule(Rule[LinearState]):
     """Q^n(v, α) = θ_v·v + θ_a α and μ^n(v) = σ(K^n·v + b), plain gradient steps (drafts, Experiment 2).
 
     D = r + γ (1 − terminated) Q^n′(v′, μ^n′(v′)) − Q^n(v, α)
     θ_v += η_Q mean(D v);  θ_a += η_Q mean(D α);  K^n += η_A mean(θ_a σ'(z) v), with the new θ_a;
     then targets θ' ← τθ + (1 − τ)θ'. The bias b is the weight from a voltage that is always 1.
 
-    Reads v, α, v′, r, terminated; a broadcast y in place of the last three, if told. Six products per layer, or four.
+    Reads v, α, v′, r, terminated; with aim 'told', y in place of the last three. Six products per layer, or four.
     """
 
-    def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> LinearCritics:
+    has_critic: ClassVar[bool] = True
+
+    def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> LinearState:
         _, n_in, n_out = layer.weight.shape
         theta = uniform(rngs, n_in + 1, (n_in + 1, n_out), layer.weight)
         voltage, alpha = theta[:, :n_in].contiguous(), theta[:, n_in:].contiguous()
-        return LinearCritics(voltage, alpha, voltage.clone(), alpha.clone())
+        return LinearState(voltage, alpha, voltage.clone(), alpha.clone())
 
-    def values(self, state: LinearCritics, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
+    def values(self, state: LinearState, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
         return product(voltage, state.voltage).addcmul_(alpha, state.alpha)
 
     def residual(
-        self, state: LinearCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+        self,
+        state: LinearState,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
     ) -> Tensor:
         """D, (S, B, n)."""
         if self.aim == "told":
-            return heard.target - self.values(state, layer, seen.voltage, seen.alpha)
-        next_voltage = seen.next_voltage
+            return broadcast.target - self.values(state, layer, transition.voltage, transition.alpha)
+        next_voltage = transition.next_voltage
         next_alpha = neurons(next_voltage, layer.target_weight, layer.target_bias, layer.activation)
         next_value = product(next_voltage, state.target_voltage).addcmul_(next_alpha, state.target_alpha)
-        bootstrap = torch.rsub(seen.terminated, self.discount, alpha=self.discount)
-        target = next_value.mul_(bootstrap).add_(seen.reward)
-        return target.sub_(self.values(state, layer, seen.voltage, seen.alpha))
+        bootstrap = torch.rsub(transition.terminated, self.discount, alpha=self.discount)
+        target = next_value.mul_(bootstrap).add_(transition.reward)
+        return target.sub_(self.values(state, layer, transition.voltage, transition.alpha))
 
-    def push(
-        self, state: LinearCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+    def local_error(
+        self,
+        state: LinearState,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
     ) -> Tensor:
-        """∂Q^n/∂α · σ'(z) = θ_a σ'(z), (S, B, n): the critic's push on z, the same θ_a in every state."""
-        h = neurons(seen.voltage, layer.weight, layer.bias, layer.activation)
+        """∂Q^n/∂α · σ'(z) = θ_a σ'(z), (S, B, n): the same θ_a in every state."""
+        h = neurons(transition.voltage, layer.weight, layer.bias, layer.activation)
         return times_slope(state.alpha.expand_as(h), h, layer.activation)
 
-    def diagnostics(self, state: LinearCritics) -> dict[str, Tensor]:
+    def diagnostics(self, state: LinearState) -> dict[str, Tensor]:
         return {"theta_a": state.alpha.abs().mean(dim=(1, 2)), "critic_norm": state.voltage.norm(dim=(1, 2))}
 
-    def _learn(
-        self, state: LinearCritics, layer: Layer, seen: LocalTransition, heard: Broadcast
+    def update_state(
+        self, state: LinearState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[Tensor, Tensor]:
-        residual = self.residual(state, layer, seen, heard)
-        self.critic.outer(state.voltage, seen.voltage, residual)
-        self.critic.mean(state.alpha, residual * seen.alpha)
+        residual = self.residual(state, layer, transition, broadcast)
+        state.critic_optimiser.outer("voltage", transition.voltage, residual)
+        state.critic_optimiser.mean("alpha", residual * transition.alpha)
         state.target_voltage.lerp_(state.voltage, self.polyak)
         state.target_alpha.lerp_(state.alpha, self.polyak)
-        return residual, self.push(state, layer, seen)
+        return residual, self.local_error(state, layer, transition)

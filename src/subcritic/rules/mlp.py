@@ -1,4 +1,4 @@
-"""Experiment 1's sub-critic as the learner: every neuron its own small network Q^n.
+"""Experiment 1's sub-critic as the critic of a rule: every neuron has a small network Q^n of its own.
 
 The one rule in which a gradient is taken through layers: those of one neuron's own critic. None leaves the neuron.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ from subcritic.nn import MLP, backprop
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.nn.network import Network
 from subcritic.rules.base import Rule
-from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 
 @dataclass
-class MlpCritics(Critics):
+class MlpState(RuleState):
     """All Q^n of a layer as one stack of S·n networks."""
 
     network: Network
@@ -30,69 +30,75 @@ class MlpCritics(Critics):
     def tensors(self) -> dict[str, Tensor]:
         return {"online": self.network.online.flat}
 
-    def learned(self) -> list[Tensor]:
-        """None that a rule's steps move: the network has its own."""
-        return []
+    def learned(self) -> dict[str, Tensor]:
+        """None: the network has an optimiser of its own."""
+        return {}
 
     def finite(self) -> Tensor:
         return self.network.online.flat.isfinite().view(self.seeds, -1).all(dim=1)
 
     def state_dict(self) -> dict[str, Any]:
-        return self.network.state_dict()
+        return super().state_dict() | {"network": self.network.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state)
+        super().load_state_dict(state)
+        self.network.load_state_dict(state["network"])
 
 
 @dataclass(frozen=True)
-class MlpRule(Rule):
+class MlpRule(Rule[MlpState]):
     """Q^n(v, α): three layers, ReLU within, as in Experiment 1; K^n += η_A mean(∂Q^n/∂α σ'(z) v) at α = μ^n(v).
 
     D = r + γ (1 − terminated) Q^n′(v′, μ^n′(v′)) − Q^n(v, α), or y − Q^n(v, α); the networks always learn by Adam, at
-    the rate of `critic`, by the gradient of their own mean D². Reads what the linear rule reads. A layer of n neurons
-    costs n small networks: by far the dearest of the rules.
+    the rate
+    `critic_rate`, by the gradient of their own mean D². Reads what the linear rule reads. A layer of n neurons
+    costs n small networks: by far the most expensive of the rules.
     """
 
     hidden: tuple[int, int] = (32, 32)
 
-    def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> MlpCritics:
+    has_critic: ClassVar[bool] = True
+
+    def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> MlpState:
         _, n_in, n_out = layer.weight.shape
         spec = MLP((n_in, *self.hidden, 1), "relu", "identity", side=(1, 1))
         each = [rng for rng in rngs for _ in range(n_out)]
-        return MlpCritics(Network(spec, each, self.critic.rate, dtype=layer.weight.dtype), len(rngs))
+        return MlpState(Network(spec, each, self.critic_rate, dtype=layer.weight.dtype), len(rngs))
 
     def values(
-        self, state: MlpCritics, layer: Layer, voltage: Tensor, alpha: Tensor, *, target: bool = False
+        self, state: MlpState, layer: Layer, voltage: Tensor, alpha: Tensor, *, target: bool = False
     ) -> Tensor:
         shared, own = _for_each(voltage, alpha)
         return _by_seed(state.network.forward(shared, own, target=target).output, state.seeds)
 
-    def push(
-        self, state: MlpCritics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+    def local_error(
+        self, state: MlpState, layer: Layer, transition: LocalTransition, broadcast: Broadcast = NO_BROADCAST
     ) -> Tensor:
-        h = neurons(seen.voltage, layer.weight, layer.bias, layer.activation)
-        network, judged = state.network, state.network.forward(*_for_each(seen.voltage, h))
+        h = neurons(transition.voltage, layer.weight, layer.bias, layer.activation)
+        network, judged = state.network, state.network.forward(*_for_each(transition.voltage, h))
         slope = backprop.side_gradient(network.spec, network.online, judged, torch.ones_like(judged.output))
         return times_slope(_by_seed(slope, state.seeds), h, layer.activation)
 
-    def diagnostics(self, state: MlpCritics) -> dict[str, Tensor]:
+    def diagnostics(self, state: MlpState) -> dict[str, Tensor]:
         return {"critic_norm": state.network.online.flat.view(state.seeds, -1).norm(dim=1)}
 
-    def _learn(
-        self, state: MlpCritics, layer: Layer, seen: LocalTransition, heard: Broadcast
+    def update_state(
+        self, state: MlpState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[Tensor, Tensor]:
-        target = self._target(state, layer, seen, heard)
-        judged = state.network.forward(*_for_each(seen.voltage, seen.alpha))
-        residual = state.network.fit(judged, _stacked(target.expand_as(seen.alpha)))
+        target = self._target(state, layer, transition, broadcast)
+        judged = state.network.forward(*_for_each(transition.voltage, transition.alpha))
+        residual = state.network.fit(judged, _stacked(target.expand_as(transition.alpha)))
         state.network.track(self.polyak)
-        return _by_seed(residual, state.seeds), self.push(state, layer, seen)
+        return _by_seed(residual, state.seeds), self.local_error(state, layer, transition)
 
-    def _target(self, state: MlpCritics, layer: Layer, seen: LocalTransition, heard: Broadcast) -> Tensor:
+    def _target(
+        self, state: MlpState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
+    ) -> Tensor:
         if self.aim == "told":
-            return heard.target
-        v_next = seen.next_voltage
+            return broadcast.target
+        v_next = transition.next_voltage
         next_alpha = neurons(v_next, layer.target_weight, layer.target_bias, layer.activation)
-        return self._bellman(seen, self.values(state, layer, v_next, next_alpha, target=True))
+        return self.td_target(transition, self.values(state, layer, v_next, next_alpha, target=True))
 
 
 def _for_each(voltage: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,4 +114,5 @@ def _stacked(per_neuron: Tensor) -> Tensor:
 
 def _by_seed(stacked: Tensor, seeds: int) -> Tensor:
     """(S·n, B, 1) → (S, B, n)."""
-    return stacked.squeeze(-1).unflatten(0, (seeds, -1)).mT
+    found: Tensor = stacked.squeeze(-1).unflatten(0, (seeds, -1))
+    return found.mT

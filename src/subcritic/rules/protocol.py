@@ -1,16 +1,19 @@
-"""What a local rule is, and all it may see: one layer, what that layer's neurons went through, what everyone is told."""
+"""All that a local rule may see: one layer, what that layer's neurons went through, and what is broadcast to all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from subcritic.nn.activations import Activation
+from subcritic.rules.optimisers import Optimiser
+
+# The value of a field that a rule does not receive. Fields are typed by what a rule finds in those it does receive.
+ABSENT: Any = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Following:
+class LaterRows:
     """The rows stored after each of a minibatch's, in order; T of them.
 
     reward, terminated (S, B, T, 1), next_voltage (S, B, T, n_in), as in LocalTransition. continues (S, B, T, 1): 1 while
@@ -51,50 +54,65 @@ class Following:
 
 @dataclass(frozen=True)
 class LocalTransition:
-    """A minibatch as the neurons of one layer saw it; None for what the rule does not receive.
+    """A minibatch as the neurons of one layer saw it; a field that the rule does not receive is None.
 
     voltage v (S, B, n_in): presynaptic voltages. alpha α (S, B, n): the voltages the neurons put out, noise included.
     reward, terminated (S, B, 1): the whole agent's. next_voltage v′ (S, B, n_in). noise ξ (S, B, n): α − μ^n(v).
-    following: what came after, for rules with traces.
+    later: the rows that came after, for rules with traces.
     """
 
-    voltage: Tensor | None = None
-    alpha: Tensor | None = None
-    reward: Tensor | None = None
-    terminated: Tensor | None = None
-    next_voltage: Tensor | None = None
-    noise: Tensor | None = None
-    following: Following | None = None
+    voltage: Tensor = ABSENT
+    alpha: Tensor = ABSENT
+    reward: Tensor = ABSENT
+    terminated: Tensor = ABSENT
+    next_voltage: Tensor = ABSENT
+    noise: Tensor = ABSENT
+    later: LaterRows = ABSENT
 
 
 @dataclass(frozen=True)
 class Broadcast:
-    """All that ever crosses layers besides reward and terminated; None for what the rule does not receive.
+    """All that ever crosses layers besides reward and terminated; a field that the rule does not receive is None.
 
-    target y (S, B, 1): what local critics regress on, when a global critic says it. advantage A (S, B, 1): by how much the
-    action was better than without the neurons' noise. feedback (S, B, n_L), for the two rules named after it: the error at
-    the action's neurons. deviation Δz (S, B, n_L): by how much the hidden neurons' noise moved those neurons' z.
+    target y (S, B, 1): what local critics regress on, when a global critic gives it. advantage A (S, B, 1): by how much
+    the action was better than without the neurons' noise. feedback (S, B, n_L), for the two rules named after it: the error
+    at the action's neurons. deviation Δz (S, B, n_L): by how much the hidden neurons' noise moved those neurons' z.
     """
 
-    target: Tensor | None = None
-    advantage: Tensor | None = None
-    feedback: Tensor | None = None
-    deviation: Tensor | None = None
+    target: Tensor = ABSENT
+    advantage: Tensor = ABSENT
+    feedback: Tensor = ABSENT
+    deviation: Tensor = ABSENT
 
 
-SILENCE = Broadcast()
+NO_BROADCAST = Broadcast()
 
 
 @dataclass
-class Critics:
-    """What a rule keeps for a layer: named tensors with a leading seed axis, each contiguous."""
+class RuleState:
+    """What a rule keeps for one layer: named tensors with a leading seed axis, each contiguous, and its optimisers.
+
+    critic_optimiser moves the tensors in `learned`, weight_optimiser the layer's `weight` and `bias`; `Rule.init` adds both.
+    """
+
+    critic_optimiser: Optimiser = field(init=False, repr=False)
+    weight_optimiser: Optimiser = field(init=False, repr=False)
+
+    # Whether the last axis of every tensor is the layer's neurons, so that each neuron could keep its own column alone.
+    per_neuron: ClassVar[bool] = False
+
+    def of_neurons(self, neurons: slice) -> Self:
+        """The state of some of the neurons, views of this one's tensors, without optimisers; for `per_neuron` states."""
+        return type(self)(**{name: tensor[..., neurons] for name, tensor in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Every tensor of the state, by its name."""
+        found = {part.name: getattr(self, part.name, None) for part in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
-    def learned(self) -> list[Tensor]:
-        """Those that steps move; target copies follow."""
-        return [tensor for name, tensor in self.tensors().items() if not name.startswith("target_")]
+    def learned(self) -> dict[str, Tensor]:
+        """Those that the critic's optimiser moves: all but target copies, which follow."""
+        return {name: tensor for name, tensor in self.tensors().items() if not name.startswith("target_")}
 
     def finite(self) -> Tensor | None:
         """Whether all of a seed's numbers are finite, (S,); None if there are none."""
@@ -102,45 +120,18 @@ class Critics:
         return torch.stack(found).all(dim=0) if found else None
 
     def state_dict(self) -> dict[str, Any]:
-        return self.tensors()
+        return {
+            "tensors": self.tensors(),
+            "critic_optimiser": self.critic_optimiser.state_dict(),
+            "weight_optimiser": self.weight_optimiser.state_dict(),
+        }
+
+    def load_tensors(self, saved: Mapping[str, Tensor]) -> None:
+        """Copy what `tensors` gave."""
+        for name, tensor in self.tensors().items():
+            tensor.copy_(saved[name])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, tensor in self.tensors().items():
-            tensor.copy_(state[name])
-
-
-class LocalRule(Protocol):
-    """A learning rule for the neurons of one layer. Nothing but its arguments reaches it.
-
-    receives: the fields of LocalTransition and Broadcast that it reads; the others it is given as None.
-    judges: whether it has critics whose values mean something.
-    """
-
-    judges: bool
-
-    @property
-    def receives(self) -> frozenset[str]: ...
-
-    def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> Critics:
-        """The state the rule keeps for a layer: its critics' weights."""
-
-    def values(self, state: Critics, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
-        """Q^n(v, α) of every neuron, (S, B, n)."""
-
-    def direction(
-        self, state: Critics, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
-    ) -> tuple[Tensor, Tensor]:
-        """The ascent direction it would move (weight, bias) in: (S, n_in, n), (S, 1, n)."""
-
-    def learn(
-        self,
-        state: Critics,
-        layer: Layer,
-        seen: LocalTransition,
-        heard: Broadcast = SILENCE,
-        moves: bool = True,
-    ) -> Tensor | None:
-        """One update of critics, their targets and (if `moves`) neurons, in place; returns the residual D, (S, B, n)."""
-
-    def diagnostics(self, state: Critics) -> dict[str, Tensor]:
-        """Norms of what the critics hold, (S,) each."""
+        self.load_tensors(state["tensors"])
+        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self.weight_optimiser.load_state_dict(state["weight_optimiser"])

@@ -1,4 +1,4 @@
-"""The null: neurons that move, and learn nothing."""
+"""Control: weights take random steps of fixed length."""
 
 from __future__ import annotations
 
@@ -11,20 +11,37 @@ import torch
 from torch import Tensor
 
 from subcritic import seeding
+from subcritic.config import LocalSettings, Role
 from subcritic.rules.base import Rule
-from subcritic.rules.protocol import SILENCE, Broadcast, Critics, Layer, LocalTransition
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
+
+
+class RandomDirectionSettings(LocalSettings):
+    """The control of a comparison: what a rule gains that learns nothing."""
+
+    role: ClassVar[Role] = "control"
+
+    def conflicts(self) -> list[tuple[bool, str]]:
+        return [
+            *super().conflicts(),
+            (
+                self.target != "own_td",
+                f"random_direction learns from nothing: target must be left at own_td, not {self.target}",
+            ),
+        ]
 
 
 @dataclass
-class Wanderers(Critics):
+class RandomDirections(RuleState):
     """rngs: one generator per seed. weight (S, n_in, n), bias (S, 1, n): where the next update goes."""
 
     rngs: Sequence[np.random.Generator]
     weight: Tensor
     bias: Tensor
 
-    def tensors(self) -> dict[str, Tensor]:
-        return {"weight": self.weight, "bias": self.bias}
+    def learned(self) -> dict[str, Tensor]:
+        """None: directions are drawn."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"rngs": seeding.states(self.rngs)}
@@ -35,37 +52,43 @@ class Wanderers(Critics):
 
 
 @dataclass(frozen=True)
-class RandomDirectionRule(Rule):
+class RandomDirectionRule(Rule[RandomDirections]):
     """(K^n, b^n) += η_A u^n, u^n of length 1 and uniform over directions, drawn anew for every update. Reads nothing."""
 
-    judges: ClassVar[bool] = False
+    Settings: ClassVar[type[LocalSettings]] = RandomDirectionSettings
 
     @property
     def receives(self) -> frozenset[str]:
         return frozenset()
 
-    def init(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> Wanderers:
-        state = Wanderers(list(rngs), torch.zeros_like(layer.weight), torch.zeros_like(layer.bias))
-        self._turn(state)
+    def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> RandomDirections:
+        state = RandomDirections(list(rngs), torch.zeros_like(layer.weight), torch.zeros_like(layer.bias))
+        self._draw(state)
         return state
 
     def direction(
-        self, state: Wanderers, layer: Layer, seen: LocalTransition, heard: Broadcast = SILENCE
+        self,
+        state: RandomDirections,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
     ) -> tuple[Tensor, Tensor]:
         """Where the next update goes, so that looking does not change it."""
         return state.weight, state.bias
 
-    def _learn(
-        self, state: Wanderers, layer: Layer, seen: LocalTransition, heard: Broadcast
+    def update_state(
+        self, state: RandomDirections, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[None, None]:
         return None, None
 
-    def _move(self, state: Wanderers, layer: Layer, seen: LocalTransition, push: None) -> None:
-        self.actor.along(layer.weight, state.weight)
-        self.actor.along(layer.bias, state.bias)
-        self._turn(state)
+    def update_weights(
+        self, state: RandomDirections, layer: Layer, transition: LocalTransition, error: Tensor | None
+    ) -> None:
+        state.weight_optimiser.along("weight", state.weight)
+        state.weight_optimiser.along("bias", state.bias)
+        self._draw(state)
 
-    def _turn(self, state: Wanderers) -> None:
+    def _draw(self, state: RandomDirections) -> None:
         _, n_in, n_out = state.weight.shape
         drawn = np.stack([rng.standard_normal((n_in + 1, n_out)) for rng in state.rngs])
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from subcritic.nn import MLP, Parameters
 from subcritic.nn.activations import neurons, times_slope
-from subcritic.rules.ascent import Adaptive
 from subcritic.rules.compatible import CompatibleRule
-from subcritic.rules.protocol import Broadcast, Layer, LocalTransition
+from subcritic.rules.optimisers import Plain
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition
 
 
 class CompatibleSubCritics:
@@ -34,13 +34,10 @@ class CompatibleSubCritics:
         rngs: Sequence[np.random.Generator],
     ) -> None:
         self.layers = layers_of(actor, policy, target)
+        self.rule = CompatibleRule("adam", critic_rate=rate, discount=discount, polyak=polyak, aim=aim)
         # The actor's neurons are never moved.
-        self.rules = [
-            CompatibleRule(Adaptive(rate), Adaptive(rate), discount, polyak, aim) for _ in self.layers
-        ]
-        self.critics = [rule.init(layer, rngs) for rule, layer in zip(self.rules, self.layers, strict=True)]
-        for rule, critics in zip(self.rules, self.critics, strict=True):
-            rule.critic.own(critics.tensors()[name] for name in ("value", "value_bias", "weight", "bias"))
+        nothing = Plain({}, rate)
+        self.critics = [self.rule.init(layer, rngs, nothing) for layer in self.layers]
 
     def learn(
         self,
@@ -52,34 +49,35 @@ class CompatibleSubCritics:
     ) -> dict[str, Tensor]:
         """One step of every neuron's critic; `told` (S, B, 1) is the target where the aim is that. Returns losses, (S,)."""
         losses = {}
-        parts = zip(self.rules, self.critics, self.layers, strict=True)
-        for number, (rule, critics, layer) in enumerate(parts, start=1):
-            seen = LocalTransition(h[number - 1], h[number], reward, terminated, h_next[number - 1])
-            residual = rule.learn(critics, layer, seen, Broadcast(target=told), moves=False)
+        for number, (state, layer) in enumerate(zip(self.critics, self.layers, strict=True), start=1):
+            transition = LocalTransition(h[number - 1], h[number], reward, terminated, h_next[number - 1])
+            residual = self.rule.learn(
+                state,
+                layer,
+                transition,
+                Broadcast(target=told) if told is not None else NO_BROADCAST,
+                moves=False,
+            )
+            assert residual is not None, "the rule has critics"
             losses[f"neurons_{number}"] = residual.square().mean(dim=(1, 2))
         return losses
 
     def values(self, number: int, v: Tensor, alpha: Tensor) -> Tensor:
         """Q^n(v, α) of layer `number`, (S, B, n)."""
-        return self.rules[number - 1].values(self.critics[number - 1], self.layers[number - 1], v, alpha)
+        return self.rule.values(self.critics[number - 1], self.layers[number - 1], v, alpha)
 
     def action_gradient(self, number: int, v: Tensor) -> Tensor:
         """∂Q^n/∂α = σ'(z) (w·v), the same at every α, (S, B, n)."""
-        critics, layer = self.critics[number - 1], self.layers[number - 1]
+        state, layer = self.critics[number - 1], self.layers[number - 1]
         h = neurons(v, layer.weight, layer.bias, layer.activation)
-        return times_slope(torch.baddbmm(critics.bias, v, critics.weight), h, layer.activation)
+        return times_slope(torch.baddbmm(state.bias, v, state.weight), h, layer.activation)
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "critics": [critics.state_dict() for critics in self.critics],
-            "steps": [rule.critic.state_dict() for rule in self.rules],
-        }
+        return {"critics": [state.state_dict() for state in self.critics]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for critics, saved in zip(self.critics, state["critics"], strict=True):
-            critics.load_state_dict(saved)
-        for rule, saved in zip(self.rules, state["steps"], strict=True):
-            rule.critic.load_state_dict(saved)
+        for mine, saved in zip(self.critics, state["critics"], strict=True):
+            mine.load_state_dict(saved)
 
 
 def layers_of(actor: MLP, policy: Parameters, target: Parameters) -> list[Layer]:

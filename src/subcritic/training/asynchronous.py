@@ -23,6 +23,8 @@ class AsynchronousTrainer(Trainer):
     `behind` counts, after every grant, the updates the slowest group still had to begin: (sum, largest, number of grants).
     """
 
+    agent: AsynchronousLearner
+
     def __init__(
         self,
         agent: AsynchronousLearner,

@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from subcritic.agents.recurrent import RecurrentLearner
 from subcritic.training.trainer import Trainer
 
 
 class RecurrentTrainer(Trainer):
     """A Trainer for a RecurrentLearner: tells it where episodes begin, and evaluates it with voltages of its own."""
+
+    agent: RecurrentLearner
 
     def policy(self) -> Callable[[Tensor], Tensor]:
         return self.agent.player()

@@ -31,11 +31,13 @@ class Config(Section):
 
 
 def jobs(profile: Profile) -> Iterator[Job]:
+    from subcritic.envs import suite
     from subcritic.envs.suite import published
 
     source = profile.section(References).source
     for environment in profile.environments:
-        measured = source == "measured" and environment.reference is None
+        planned = suite.entry(environment.id) is not None and not environment.kwargs
+        measured = source == "measured" and planned and environment.reference is None
         config = Config(
             environment=environment.task(),
             reference=environment.reference,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from subcritic.config import Count, Environment, LocalSettings, Profile, Section, Task, Training
+from subcritic.config import Count, Environment, LocalMethod, Profile, Section, Task, Training
 from subcritic.config.agents import need
 from subcritic.studies.throughput.settings import Throughput
 from subcritic.study import Job, Run
@@ -31,7 +31,7 @@ class Asynchronous(Section):
         ),
         description="Environments to train on.",
     )
-    agent: LocalSettings = Field(
+    agent: LocalMethod = Field(
         {
             "algorithm": "linear",
             "critic_rate": 1e-2,
@@ -57,7 +57,7 @@ class Config(Section):
     """All that one training, with or without threads, depends on."""
 
     environment: Task
-    agent: LocalSettings
+    agent: LocalMethod
     threads: int
     lag: int
     training: Training

@@ -9,8 +9,6 @@ from subcritic.config import ConfigError, Profile
 from subcritic.envs import suite
 from subcritic.studies.references.settings import References
 
-TASKS_BY_ID = {task.id: task for task in suite.TASKS.values()}
-
 
 def publish(profile: Profile, results: Path, published: Path, docs: Path) -> list[Path]:
     """Copy the gallery and the films of all environments of the profile to docs/gallery/, and write docs/gallery.md."""
@@ -35,7 +33,7 @@ def _page(profile: Profile) -> str:
         "![All tasks](gallery/gallery.png)\n",
     ]
     for environment in profile.environments:
-        task = TASKS_BY_ID[environment.id]
+        task = suite.by_id(environment.id)
         lines += [
             f"## {task.name}\n",
             f"`{task.paper}` in Lillicrap et al. 2016: {task.summary}.\n",

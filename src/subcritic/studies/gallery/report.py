@@ -24,7 +24,6 @@ def make(profile: Profile, root: Path) -> list[Path]:
 @style.styled
 def figure(profile: Profile, root: Path) -> Figure:
     """A still of every environment, under its name and the paper's."""
-    papers = {task.id: task.paper for task in suite.TASKS.values()}
     fig, panels = style.grid(len(profile.environments), columns=6, width=2.0, height=1.75)
     for axes, environment in zip(panels, profile.environments, strict=True):
         path = root / "videos" / f"{environment.name}.png"
@@ -32,10 +31,11 @@ def figure(profile: Profile, root: Path) -> Figure:
             raise MissingResult(
                 f"{path} is missing: `subcritic gallery --environment {environment.name}` makes it"
             )
+        task = suite.by_id(environment.id)
         axes.imshow(Image.open(path))
         axes.set_axis_off()
         axes.set_title(environment.name, fontsize=8, pad=12)
-        axes.text(0, 1.02, papers.get(environment.id, ""), transform=axes.transAxes, fontsize=7)
+        axes.text(0, 1.02, task.paper if task else "", transform=axes.transAxes, fontsize=7)
     return fig
 
 

@@ -53,7 +53,7 @@ def _critics(
         [],
     )
     for critics, tensors in zip(found.critics, saved, strict=True):
-        critics.load_state_dict(tensors)
+        critics.load_tensors(tensors)
     return found
 
 

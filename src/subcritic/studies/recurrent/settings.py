@@ -11,7 +11,7 @@ from subcritic.config import (
     DDPGSettings,
     Environment,
     Fraction,
-    LocalSettings,
+    LocalMethod,
     Profile,
     Section,
     Task,
@@ -34,7 +34,7 @@ class Recurrent(Section):
         ),
         description="Environments to train on.",
     )
-    agent: LocalSettings = Field(
+    agent: LocalMethod = Field(
         {
             "algorithm": "linear",
             "hidden": (32, 32),
@@ -70,7 +70,7 @@ class Config(Section):
     """All that the trainings on one environment depend on."""
 
     environment: Task
-    agent: LocalSettings
+    agent: LocalMethod
     control: DDPGSettings
     leak: float
     training: Training

@@ -28,12 +28,13 @@ VERSIONS = ("mujoco", "gymnasium", "numpy")
 
 def task_of(environment_id: str) -> suite.Task:
     """The task registered as `environment_id`; raises ConfigError when it is none of the suite."""
-    tasks = {task.id: task for task in suite.TASKS.values()}
-    if environment_id not in tasks:
+    task = suite.by_id(environment_id)
+    if task is None:
+        known = ", ".join(entry.id for entry in suite.LISTED.values())
         raise ConfigError(
-            f"{environment_id!r} is no task of the suite, and planners play on the suite only: {', '.join(tasks)}"
+            f"{environment_id!r} is no task of the suite, and planners play on the suite only: {known}"
         )
-    return tasks[environment_id]
+    return task
 
 
 def make(environment_id: str, **kwargs: Any) -> gym.Env:

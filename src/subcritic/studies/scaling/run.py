@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from subcritic import seeding
+from subcritic.agents.actor_critic import actor_critic_at
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.measuring.judged import Judged, judge, weight_gradient
 from subcritic.measuring.snapshots import load_snapshots
 from subcritic.measuring.tables import paths, record, write_csv
-from subcritic.nn import backprop
 from subcritic.nn.activations import slope
 from subcritic.nn.network import Network
 from subcritic.studies.experiment1.settings import Experiment1
@@ -111,11 +111,8 @@ def climbed(
     for _ in range(steps):
         slots = np.stack([rng.integers(states.shape[1], size=CLIMBING_BATCH) for rng in rngs])
         batch = states[torch.arange(len(seeds)).unsqueeze(1), torch.from_numpy(slots)]
-        voltages = network.forward(batch)
-        value = critic.forward(params, batch, voltages.output)
-        upstream = torch.full_like(value.output, -1 / CLIMBING_BATCH)
-        upstream = backprop.side_gradient(critic, params, value, upstream)
-        backprop.gradients(actor, network.online, voltages, upstream, network.gradient)
+        at = actor_critic_at(actor, network.online, critic, params, batch, weight=-1 / CLIMBING_BATCH)
+        at.weight_gradients(into=network.gradient)
         network.step()
     return judge(states, actor, network.online.flat, critic, snapshot["critic"])
 

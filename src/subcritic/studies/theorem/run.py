@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from subcritic import envs, seeding
+from subcritic.agents.actor_critic import actor_critic_at
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import DDPGSettings
 from subcritic.measuring.interventions import FUNCTIONS, oracle_gradient, value_from
 from subcritic.measuring.judged import Judged, judge, weight_gradient
 from subcritic.measuring.snapshots import load_snapshots
 from subcritic.measuring.tables import paths, record, write_csv
-from subcritic.nn import backprop
 from subcritic.nn.activations import slope
 from subcritic.studies.theorem import STUDY
 from subcritic.studies.theorem.settings import Config, Theorem
@@ -272,11 +272,9 @@ def _repeated(agent: Judged, times: int) -> Judged:
 def _pushes(agent: Judged, layer: int, state: Tensor) -> Tensor:
     """∂Q^μ/∂h_l at every state of every v by backpropagation, (S, B, U, n_l); `state` (S, B, U, n_0)."""
     actor, actor_params, critic, critic_params = agent.networks
-    voltages = actor.forward(actor_params, agent.observation.repeat_interleave(state.shape[2], dim=1))
-    value = critic.forward(critic_params, state.flatten(1, 2), voltages.output)
-    action_push = backprop.side_gradient(critic, critic_params, value, torch.ones_like(value.output))
-    pushes = backprop.voltage_gradients(actor, actor_params, voltages, action_push)
-    return pushes[layer].unflatten(1, state.shape[1:3])
+    observation = agent.observation.repeat_interleave(state.shape[2], dim=1)
+    at = actor_critic_at(actor, actor_params, critic, critic_params, observation, state=state.flatten(1, 2))
+    return at.voltage_gradients()[layer - 1].unflatten(1, state.shape[1:3])
 
 
 def _mean_of_draws(true: Tensor, seeds: list[int], m: int) -> Tensor:

@@ -16,7 +16,7 @@ from stable_baselines3 import DDPG as PeerDDPG
 from stable_baselines3.common.logger import Logger
 from torch.nn import ReLU
 
-from subcritic.config import DDPGSettings, LocalSettings
+from subcritic.config import DDPGSettings, LocalSettings, parse_method
 from subcritic.measuring.progress import say
 from subcritic.measuring.tables import paths, write_csv
 from subcritic.measuring.timing import (
@@ -84,7 +84,7 @@ def measure(settings: Throughput) -> tuple[pd.DataFrame, pd.DataFrame]:
 def rule_settings(hidden: tuple[int, ...], batch: int) -> dict[str, LocalSettings]:
     """The local rules besides the linear one, at one size; `mlp` only where it has few networks."""
     return {
-        name: LocalSettings(hidden=hidden, batch_size=batch, **changes)
+        name: parse_method({"hidden": hidden, "batch_size": batch, **changes})
         for name, changes in RULES.items()
         if name != "mlp" or sum(hidden) <= MOST_NETWORKS
     }

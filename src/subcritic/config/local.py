@@ -1,0 +1,117 @@
+"""Settings that all local rules share; a rule's own settings stand in its own file, see `subcritic.rules`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from subcritic.config.agents import AgentSettings, check_scales
+from subcritic.config.sections import Activation, Count, Fraction, Rate, Sizes
+
+
+class LocalSettings(AgentSettings):
+    """A policy whose neurons learn by a local rule (Experiment 2); the defaults are the drafts' choices."""
+
+    activation: Activation = Field(
+        "tanh", description="Activation of hidden neurons; the output layer is tanh."
+    )
+    critic_rate: Rate = Field(1e-3, description="Step size η_Q of the neurons' own critics.")
+    actor_rate: Rate = Field(1e-4, description="Step size η_A of the neurons' weights.")
+    optimiser: Literal["sgd", "adam"] = Field(
+        "sgd", description="How critics and weights step: plain gradient steps, or Adam."
+    )
+    target: Literal["own_td", "global_td", "global_q", "global_advantage"] = Field(
+        "own_td",
+        description="What the neurons' critics regress on: own_td, the neuron's own r + γ Q^n'; from a global critic Q^μ, "
+        "global_td r + γ Q^μ', global_q Q^μ(s, a), global_advantage Q^μ(s, a) − Q^μ(s, μ(s)).",
+    )
+    replay: Literal["stored", "recomputed", "imagined"] = Field(
+        "stored",
+        description="Where voltages come from: stored as acted; recomputed by today's weights with the noise of that time; "
+        "or imagined, with fresh noise ±ξ at replayed observations, scored by a global critic.",
+    )
+    critic: Literal["backprop", "learned_feedback", "local_heads", "random_features"] = Field(
+        "backprop",
+        description="The global critic, where one is needed: backprop is DDPG's; learned_feedback learns as the rule of "
+        "that name does; local_heads passes no error between layers; random_features has one fixed random layer.",
+    )
+    global_critic_rate: Rate = Field(1e-3, description="Adam's step size for the global critic.")
+    critic_hidden: Sizes | None = Field(
+        None, description="Neurons of each hidden layer of the global critic; None: as `hidden`."
+    )
+    random_features: Count = Field(1024, description="Neurons of the fixed layer of critic random_features.")
+    feedback_rate: Fraction = Field(
+        0.1, description="Share by which learned feedback follows its newest estimate, per update."
+    )
+    layers_in_turn: Count | None = Field(
+        None,
+        description="So many updates of the weights of one layer, then of the next; None: all layers at every update. "
+        "Critics always learn.",
+    )
+    probe: bool = Field(
+        True,
+        description="Whether the updates are compared with the true policy gradient, by a critic that learns beside the "
+        "agent if it has no backpropagated one of its own.",
+    )
+
+    @property
+    def needs_global_critic(self) -> bool:
+        return self.target != "own_td" or self.replay == "imagined"
+
+    @property
+    def learns_feedback(self) -> bool:
+        """Whether the actor or the global critic learns feedback, at `feedback_rate`."""
+        return self.critic == "learned_feedback"
+
+    def conflicts(self) -> list[tuple[bool, str]]:
+        imagined = self.replay == "imagined" and not isinstance(self, ImaginingSettings)
+        return [
+            *super().conflicts(),
+            (imagined, f"replay imagined needs a rule that reads noise, which {self.algorithm} does not"),
+        ]
+
+    def unused(self) -> dict[str, tuple[bool, str]]:
+        global_critic = (
+            self.needs_global_critic,
+            "a global critic: replay imagined, or a target other than own_td",
+        )
+        return {
+            **super().unused(),
+            "noisy_fraction": (self.exploration == "subset", "exploration subset"),
+            "critic": global_critic,
+            "critic_hidden": global_critic,
+            "random_features": (self.critic == "random_features", "critic random_features"),
+            "feedback_rate": (self.learns_feedback, "algorithm or critic learned_feedback"),
+        }
+
+
+class ImaginingSettings(LocalSettings):
+    """What rules add that read a neuron's own noise, and so can learn from imagined noise."""
+
+    draws: Count = Field(1, description="Pairs ±ξ of imagined noise per replayed observation.")
+    perturbation_scale: Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] = Field(
+        0.1,
+        description="Standard deviation of imagined noise, in units of a voltage: one number for all layers, or one per "
+        "layer with the output layer's last.",
+    )
+
+    @classmethod
+    def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
+        replay = given.get("replay", cls.model_fields["replay"].default)
+        return super().defaults(given) | ({"target": "global_q"} if replay == "imagined" else {})
+
+    def conflicts(self) -> list[tuple[bool, str]]:
+        check_scales("perturbation_scale", self.perturbation_scale, self.hidden)
+        imagined = self.replay == "imagined"
+        return [
+            *super().conflicts(),
+            (
+                imagined and self.target not in ("global_q", "global_advantage"),
+                f"replay imagined compares a global critic's values: target must be global_q, not {self.target}",
+            ),
+        ]
+
+    def unused(self) -> dict[str, tuple[bool, str]]:
+        imagined = (self.replay == "imagined", "replay imagined")
+        return {**super().unused(), "draws": imagined, "perturbation_scale": imagined}

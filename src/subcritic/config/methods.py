@@ -1,0 +1,122 @@
+"""A method of a profile: settings whose class is found by the method's `algorithm`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+# Names alone: no rule is imported.
+from subcritic import rules
+from subcritic.config.agents import AgentSettings, Role
+from subcritic.config.local import LocalSettings
+from subcritic.config.sections import hint
+from subcritic.importing import import_class
+
+# Agents that do not learn by a local rule: name → "module:Class", imported when a method names them.
+AGENTS: dict[str, str] = {"ddpg": "subcritic.agents.ddpg:DDPG"}
+
+
+class RecordedMethod(AgentSettings):
+    """A method of a run that is over, as it was recorded: the fields all agents share, and whatever else it had.
+
+    Reading one imports no rule, and asks nothing of settings that may have other names today.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    @property
+    def role(self) -> Role:  # type: ignore[override]
+        """As of the algorithm's settings class, which is imported for it."""
+        settings: type[AgentSettings] = load(self.algorithm).Settings
+        return settings.role
+
+
+def load(algorithm: str) -> Any:
+    """The class of an agent or of a local rule, by its name or as "package.module:Class"; it has a class `Settings`.
+
+    Raises ValueError if there is none.
+    """
+    known = AGENTS | rules.RULES
+    if algorithm not in known and ":" not in algorithm:
+        raise ValueError(f"must be {_allowed()}")
+    found = import_class(known.get(algorithm, algorithm))
+    settings = getattr(found, "Settings", None)
+    if not (isinstance(settings, type) and issubclass(settings, AgentSettings)):
+        raise ValueError(
+            f"the class {found.__name__} is no local rule and no agent: it has no class `Settings`"
+        )
+    return found
+
+
+def module(algorithm: str) -> str:
+    """The module in which an agent or a rule is written, by name; nothing is imported for it."""
+    return (AGENTS | rules.RULES).get(algorithm, algorithm).partition(":")[0]
+
+
+def _parse(data: Any, info: ValidationInfo) -> Any:
+    if not isinstance(data, dict):
+        return data
+    if not isinstance(data.get("algorithm"), str):
+        raise _error("algorithm", data.get("algorithm"), f"must be given: {_allowed()}")
+    if (info.context or {}).get("recorded"):
+        return RecordedMethod.model_validate(data)
+    algorithm = data["algorithm"]
+    try:
+        found = load(algorithm)
+    except ValueError as error:
+        raise _error("algorithm", algorithm, str(error)) from None
+    settings = found.Settings
+    for key in data:
+        if key not in settings.model_fields:
+            raise _error(key, data[key], _unknown(key, algorithm, settings))
+    method = settings.model_validate(data)
+    # Rules say whether they would be given what they read; agents need not.
+    if hasattr(found, "check"):
+        found.check(method)
+    return method
+
+
+def _allowed() -> str:
+    return f'one of: {", ".join(AGENTS | rules.RULES)}; or a class of yours, as "package.module:Class"'
+
+
+def _unknown(key: str, algorithm: str, settings: type[AgentSettings]) -> str:
+    owners = [name for name in AGENTS | rules.RULES if key in load(name).Settings.model_fields]
+    if owners:
+        return f"is a setting of {', '.join(owners)}, not of {algorithm}"
+    return f"unknown key of {algorithm}{hint(key, settings.model_fields)}"
+
+
+def _error(field: str, given: Any, message: str) -> ValidationError:
+    # A message may hold braces, which would be read as a template.
+    kind = PydanticCustomError("method", "{message}", {"message": message})
+    return ValidationError.from_exception_data(
+        "method", [InitErrorDetails(type=kind, loc=(field,), input=given)]
+    )
+
+
+def _local(settings: AgentSettings) -> AgentSettings:
+    if not isinstance(settings, (LocalSettings, RecordedMethod)):
+        raise ValueError(f"must be a local rule, not {settings.algorithm}")
+    return settings
+
+
+Method = Annotated[SerializeAsAny[AgentSettings], BeforeValidator(_parse)]
+# Of a stage that runs local rules alone.
+LocalMethod = Annotated[SerializeAsAny[AgentSettings], BeforeValidator(_parse), AfterValidator(_local)]
+_METHOD: TypeAdapter[AgentSettings] = TypeAdapter(Method)
+
+
+def parse_method(data: dict[str, Any]) -> Any:
+    """Settings of the class that `data["algorithm"]` asks for. Raises pydantic's ValidationError."""
+    return _METHOD.validate_python(data)

@@ -1,0 +1,116 @@
+"""How parameters take a step uphill: plainly, by Adam, or by leaving the direction for a step that is taken later."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor
+
+from subcritic.nn.adam import Adam
+from subcritic.nn.products import add_outer
+
+Kind = Literal["sgd", "adam"]
+
+
+class Optimiser(ABC):
+    """Moves the parameters of one layer in place, each found by its name, along a mean over the minibatch.
+
+    v (S, B, n_in) and signal (S, B, n) are what a direction is made of.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], rate: float) -> None:
+        self.parameters, self.rate = dict(parameters), rate
+
+    @abstractmethod
+    def outer(self, name: str, v: Tensor, signal: Tensor) -> None:
+        """A parameter (S, n_in, n) along mean_B(v ⊗ signal)."""
+
+    @abstractmethod
+    def mean(self, name: str, signal: Tensor) -> None:
+        """A parameter (S, 1, n) along mean_B(signal)."""
+
+    @abstractmethod
+    def along(self, name: str, direction: Tensor) -> None:
+        """A parameter along a direction of its own shape."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave; nothing is kept, unless a subclass says otherwise."""
+        assert not state
+
+
+class Plain(Optimiser):
+    """parameter += rate · direction, in one pass."""
+
+    def outer(self, name: str, v: Tensor, signal: Tensor) -> None:
+        add_outer(self.parameters[name], v, signal, self.rate / v.shape[1])
+
+    def mean(self, name: str, signal: Tensor) -> None:
+        self.parameters[name].add_(signal.sum(dim=1, keepdim=True), alpha=self.rate / signal.shape[1])
+
+    def along(self, name: str, direction: Tensor) -> None:
+        self.parameters[name].add_(direction, alpha=self.rate)
+
+
+class Collecting(Optimiser):
+    """Writes −direction into `gradients`, of the parameters' names and shapes; whoever owns these takes the step.
+
+    A parameter that is left out of an update keeps the gradient of the one before.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float
+    ) -> None:
+        super().__init__(parameters, rate)
+        self.gradients = dict(gradients)
+
+    def outer(self, name: str, v: Tensor, signal: Tensor) -> None:
+        self.gradients[name].baddbmm_(v.mT, signal, beta=0, alpha=-1 / v.shape[1])
+        self.step(name)
+
+    def mean(self, name: str, signal: Tensor) -> None:
+        self.along(name, signal.mean(dim=1, keepdim=True))
+
+    def along(self, name: str, direction: Tensor) -> None:
+        self.gradients[name].copy_(direction).neg_()
+        self.step(name)
+
+    def step(self, name: str) -> None:
+        """None here: the step is taken by whoever owns the gradients."""
+
+
+class Adaptive(Collecting):
+    """Adam (Kingma and Ba 2015): each parameter steps as soon as its direction is known."""
+
+    def __init__(self, parameters: Mapping[str, Tensor], rate: float) -> None:
+        gradients = {name: tensor.new_zeros(tensor.shape) for name, tensor in parameters.items()}
+        super().__init__(parameters, gradients, rate)
+        self.adams = {name: self._adams(name) for name in self.parameters}
+
+    def _adams(self, name: str) -> list[Adam]:
+        parameter, gradient = self.parameters[name], self.gradients[name]
+        # The kernel reads memory from end to end: a view with gaps between seeds goes seed by seed.
+        if parameter.is_contiguous():
+            return [Adam(parameter, gradient, self.rate)]
+        return [Adam(*pair, self.rate) for pair in zip(parameter, gradient, strict=True)]
+
+    def step(self, name: str) -> None:
+        for adam in self.adams[name]:
+            adam.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: [adam.state_dict() for adam in adams] for name, adams in self.adams.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, adams in self.adams.items():
+            for adam, saved in zip(adams, state[name], strict=True):
+                adam.load_state_dict(saved)
+
+
+def make_optimiser(kind: Kind, parameters: Mapping[str, Tensor], rate: float) -> Optimiser:
+    """The optimiser of a layer's parameters that a setting names."""
+    return Plain(parameters, rate) if kind == "sgd" else Adaptive(parameters, rate)
