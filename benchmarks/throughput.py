@@ -7,7 +7,7 @@ from pathlib import Path
 
 from subcritic.studies.throughput import report
 from subcritic.studies.throughput import run as throughput
-from subcritic.studies.throughput.settings import Throughput
+from subcritic.studies.throughput.settings import Throughput, local_rules
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def sizes(text: str) -> tuple[int, ...]:
 
 def table(settings: Throughput, folder: Path | None) -> str:
     """Measure, and say it in Markdown: speeds, and ratios within a round with their quartiles."""
-    rounds, operations = throughput.measure(settings)
+    rounds, operations = throughput.measure(settings, local_rules())
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         rounds.to_csv(folder / "throughput.csv", index=False)

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from subcritic import cli
+from subcritic.publishing import generated
 from subcritic.publishing import page as results_page
 from subcritic.rules import RULES
 from subcritic.studies import STUDIES
-from subcritic.studies.lab_book import report as lab_book
+from subcritic.studies.lab_book import STUDY as LAB_BOOK
+from subcritic.studies.lab_book import publish as lab_book
 
 PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"
@@ -57,7 +59,7 @@ def test_the_results_page_is_the_one_the_published_files_make():
 
 
 def test_the_lab_book_shows_the_published_attempts():
-    text, folder = (DOCS / lab_book.PAGE).read_text(), PUBLISHED / "tuning"
+    text, folder = (DOCS / LAB_BOOK.page).read_text(), PUBLISHED / "tuning"
     assert lab_book.BEGIN in text and lab_book.END in text
     assert not folder.exists() or lab_book.section(folder, "../results/published/tuning") in text
 
@@ -217,11 +219,21 @@ def test_commands_of_the_documents_exist():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
 
 
-def test_the_rule_graph_is_that_of_the_snakefile():
-    shown = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL).group(1)
-    rules = [*PROJECT.glob("workflow/rules/*.smk"), PROJECT / "Snakefile"]
-    names = {name for path in rules for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
-    assert set(re.findall(r"\w+", shown)) - {"flowchart", "LR"} == names
+def test_the_parts_made_from_the_code_are_up_to_date():
+    """`subcritic docs` makes them."""
+    assert f"{generated.BEGIN}\n\n{generated.graph()}\n{generated.END}" in README
+    assert (DOCS / "settings.md").read_text() == generated.settings()
+
+
+def test_every_setting_says_what_it_is():
+    undescribed = re.findall(r"^\| (`\w+`) +\| [^|]+\| +\|$", generated.settings(), re.MULTILINE)
+    assert not undescribed
+
+
+def test_the_graph_names_every_study():
+    """That its arrows are those of Snakemake is held by tests/pipeline/test_chain.py."""
+    arrows = re.findall(r"(\w+) --> (\w+)", generated.graph())
+    assert {name for arrow in arrows for name in arrow} - {"summary"} == set(STUDIES)
 
 
 def test_every_room_stands_in_the_architecture():

@@ -100,6 +100,12 @@ def publish(options: argparse.Namespace) -> None:
     _say(publishing.publish(options.profile, results, results / "published", Path("docs")))
 
 
+def write_docs(options: argparse.Namespace) -> None:
+    from subcritic.publishing import generated
+
+    _say(generated.write(Path()))
+
+
 def tracking(options: argparse.Namespace) -> None:
     from subcritic import tracking as store
 
@@ -197,6 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         _results,
     )
     sub.add_argument("--profile", default="quick", help="the profile's name (default: quick)")
+    add("docs", write_docs, "make the parts of the documents that come from the code")
     sub = add(
         "tracking", tracking, "the MLflow store: init, rebuild from the files, sweep dead runs", _results
     )

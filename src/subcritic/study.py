@@ -70,6 +70,7 @@ class Job:
 
     The same config is Snakemake's param, the key of the checkpoint, what a run's record holds, and what publishing
     compares with. reads: files of other studies, below results/<profile>/. runs: what is recorded, for each of `seeds`.
+    learners: algorithms that it runs and that its config names as plain data only.
     """
 
     study: str
@@ -80,6 +81,7 @@ class Job:
     reads: Paths = ()
     runs: tuple[Run, ...] = ()
     seeds: tuple[int, ...] = ()
+    learners: tuple[str, ...] = ()
     runtime: Runtime = field(default_factory=Runtime)
 
     @property

@@ -17,19 +17,24 @@ from subcritic.studies.throughput.operations import (
     linear_products,
     multiply_adds,
 )
+from subcritic.studies.throughput.settings import local_rules
 
 COUNTED_BY_HAND = {"ddpg", "linear", "stable-baselines3", "ddpg-limit", "linear-limit"}
-LEARNERS = COUNTED_BY_HAND | set(throughput.RULES)
+RULES = local_rules()
+LEARNERS = COUNTED_BY_HAND | set(throughput.rule_settings((8,), 4, RULES))
 
 
 @pytest.mark.parametrize("hidden", [(8,), (16, 12), (10, 9, 7)])
 @pytest.mark.parametrize("learner", sorted(COUNTED_BY_HAND))
 def test_the_count_of_operations_is_what_torch_counts_while_learning(learner, hidden):
-    assert counted(throughput.learners(hidden, 8)[learner]) == throughput.operations(hidden, 8)[learner]
+    assert (
+        counted(throughput.learners(hidden, 8, RULES)[learner])
+        == throughput.operations(hidden, 8, RULES)[learner]
+    )
 
 
 def test_local_rules_need_the_products_that_their_equations_have():
-    found, layers = throughput.operations((16, 12), 8), 8 * (17 * 16 + 16 * 12 + 12 * 6)
+    found, layers = throughput.operations((16, 12), 8, RULES), 8 * (17 * 16 + 16 * 12 + 12 * 6)
     voltages = 17 + 16 + 12
     assert found["linear"] == 6 * layers
     assert found["bilinear"] == 10 * layers
@@ -51,7 +56,7 @@ def test_a_count_by_hand():
 
 
 def test_the_linear_rule_needs_three_fifths_of_the_products_of_ddpg():
-    count = throughput.operations((256, 256), 64)
+    count = throughput.operations((256, 256), 64, RULES)
     assert count["linear"] / count["ddpg"] == pytest.approx(0.6, abs=0.02)
 
 

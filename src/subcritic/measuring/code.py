@@ -23,10 +23,11 @@ def job_code(job: Job) -> str:
             code = envs.code_of(part.id)
             roots += code.pop("files", [])
             environments[part.id] = code
-        elif isinstance(part, AgentSettings):
-            code = learner_code(part.algorithm)
-            roots += code.pop("files", [])
-            learners[part.algorithm] = code
+    algorithms = [part.algorithm for part in parts_of(job.config) if isinstance(part, AgentSettings)]
+    for algorithm in (*algorithms, *job.learners):
+        code = learner_code(algorithm)
+        roots += code.pop("files", [])
+        learners[algorithm] = code
     code = {"code": provenance.code_digest(roots), "environments": environments}
     # None but of other packages has an entry, so that learners of this one are told apart by their files alone.
     foreign = {name: source for name, source in learners.items() if source}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def bullets(sentences: Iterable[str]) -> str:
@@ -10,6 +11,6 @@ def bullets(sentences: Iterable[str]) -> str:
     return "".join(f"- {sentence}\n" for sentence in sentences)
 
 
-def image(name: str, link: str) -> str:
-    """A figure of a published profile; link: the profile's folder, seen from the page."""
-    return f"![{name}]({link}/{name}.png)\n"
+def image(folder: Path, link: str, name: str) -> str:
+    """A figure of a published profile, nothing if it was not published; link: the folder, seen from the page."""
+    return f"![{name}]({link}/{name}.png)\n" if (folder / f"{name}.png").is_file() else ""

@@ -234,9 +234,9 @@ def section(folder: Path, link: str) -> list[str]:
     found = json.loads((folder / "ablation_answer.json").read_text())
     return [
         found["sentence"] + "\n",
-        image("ablation", link),
+        image(folder, link, "ablation"),
         f"The table: [ablation.md]({link}/ablation.md). Why rules fail or work:\n",
-        image("diagnostics", link),
+        image(folder, link, "diagnostics"),
     ]
 
 

@@ -142,7 +142,7 @@ def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
     return [
         bullets(sentences(pd.read_csv(folder / "asynchronous.csv"))),
-        image("asynchronous", link),
+        image(folder, link, "asynchronous"),
         f"Tables: [asynchronous.md]({link}/asynchronous.md).\n",
     ]
 

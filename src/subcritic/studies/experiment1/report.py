@@ -137,7 +137,7 @@ def _finish(axes, profile: Profile, environment: str, phase: str, ylabel: str, l
 def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
     return [
-        image("similarity", link),
-        image("values", link),
+        image(folder, link, "similarity"),
+        image(folder, link, "values"),
         f"Steps until a critic's values correlate at {THRESHOLD}: [steps_to_similar.md]({link}/steps_to_similar.md).\n",
     ]

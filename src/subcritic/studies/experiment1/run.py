@@ -16,9 +16,10 @@ from subcritic.agents import DDPG
 from subcritic.config import DDPGSettings
 from subcritic.measuring.observers import Evaluation, LearningMetrics
 from subcritic.measuring.session import Session
-from subcritic.measuring.snapshots import Snapshots, SubCriticLearning, save_snapshots
+from subcritic.measuring.snapshots import save_snapshots
 from subcritic.measuring.tables import paths, read_curves, write_csv
 from subcritic.studies.experiment1 import STUDY, neuron_noise
+from subcritic.studies.experiment1.learning import Snapshots, SubCriticLearning
 from subcritic.studies.experiment1.neuron_noise import InformedLearning
 from subcritic.studies.experiment1.settings import NEURON_NOISE, PHASES, Config
 from subcritic.studies.experiment1.similarity import Similarities, held_out_states, steps_to_similar
@@ -47,7 +48,7 @@ def run(job: Job, results: Path) -> list[Path]:
         steps_to_similar(phase, task.name, found.similarities, job.seeds)
         for phase, found in zip(PHASES, (watched, watched_later), strict=True)
     ]
-    sizes, taken = trainer.agent.actor.sizes, (watched.snapshots, watched_noisy.snapshots)
+    sizes, taken = trainer.agent.actor.sizes, (watched.snapshots.taken, watched_noisy.snapshots.taken)
     return [
         write_csv(to["curves"], pd.concat(curves, ignore_index=True)),
         write_csv(to["steps"], pd.concat(reached, ignore_index=True)),

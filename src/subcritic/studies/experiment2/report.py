@@ -150,4 +150,4 @@ def _anchor_lines(axes: Axes, anchor: pd.Series) -> list[tuple[float, str, str]]
 
 def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
-    return [image("learning", link), image("cosine", link)]
+    return [image(folder, link, "learning"), image(folder, link, "cosine")]

@@ -207,14 +207,14 @@ def section(folder: Path, link: str) -> list[str]:
     short = pd.read_csv(folder / "agreement_readings.csv", dtype={"expected": str})
     return [
         value["sentence"] + "\n",
-        image("agreement", link),
+        image(folder, link, "agreement"),
         documents.markdown(_correlations(value)),
         "Median over neurons (values: over layers), mean over seeds and environments, with intervals over seeds. Every "
         f"measure, per environment, neuron, layer and whole actor: [agreement.md]({link}/agreement.md).\n",
         "#### Under better conditions\n",
         documents.markdown(readings.readable(short)),
         READINGS_NOTE,
-        image("agreement_training", link),
+        image(folder, link, "agreement_training"),
     ]
 
 

@@ -86,7 +86,7 @@ def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
     return [
         bullets(sentences(pd.read_csv(folder / "recurrent.csv"))),
-        image("recurrent", link),
+        image(folder, link, "recurrent"),
         f"Tables: [recurrent.md]({link}/recurrent.md).\n",
     ]
 

@@ -271,7 +271,7 @@ def section(folder: Path, link: str) -> list[str]:
     found = [pd.read_csv(folder / f"{name}.csv") for name in ("scaling", "scaling_slopes", "scaling_fits")]
     return [
         bullets(sentences(*found)),
-        image("scaling", link),
+        image(folder, link, "scaling"),
         f"By width, noise scale and layer: [scaling.md]({link}/scaling.md); how it is measured: "
         "[agreement.md](agreement.md#scaling).\n",
     ]

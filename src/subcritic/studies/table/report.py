@@ -246,7 +246,7 @@ def section(folder: Path, link: str) -> list[str]:
         documents.markdown(readable(results)),
         documents.markdown(readable_aggregates(aggregates)),
         f"All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them: [table.md]({link}/table.md).\n",
-        image("table", link),
+        image(folder, link, "table"),
     ]
 
 

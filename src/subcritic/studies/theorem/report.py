@@ -183,6 +183,6 @@ def _by_layer(rows: pd.DataFrame, column: str = "measure") -> pd.DataFrame:
 def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
     return [
-        image("theorem", link),
+        image(folder, link, "theorem"),
         f"Both sides of Theorem 2.2.4 on trained agents, by reading: [theorem.md]({link}/theorem.md).\n",
     ]

@@ -231,7 +231,7 @@ def section(folder: Path, link: str) -> list[str]:
     speeds, ratios = (pd.read_csv(folder / f"{name}.csv") for name in ("throughput", "throughput_ratios"))
     return [
         sentence(speeds, ratios) + "\n",
-        image("throughput", link),
+        image(folder, link, "throughput"),
         f"All sizes: [throughput.md]({link}/throughput.md). Speed on a GPU, or over several processes, was not measured: "
         "these are updates per second of one process.\n",
     ]

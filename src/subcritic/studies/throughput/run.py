@@ -6,7 +6,9 @@ within a round. An update is what training does between two environment steps: d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -38,33 +40,25 @@ from subcritic.studies.throughput.operations import (
     linear_products,
     multiply_adds,
 )
-from subcritic.studies.throughput.settings import Throughput
+from subcritic.studies.throughput.settings import Config, Throughput
 from subcritic.study import Job
 
-# The local rules besides the linear one, by the settings in which they differ from its defaults.
-RULES = {
-    "bilinear": {"algorithm": "bilinear"},
-    "compatible": {"algorithm": "compatible"},
-    "mlp": {"algorithm": "mlp"},
-    "node-perturbation": {"algorithm": "node_perturbation", "optimiser": "adam"},
-    "node-perturbation-4": {"algorithm": "node_perturbation", "optimiser": "adam", "draws": 4},
-    "feedback-alignment": {"algorithm": "feedback_alignment", "optimiser": "adam"},
-    "learned-feedback": {"algorithm": "learned_feedback", "optimiser": "adam"},
-    "random-direction": {"algorithm": "random_direction", "optimiser": "adam"},
-}
 # A network of its own for every neuron is slow: measured up to so many hidden neurons.
 MOST_NETWORKS = 160
+
+# Settings in which each rule differs from its defaults.
+Rules = Sequence[dict[str, Any]]
 
 
 def run(job: Job, results: Path) -> list[Path]:
     """Measure every learner at every size; writes rounds (updates per second) and operations (multiply-adds)."""
-    settings = job.config
-    assert isinstance(settings, Throughput)
-    to, (rounds, counts) = paths(job, STUDY, results), measure(settings)
+    config = job.config
+    assert isinstance(config, Config)
+    to, (rounds, counts) = paths(job, STUDY, results), measure(config.sizes, config.rules)
     return [write_csv(to["rounds"], rounds), write_csv(to["operations"], counts)]
 
 
-def measure(settings: Throughput) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure(settings: Throughput, rules: Rules) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every learner at every size: learner, hidden ('256-256'), batch, round, updates_per_second; and multiply_adds."""
     rows, counts = [], []
     for hidden in settings.hidden:
@@ -73,28 +67,26 @@ def measure(settings: Throughput) -> tuple[pd.DataFrame, pd.DataFrame]:
             say(f"throughput: hidden {cell['hidden']}, batch {batch}: {settings.rounds} rounds")
             counts += [
                 {"learner": learner, **cell, "multiply_adds": count}
-                for learner, count in operations(hidden, batch).items()
+                for learner, count in operations(hidden, batch, rules).items()
             ]
             with one_quiet_thread():
-                rows += [row | cell for row in take_turns(learners(hidden, batch), settings)]
+                rows += [row | cell for row in take_turns(learners(hidden, batch, rules), settings)]
     columns = ["learner", "hidden", "batch", "round", "updates_per_second"]
     return pd.DataFrame(rows)[columns], pd.DataFrame(counts)
 
 
-def rule_settings(hidden: tuple[int, ...], batch: int) -> dict[str, LocalSettings]:
+def rule_settings(hidden: tuple[int, ...], batch: int, rules: Rules) -> dict[str, LocalSettings]:
     """The local rules besides the linear one, at one size; `mlp` only where it has few networks."""
-    return {
-        name: parse_method({"hidden": hidden, "batch_size": batch, **changes})
-        for name, changes in RULES.items()
-        if name != "mlp" or sum(hidden) <= MOST_NETWORKS
-    }
+    given = [parse_method({"hidden": hidden, "batch_size": batch, **changes}) for changes in rules]
+    few = sum(hidden) <= MOST_NETWORKS
+    return {method.name: method for method in given if few or method.algorithm != "mlp"}
 
 
-def operations(hidden: tuple[int, ...], batch: int) -> dict[str, int]:
-    """Multiply-adds in the matrix products of one update, by learner; of the rules in RULES, as torch counts them."""
+def operations(hidden: tuple[int, ...], batch: int, rules: Rules) -> dict[str, int]:
+    """Multiply-adds in the matrix products of one update, by learner; of `rules`, as torch counts them."""
     ddpg, linear = agent_settings(hidden, batch)
-    rules = {name: counted(ours(settings)) for name, settings in rule_settings(hidden, batch).items()}
-    return rules | {
+    local = rule_settings(hidden, batch, rules)
+    return {name: counted(ours(settings)) for name, settings in local.items()} | {
         "ddpg": multiply_adds(ddpg_products(ddpg, OBSERVATION, ACTION)),
         "linear": multiply_adds(linear_products(linear, OBSERVATION, ACTION)),
         "stable-baselines3": multiply_adds(autograd_ddpg_products(ddpg, OBSERVATION, ACTION)),
@@ -103,13 +95,13 @@ def operations(hidden: tuple[int, ...], batch: int) -> dict[str, int]:
     }
 
 
-def learners(hidden: tuple[int, ...], batch: int) -> dict[str, Updates]:
+def learners(hidden: tuple[int, ...], batch: int, rules: Rules) -> dict[str, Updates]:
     """Name → a function that makes n updates."""
     ddpg, linear = agent_settings(hidden, batch)
     return {
         "ddpg": ours(ddpg),
         "linear": ours(linear),
-        **{name: ours(settings) for name, settings in rule_settings(hidden, batch).items()},
+        **{name: ours(settings) for name, settings in rule_settings(hidden, batch, rules).items()},
         "stable-baselines3": stable_baselines3(peer(ddpg)),
         "ddpg-limit": bare(BareProducts(ddpg_products(ddpg, OBSERVATION, ACTION))),
         "linear-limit": bare(BareProducts(linear_products(linear, OBSERVATION, ACTION))),

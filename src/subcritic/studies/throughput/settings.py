@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from subcritic.config import Count, Profile, Rate, Section, Sizes
+from subcritic.rules import RULES
 from subcritic.study import Job
 
 
@@ -24,5 +25,28 @@ class Throughput(Section):
     seconds: Rate = Field(0.1, description="Seconds that one learner is timed in a round.")
 
 
+# Rules whose critics take plain steps here, as the drafts' linear rule does; the others step by Adam.
+PLAIN = ("linear", "bilinear", "compatible", "mlp")
+
+
+class Config(Section):
+    """All that the measurement depends on. rules: the settings in which each rule differs from its defaults."""
+
+    sizes: Throughput
+    rules: tuple[dict[str, Any], ...]
+
+
+def local_rules() -> tuple[dict[str, Any], ...]:
+    """Every local rule but the linear one, and one of them with four draws."""
+    others = [
+        {"algorithm": name} if name in PLAIN else {"algorithm": name, "optimiser": "adam"}
+        for name in RULES
+        if name != "linear"
+    ]
+    four = {"algorithm": "node_perturbation", "name": "node-perturbation-4", "optimiser": "adam", "draws": 4}
+    return (*others, four)
+
+
 def jobs(profile: Profile) -> Iterator[Job]:
-    yield Job("throughput", profile.profile, profile.section(Throughput))
+    config = Config(sizes=profile.section(Throughput), rules=local_rules())
+    yield Job("throughput", profile.profile, config, learners=("ddpg", *RULES))

@@ -1,0 +1,149 @@
+"""Parts of the documents that are made from the code: the graph of studies, the page of settings, that of environments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from subcritic import profiles
+from subcritic.config import Environment, Reference, Section
+from subcritic.config.methods import AGENTS, load
+from subcritic.reporting import documents
+from subcritic.rules import RULES
+from subcritic.studies import STUDIES
+from subcritic.study import Study
+
+BEGIN, END = "<!-- graph: made by subcritic docs -->", "<!-- end of graph -->"
+HEADER = """# Settings
+
+Every setting of a profile, with its default. Made by `subcritic docs` from the code; do not edit it. What a profile is:
+[profiles.md](profiles.md).
+"""
+
+
+def write(root: Path) -> list[Path]:
+    """Write the generated parts of README.md and docs/ below `root`; returns the files."""
+    from subcritic.envs.suite import describe
+
+    readme = root / "README.md"
+    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
+    made = f"{BEGIN}\n\n{graph()}\n{END}"
+    return [
+        documents.write(readme, pattern.sub(lambda _: made, readme.read_text())),
+        documents.write(root / "docs" / "settings.md", settings()),
+        documents.write(root / "docs" / "environments.md", describe.page()),
+    ]
+
+
+def graph() -> str:
+    """Which study's files which study reads, as a Mermaid flowchart."""
+    arrows = [
+        f"    {other} --> {study.name}"
+        for study in STUDIES.values()
+        for other in STUDIES
+        if reads(study, other)
+    ]
+    summarised = [f"    {name} --> summary" for name, study in STUDIES.items() if study.shown]
+    return "\n".join(["```mermaid", "flowchart LR", *arrows, *summarised, "```", ""])
+
+
+def reads(study: Study, other: str) -> bool:
+    """Whether a study's jobs or its report read files of another one."""
+    if other in (*study.reads, *study.reads_shown):
+        return True
+    profile = profiles.parse(
+        {
+            "profile": "all",
+            # A task of the suite, since some studies run on nothing else.
+            "environments": ["subcritic/CartRest-v0"],
+            "methods": [{"algorithm": "ddpg"}],
+            "references": {"source": "measured"},
+        }
+    )
+    written = {
+        job.path(file.path)
+        for job in STUDIES[other].jobs(profile)
+        for file in STUDIES[other].records.values()
+    }
+    return any(path in written for job in study.jobs(profile) for path in job.reads)
+
+
+def settings() -> str:
+    """docs/settings.md."""
+    own = {name for name, study in STUDIES.items() if study.settings}
+    shared = {name: field for name, field in profiles.Profile.model_fields.items() if name not in own}
+    blocks = [HEADER, "## A profile\n", _table(shared.items())]
+    for name in ("training", "runtime", "statistics"):
+        blocks += [f"## `{name}`\n", *_section(_kind(shared[name]))]
+    blocks += ["## An entry of `environments`\n", *_section(Environment), *_named("reference", Reference)]
+    blocks += ["## Studies\n"]
+    for name in STUDIES:
+        if name in own:
+            blocks += [f"### `{name}`\n", *_section(STUDIES[name].settings)]
+    blocks += ["## An entry of `methods`\n", "Which settings a method has depends on its `algorithm`.\n"]
+    seen: dict[str, FieldInfo] = {}
+    for algorithm in (*AGENTS, *RULES):
+        fields = load(algorithm).Settings.model_fields
+        mine = {name: field for name, field in fields.items() if name not in seen}
+        seen |= mine
+        blocks += [f"### `{algorithm}`\n", _also(fields, mine), _table(mine.items())]
+    return "\n".join(block for block in blocks if block)
+
+
+def _also(fields: dict[str, FieldInfo], mine: dict[str, FieldInfo]) -> str:
+    others = [f"`{name}`" for name in fields if name not in mine]
+    return f"Described above: {', '.join(others)}.\n" if others else ""
+
+
+def _named(name: str, kind: type[Section]) -> list[str]:
+    return [f"### `{name}`\n", *_section(kind)]
+
+
+def _section(kind: Any) -> list[str]:
+    text = " ".join((kind.__doc__ or "").split())
+    return [f"{text}\n", _table(kind.model_fields.items())]
+
+
+def _table(fields: Any) -> str:
+    import pandas as pd
+
+    rows = [{"setting": f"`{name}`", "default": _default(name, field), "what it is": field.description or ""}
+            for name, field in fields]  # fmt: skip
+    return documents.markdown(pd.DataFrame(rows)) if rows else "Nothing of its own.\n"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined:
+        return "made from the id or the algorithm" if name == "name" else "required"
+    if isinstance(value, BaseModel) or (isinstance(value, dict) and value and _kind(field)):
+        return "see below" if _kind(field) else "–"
+    if isinstance(value, (list, tuple)) and value and isinstance(value[0], (BaseModel, dict)):
+        return f"{len(value)} entries"
+    return f"`{_shown(value)}`"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_shown, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else str(value)
+
+
+def _kind(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a field holds, if it holds one."""
+    return next((kind for kind in _kinds(field.annotation) if issubclass(kind, BaseModel)), None)
+
+
+def _kinds(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
