@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 
 from subcritic import profiles
-from subcritic.config import Profile
+from subcritic.agents import make_agent
+from subcritic.config import Profile, dump, parse_method
+from subcritic.reporting import records
+from subcritic.studies import STUDIES
+from subcritic.studies.ablation.settings import environments_of, steps_of
 
 ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0", "LunarLanderContinuous-v3")
 ANCHORS = {  # random mean, standard error, reference
@@ -41,6 +45,21 @@ def profile(environments=ENVIRONMENTS, seeds: int = 3, **changes) -> Profile:
     })  # fmt: skip
 
 
+def read(study: str, name: str, profile: Profile, root: Path) -> pd.DataFrame:
+    """The table `name` that a study recorded."""
+    return records.read(STUDIES[study], name, profile, root)
+
+
+def facts(method) -> dict:
+    """What a training records of its method."""
+    return {
+        "role": method.role,
+        "receives": sorted(make_agent(method, 3, 1, [0]).receives),
+        "settings": dump(method),
+        "defaults": dump(parse_method({"algorithm": method.algorithm})),
+    }
+
+
 def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
     """Write everything the reports read; `gradient` is the correlation of the drafts' reading."""
     rng = np.random.default_rng(0)
@@ -53,14 +72,16 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
         _csv(root / "theorem" / name / "theorem.csv", _theorem(profile, name, rng))
         _csv(root / "scaling" / name / "scaling.csv", _scaling(profile, name, np.random.default_rng(1)))
         for method in profile.methods:
-            curves, scores = _learning(profile, environment, method.name, rng)
+            curves, scores = _learning(profile, environment, method, rng)
             _csv(root / "experiment2" / name / f"{method.name}.csv", curves)
             _csv(root / "experiment2" / name / f"{method.name}.scores.csv", scores)
-    for environment in profile.ablated_environments():
+    for environment in environments_of(profile):
         for method in profile.ablation.methods:
             curves, scores = _ablation(profile, environment, method, rng)
             _csv(root / "ablation" / environment.name / f"{method.name}.csv", curves)
             _csv(root / "ablation" / environment.name / f"{method.name}.scores.csv", scores)
+            path = root / "ablation" / environment.name / f"{method.name}.method.json"
+            path.write_text(json.dumps(facts(method)))
     rounds, operations = _throughput(profile, rng)
     _csv(root / "throughput" / "throughput.csv", rounds)
     _csv(root / "throughput" / "operations.csv", operations)
@@ -83,8 +104,8 @@ def _anchor(root: Path, name: str) -> None:
     path.write_text(json.dumps(data))
 
 
-def _learning(profile: Profile, environment, method: str, rng) -> tuple[list[dict], list[dict]]:
-    name = environment.name
+def _learning(profile: Profile, environment, settings, rng) -> tuple[list[dict], list[dict]]:
+    name, method, role = environment.name, settings.name, {"role": settings.role}
     low, _, reference = ANCHORS.get(name, (0.0, 1.0, 100.0))
     high = 100.0 if reference is None else reference
     last, reach = profile.steps_for(environment), {"ddpg": 0.95}.get(method, 0.3)
@@ -106,13 +127,13 @@ def _learning(profile: Profile, environment, method: str, rng) -> tuple[list[dic
                     {**base, "step": step, "metric": "cosine/actor", "value": rng.normal(0.15, 0.05)}
                 )
         at = int(0.6 * last) if diverged else None
-        scores.append({**base, "score": level, "steps": at or last, "diverged_at": at})
+        scores.append({**base, **role, "score": level, "steps": at or last, "diverged_at": at})
     return curves, scores
 
 
 def _ablation(profile: Profile, environment, method, rng) -> tuple[list[dict], list[dict]]:
     low, _, reference = ANCHORS.get(environment.name, (0.0, 1.0, 100.0))
-    last, reach = profile.ablation_steps(environment), ABLATED.get(method.algorithm, 0.2)
+    last, reach = steps_of(profile, environment), ABLATED.get(method.algorithm, 0.2)
     curves, scores = [], []
     for seed in profile.seed_list():
         base = {"environment": environment.name, "method": method.name, "seed": seed}
@@ -131,7 +152,7 @@ def _ablation(profile: Profile, environment, method, rng) -> tuple[list[dict], l
             curves += [
                 {**base, "step": step, "metric": name, "value": value} for name, value in values.items()
             ]
-        scores.append({**base, "score": final, "steps": last, "diverged_at": None})
+        scores.append({**base, "role": method.role, "score": final, "steps": last, "diverged_at": None})
     return curves, scores
 
 

@@ -14,20 +14,32 @@ from subcritic.reporting import records
 from subcritic.studies.ablation import diagnostics, methods
 from subcritic.studies.ablation import report as ablation
 from subcritic.studies.ablation.answer import MATCHED, answer, floor_of, verdict
+from subcritic.studies.ablation.settings import environments_of
+from subcritic.studies.lab_book import publish as publishing
 from subcritic.studies.lab_book import report as lab_book
+
+
+def facts(profile):
+    return {method.name: synthetic.facts(method) for method in profile.ablation.methods}
 
 
 @pytest.fixture(scope="module")
 def tables(recorded):
     profile, root = recorded
-    scores, curves = records.ablation_scores(profile, root), records.ablation_curves(profile, root)
-    anchors = records.anchors(profile, root, profile.ablated_environments())
-    return profile, scores, curves, anchors, ablation.summary(profile, scores, curves, anchors)
+    scores, curves = (
+        synthetic.read("ablation", "scores", profile, root),
+        synthetic.read("ablation", "curves", profile, root),
+    )
+    anchors = records.anchors(profile, root, environments_of(profile))
+    table = ablation.summary(profile, scores, curves, anchors, facts(profile))
+    return profile, scores, curves, anchors, table
 
 
 def test_every_global_critic_has_its_words():
     for critic in get_args(LocalSettings.model_fields["critic"].annotation):
-        said = methods.describe(parse_method({"algorithm": "node_perturbation", "critic": critic}))
+        said = methods.describe(
+            synthetic.facts(parse_method({"algorithm": "node_perturbation", "critic": critic}))
+        )
         assert said["global critic"] == methods.CRITICS[critic] != methods.NONE
 
 
@@ -55,7 +67,7 @@ def test_environments_that_ddpg_does_not_learn_do_not_count(tables):
     assert ablation.learned(profile, scores, anchors) == ["Pendulum-v1"]
     lost = scores.assign(score=scores["score"].where(scores["method"] != "ddpg", -1222.0))
     assert ablation.learned(profile, lost, anchors) == []
-    table = ablation.summary(profile, lost, curves, anchors)
+    table = ablation.summary(profile, lost, curves, anchors, facts(profile))
     assert table["iqm"].notna().all(), "with none learned, all that are normalised count"
 
 
@@ -77,7 +89,10 @@ def test_the_cosine_is_the_mean_over_training(tables):
     ],
 )
 def test_what_crosses_layers_is_what_the_rule_receives(settings, expected):
-    assert methods.crosses(parse_method(settings)) == expected
+    assert methods.crosses(synthetic.facts(parse_method(settings))) == expected
+
+
+ROLES = {"ddpg": "backpropagation", "random_direction": "control"}
 
 
 def made(**rules):
@@ -87,7 +102,8 @@ def made(**rules):
         "random_direction": (methods.NOTHING, 0.0, -0.05, 0.05),
     } | rules
     return pd.DataFrame([
-        {"method": name, "algorithm": name, "crosses layers": crossing, "iqm": iqm, "low": low, "high": high,
+        {"method": name, "algorithm": name, "role": ROLES.get(name, "local"),
+         "crosses layers": crossing, "iqm": iqm, "low": low, "high": high,
          "diverged": 0, "runs": 3, "cosine": iqm / 2}
         for name, (crossing, iqm, low, high) in rows.items()
     ])  # fmt: skip
@@ -192,22 +208,23 @@ def test_an_attempt_is_told_by_what_it_changes():
         {"algorithm": "compatible", "name": "loud", "exploration": "neuron", "optimiser": "adam", **shared},
         {"algorithm": "node_perturbation", "draws": 4, **shared},
     ]})  # fmt: skip
-    every = profile.ablation.methods
-    assert [lab_book.changes(method, every) for method in every] == [
+    every = facts(profile)
+    shared = lab_book.common(every)
+    assert [lab_book.changes(method, shared) for method in every.values()] == [
         {}, {}, {"exploration": "neuron", "optimiser": "adam"}, {"draws": 4},
     ]  # fmt: skip
-    assert lab_book.common(every)["noise_scale"] == 0.3
+    assert shared["noise_scale"] == 0.3
     assert lab_book.in_words({"noise_scale": 0.25, "hidden": [8, 8]}) == "noise scale 0.25, hidden 8-8"
 
 
 def test_the_lab_book_holds_every_attempt_in_the_order_of_the_config(tables):
     profile, *_, table = tables
-    found = lab_book.attempts(profile, table)
+    found = lab_book.attempts(profile, table, facts(profile))
     assert list(found["attempt"]) == [method.name for method in profile.ablation.methods]
     verdicts = dict(zip(found["attempt"], found["verdict"], strict=True))
     assert verdicts == {"ddpg": "reference", "random-direction": "reference", "linear": "fails",
                         "node-perturbation": "works", "feedback-alignment": "improves"}  # fmt: skip
-    text = lab_book.markdown(profile, found)
+    text = lab_book.markdown(profile, found, facts(profile))
     assert text.startswith("5 attempts, each on Pendulum-v1 with seeds 0 to 2.")
     for method in profile.ablation.methods:
         assert f"| {method.name} " in text
@@ -218,19 +235,28 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path):
     folder.mkdir(parents=True)
     docs.mkdir()
     (folder / "lab_book.md").write_text("| attempt |\n")
-    page = docs / lab_book.PAGE
-    page.write_text(f"# Before\n\n{lab_book.BEGIN}\nold\n{lab_book.END}\n\nafter\n")
-    assert lab_book.insert(folder, docs) == page
+    page = docs / "local-rules.md"
+    page.write_text(f"# Before\n\n{publishing.BEGIN}\nold\n{publishing.END}\n\nafter\n")
+    assert publishing.publish(None, tmp_path, folder, docs) == [page]
     once = page.read_text()
     assert once.startswith("# Before\n\n") and once.endswith("\n\nafter\n")
     assert "| attempt |" in once and "old" not in once and "(../published/tuning/ablation.png)" in once
-    lab_book.insert(folder, docs)
+    publishing.publish(None, tmp_path, folder, docs)
     assert page.read_text() == once
     page.write_text("no markers")
     with pytest.raises(records.MissingResult, match="must hold the lines"):
-        lab_book.insert(folder, docs)
+        publishing.publish(None, tmp_path, folder, docs)
 
 
 def test_an_environment_the_profile_does_not_have_is_refused():
     with pytest.raises(config.ConfigError, match="'Nope' is not among"):
         synthetic.profile(ablation={"environments": ["Nope"]})
+
+
+def test_a_second_method_with_backpropagation_is_no_local_rule():
+    """Roles decide, not names: such a method is neither counted among the rules nor shown as one."""
+    table = made(a=(methods.SCALAR, *SOME), td3=(methods.ERROR, *GOOD))
+    table.loc[table["method"] == "td3", "role"] = "backpropagation"
+    found = answer(table, ["Pendulum-v1"])
+    assert set(found["verdicts"]) == {methods.SCALAR} and "td3" not in found["sentence"]
+    assert ablation.shown(table.sort_values("iqm", ascending=False)) == ["ddpg", "a"]

@@ -6,7 +6,6 @@ import pytest
 import synthetic
 
 from subcritic import profiles
-from subcritic.reporting import records
 from subcritic.reporting.estimates import Estimate
 from subcritic.studies.gradients import empirical
 from subcritic.studies.gradients import report as agreement
@@ -50,8 +49,10 @@ def test_an_undefined_null_decides_nothing():
 def test_the_sentence_says_what_the_numbers_show(tmp_path, gradient, seeds, says):
     profile = synthetic.profile(environments=["LunarLanderContinuous-v3"], seeds=seeds)
     synthetic.write(profile, tmp_path, gradient=gradient)
-    frame = empirical.last_snapshot(records.gradient_agreement(profile, tmp_path))
-    result = empirical.empirical_value(profile, frame, records.experiment1_curves(profile, tmp_path))
+    frame = empirical.last_snapshot(synthetic.read("gradients", "agreement", profile, tmp_path))
+    result = empirical.empirical_value(
+        profile, frame, synthetic.read("experiment1", "curves", profile, tmp_path)
+    )
     sentence = result.sentence(profile)
     assert says in sentence
     assert sentence.startswith(f"EMPIRICALVALUE = {result.drafts['all'].value:.2f}")
@@ -102,8 +103,8 @@ def test_the_output_layer_is_the_last_of_each_environment():
 
 def test_value_similarity_is_taken_at_the_last_snapshot_of_phase_1(recorded):
     profile, root = recorded
-    frame = empirical.last_snapshot(records.gradient_agreement(profile, root))
-    curves = records.experiment1_curves(profile, root)
+    frame = empirical.last_snapshot(synthetic.read("gradients", "agreement", profile, root))
+    curves = synthetic.read("experiment1", "curves", profile, root)
     values = empirical.value_similarity(curves, frame, "output")
     assert len(values) == 9 and set(values["layer"]) == {3}
     one = values[(values["environment"] == "Pendulum-v1") & (values["seed"] == 0)]["value"].item()
@@ -115,7 +116,7 @@ def test_value_similarity_is_taken_at_the_last_snapshot_of_phase_1(recorded):
 
 def test_the_table_has_median_quartiles_and_interval_for_every_measure(recorded):
     profile, root = recorded
-    frame = empirical.last_snapshot(records.gradient_agreement(profile, root))
+    frame = empirical.last_snapshot(synthetic.read("gradients", "agreement", profile, root))
     table = agreement.summary(profile, frame)
     one = table.query(
         "environment == 'Pendulum-v1' and reading == 'drafts' and critic == 'neuron' and granularity == 'neuron'"
@@ -133,7 +134,9 @@ def test_the_table_has_median_quartiles_and_interval_for_every_measure(recorded)
 
 def test_a_permutation_of_one_neuron_is_undefined_and_said_so(recorded):
     profile, root = recorded
-    table = agreement.summary(profile, empirical.last_snapshot(records.gradient_agreement(profile, root)))
+    table = agreement.summary(
+        profile, empirical.last_snapshot(synthetic.read("gradients", "agreement", profile, root))
+    )
     one = table.query(
         "environment == 'Pendulum-v1' and reading == 'permuted' and granularity == 'neuron' and part == 'output'"
         " and measure == 'pearson'"

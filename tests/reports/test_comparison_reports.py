@@ -7,6 +7,7 @@ import synthetic
 from scipy import stats
 
 from subcritic.reporting import comparison, records
+from subcritic.studies import STUDIES
 from subcritic.studies.asynchronous import report as asynchronous
 from subcritic.studies.recurrent import report as recurrent
 
@@ -37,7 +38,7 @@ def scores(levels):
 def curves(scores):
     steps = [scores.assign(step=step, metric="return/evaluation", value=scores["score"] * step / 2000)
              for step in (0, 1000, 2000)]  # fmt: skip
-    return pd.concat(steps)[list(records.CURVES)]
+    return pd.concat(steps)[list(STUDIES["experiment2"].records["curves"].columns)]
 
 
 def write(root, stage, table):
@@ -118,8 +119,10 @@ def test_the_asynchronous_report_judges_by_the_synchronous_learners_interval(pro
     assert all("lies outside" in sentence for sentence in asynchronous.sentences(far))
 
 
-def test_speeds_are_compared_within_a_round(root):
-    table = asynchronous.speed_table(records.asynchronous_speed(root)).set_index("learner")
+def test_speeds_are_compared_within_a_round(root, profile):
+    table = asynchronous.speed_table(synthetic.read("asynchronous", "rounds", profile, root)).set_index(
+        "learner"
+    )
     row = table.loc["threads-2"]
     assert (row["over_linear"], row["over_linear_quartile_1"], row["over_linear_quartile_3"]) == (
         1.5,
@@ -132,7 +135,7 @@ def test_speeds_are_compared_within_a_round(root):
 @pytest.mark.parametrize("report", [asynchronous, recurrent])
 def test_a_missing_file_is_named_with_the_stage_that_makes_it(report, profile, tmp_path):
     stage = report.__name__.split(".")[-2]
-    with pytest.raises(records.MissingResult, match=rf"is missing: the stage '{stage}' makes it"):
+    with pytest.raises(records.MissingResult, match=rf"is missing: the study '{stage}' makes it"):
         report.make(profile, tmp_path)
 
 

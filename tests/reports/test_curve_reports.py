@@ -17,8 +17,8 @@ def test_every_panel_names_its_methods_its_anchors_and_its_units(recorded):
     profile, root = recorded
     figure = learning.figure(
         profile,
-        records.experiment2_curves(profile, root),
-        records.scores(profile, root),
+        synthetic.read("experiment2", "curves", profile, root),
+        synthetic.read("experiment2", "scores", profile, root),
         records.anchors(profile, root),
     )
     first, *_, last = figure.axes
@@ -35,7 +35,10 @@ def test_many_environments_get_small_panels_between_random_and_reference(tmp_pat
         patch.setattr(learning, "figure", lambda *_: pytest.fail("large panels"))
         patch.setattr(learning.style, "save", lambda *_: [])
         learning.make(profile, tmp_path)
-    curves, scores = records.experiment2_curves(profile, tmp_path), records.scores(profile, tmp_path)
+    curves, scores = (
+        synthetic.read("experiment2", "curves", profile, tmp_path),
+        synthetic.read("experiment2", "scores", profile, tmp_path),
+    )
     figure = learning.small_figure(profile, curves, scores, records.anchors(profile, tmp_path))
     assert [axes.get_title("left") for axes in figure.axes[1:4]] == [
         "MountainCarContinuous",
@@ -58,7 +61,10 @@ def test_many_environments_get_small_panels_between_random_and_reference(tmp_pat
 
 def test_a_diverged_seed_is_marked_and_stays_in_the_mean(recorded):
     profile, root = recorded
-    curves, scores = records.experiment2_curves(profile, root), records.scores(profile, root)
+    curves, scores = (
+        synthetic.read("experiment2", "curves", profile, root),
+        synthetic.read("experiment2", "scores", profile, root),
+    )
     figure = learning.figure(profile, curves, scores, records.anchors(profile, root))
     crosses = [[line for line in axes.lines if line.get_marker() == "x"] for axes in figure.axes]
     assert [len(found) for found in crosses] == [0, 0, 1]
@@ -70,7 +76,7 @@ def test_a_diverged_seed_is_marked_and_stays_in_the_mean(recorded):
 
 def test_the_cosine_is_drawn_for_the_actor_and_every_layer_of_probed_methods(recorded):
     profile, root = recorded
-    curves = records.experiment2_curves(profile, root)
+    curves = synthetic.read("experiment2", "curves", profile, root)
     figure = learning.cosine_figure(profile, curves[curves["method"] == "linear"])
     assert [axes.get_title("left").split(", ")[1] for axes in figure.axes] == ["linear"] * 3
     assert all({"actor", "layer 1", "layer 2", "layer 3"} == set(texts(axes)) for axes in figure.axes)
@@ -80,7 +86,7 @@ def test_the_cosine_is_drawn_for_the_actor_and_every_layer_of_probed_methods(rec
 
 def test_every_layer_has_its_curve_in_both_phases(recorded):
     profile, root = recorded
-    curves = records.experiment1_curves(profile, root)
+    curves = synthetic.read("experiment1", "curves", profile, root)
     figure = similarity.similarity_figure(profile, curves)
     assert [axes.get_title("left") for axes in figure.axes[:2]] == [
         "Pendulum-v1, phase 1",
@@ -93,7 +99,7 @@ def test_every_layer_has_its_curve_in_both_phases(recorded):
 
 def test_a_similarity_that_starts_undefined_is_drawn_from_where_it_is_defined(recorded):
     profile, root = recorded
-    curves = records.experiment1_curves(profile, root)
+    curves = synthetic.read("experiment1", "curves", profile, root)
     curves.loc[curves["metric"].str.startswith("similarity") & (curves["step"] <= 1000), "value"] = np.nan
     figure = similarity.similarity_figure(profile, curves)
     assert texts(figure.axes[0])

@@ -6,71 +6,60 @@ import pytest
 import synthetic
 
 from subcritic.publishing import summary
+from subcritic.publishing.reports import module_of
 from subcritic.reporting import records
-from subcritic.studies.experiment1 import report as similarity
-from subcritic.studies.experiment2 import report as learning
-from subcritic.studies.gradients import report as agreement
+from subcritic.studies import STUDIES
 from subcritic.studies.table import report as table
-from subcritic.studies.theorem import report as theorem
 from subcritic.studies.throughput import report as throughput
 
-REPORTS = (learning, similarity, agreement, table, throughput, theorem, summary)
-FIGURES = (
-    "agreement_training",
-    "learning",
-    "cosine",
-    "similarity",
-    "values",
-    "agreement",
+# The studies whose records `synthetic` writes.
+SHOWN = (
+    "experiment1",
+    "gradients",
+    "experiment2",
     "table",
     "throughput",
     "theorem",
+    "scaling",
+    "ablation",
+    "lab_book",
 )
 
 
 @pytest.fixture(scope="module")
 def made(recorded):
     profile, root = recorded
-    return {report: report.make(profile, root) for report in REPORTS}
+    return {name: module_of(STUDIES[name]).make(profile, root) for name in SHOWN}
 
 
-def test_every_report_writes_what_it_says(made, recorded):
-    _, root = recorded
-    paths = [path for report in REPORTS for path in made[report]]
-    assert all(path.stat().st_size > 0 for path in paths)
-    assert len(set(paths)) == len(paths)
-    assert {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "svg", "pdf")} | {
-        "table/agreement.csv", "table/agreement.md", "table/agreement_readings.csv", "table/empirical_value.json",
-        "table/table.csv", "table/table.md",
-        "table/table.tex", "table/aggregates.csv", "table/steps_to_similar.csv", "table/steps_to_similar.md",
-        "table/throughput.csv", "table/throughput.md", "table/throughput_ratios.csv", "summary.md",
-        "table/theorem.csv", "table/theorem.md",
-    } == {str(path.relative_to(root)) for path in paths}  # fmt: skip
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_report_writes_what_its_study_declares_and_nothing_else(made, recorded, name):
+    declared = {path for file in STUDIES[name].shown.values() for path in file.paths}
+    assert {str(path.relative_to(recorded[1])) for path in made[name]} == declared
+    assert all(path.stat().st_size > 0 for path in made[name])
 
 
 def test_a_report_made_twice_is_the_same(made, recorded):
-    before = {path: path.read_bytes() for path in made[table]}
+    before = {path: path.read_bytes() for path in made["table"]}
     assert {path: path.read_bytes() for path in table.make(*recorded)} == before
 
 
 def test_one_seed_one_environment_and_one_method_are_enough(tmp_path):
     profile = synthetic.profile(environments=["Hopper-v5"], seeds=1, methods=[{"algorithm": "linear"}])
     synthetic.write(profile, tmp_path)
-    for report in REPORTS:
-        assert report.make(profile, tmp_path)
+    for name in SHOWN[:-2]:
+        assert module_of(STUDIES[name]).make(profile, tmp_path)
+    assert "no interval" in (tmp_path / "table" / "empirical_value.json").read_text()
     row = pd.read_csv(tmp_path / "table" / "table.csv").iloc[0]
     assert np.isnan(row["low"]) and row["average"] == row["best"]
-    assert "no interval" in (tmp_path / "summary.md").read_text()
 
 
-def test_a_missing_file_is_named_with_the_stage_that_makes_it(tmp_path):
+@pytest.mark.parametrize("name", [name for name, study in STUDIES.items() if study.shown])
+def test_a_missing_file_is_named_with_the_study_that_makes_it(tmp_path, name):
     profile = synthetic.profile(environments=["Pendulum-v1"], seeds=1)
-    for report, stage in ((learning, "experiment2"), (similarity, "experiment1"), (agreement, "gradients"),
-                          (throughput, "throughput"), (theorem, "theorem"), (summary, "table")):  # fmt: skip
-        with pytest.raises(
-            records.MissingResult, match=rf"\.csv is missing: the (stage|report) '{stage}' makes it"
-        ):
-            report.make(profile, tmp_path)
+    makes = {"table": "experiment2", "lab_book": "ablation"}.get(name, name)
+    with pytest.raises(records.MissingResult, match=rf"is missing: .*{makes}"):
+        module_of(STUDIES[name]).make(profile, tmp_path)
 
 
 def test_a_file_without_a_needed_column_is_refused(tmp_path):
@@ -83,6 +72,13 @@ def test_a_file_without_a_needed_column_is_refused(tmp_path):
 
 
 def test_the_summary_shows_the_table_the_value_and_the_speed(made, recorded):
-    text = summary.text(*recorded)
+    profile, root = recorded
+    text = summary.text(profile, [STUDIES[name] for name in SHOWN], root)
     assert "Pendulum-v1" in text and "EMPIRICALVALUE = " in text and "linear / ddpg" in text
-    assert str(recorded[1] / "figures") in text
+    assert str(root / "figures") in text and str(root / "table/agreement.md") in text
+
+
+def test_the_summary_of_some_studies_speaks_of_these_alone(made, recorded):
+    profile, root = recorded
+    text = summary.text(profile, [STUDIES["theorem"]], root)
+    assert "EMPIRICALVALUE" not in text and str(root / "table/theorem.md") in text

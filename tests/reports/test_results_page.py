@@ -1,9 +1,11 @@
 """Only a whole, finished, current profile is published, and the page says nothing but what is published."""
 
+import itertools
 import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,31 +13,34 @@ import synthetic
 import yaml
 from matplotlib.figure import Figure
 
-from subcritic import config
-from subcritic.publishing import check as finished
+from subcritic import config, profiles, workflow
 from subcritic.publishing import page as results_page
-from subcritic.publishing import summary
+from subcritic.publishing import publish as publishing
+from subcritic.publishing.check import chosen
 from subcritic.reporting import comparison, records
+from subcritic.studies import STUDIES
 from subcritic.studies.ablation import diagnostics
 from subcritic.studies.ablation import report as ablation
 from subcritic.studies.experiment1 import report as similarity
 from subcritic.studies.experiment2 import report as learning
 from subcritic.studies.gradients import readings
 from subcritic.studies.gradients import report as agreement
-from subcritic.studies.scaling import figure as scaling_figure
+from subcritic.studies.references import publish as package_references
+from subcritic.studies.scaling import drawing
 from subcritic.studies.scaling import report as scaling
 from subcritic.studies.table import report as table
 from subcritic.studies.theorem import report as theorem
 from subcritic.studies.throughput import report as throughput
-from subcritic.tracking import Identity, record
-from subcritic.tracking.record import Run
+from subcritic.tracking import Identity
+from subcritic.tracking.record import RESULTS, Run
 
 SEEDS = 2
+TASKS = ("CartRest", "CartpoleBalance", "CartpoleSwingUp", "PendulumSwingUp", "ReacherOneFixed", "Cheetah")
 # Empty figures will do here, and are quick.
 DRAWN = (
     *(
         (module, "figure")
-        for module in (learning, ablation, diagnostics, agreement, table, throughput, theorem, scaling_figure)
+        for module in (learning, ablation, diagnostics, agreement, table, throughput, theorem, drawing)
     ),
     (readings, "training_figure"),
     (learning, "cosine_figure"),
@@ -45,7 +50,7 @@ DRAWN = (
 
 
 def compared(root, name, methods, baselines, profile):
-    """The table of a stage that compares learners, as its report makes it, and stand-ins for the rest."""
+    """The table of a study that compares learners, as its report makes it, and stand-ins for the rest."""
     scores = pd.DataFrame([
         {"environment": "Pendulum-v1", "method": method, "seed": seed, "score": -seed - 1.0, "diverged_at": float("nan")}
         for method in methods for seed in profile.seed_list()
@@ -55,33 +60,32 @@ def compared(root, name, methods, baselines, profile):
     Figure().savefig(root / "figures" / f"{name}.png")
 
 
+def record(profile, results):
+    """Every run that the profile's studies record, finished."""
+    for study in chosen(profile):
+        for name in (study.name, *study.reads):
+            for job in STUDIES[name].jobs(profile):
+                for run, seed in itertools.product(job.runs, job.seeds):
+                    identity = Identity(job.profile, job.study, run.environment, run.method, seed)
+                    Run.open(results, identity, config.dump(run.config)).finish()
+        Run.open(results, Identity(profile.profile, study.name, RESULTS, RESULTS, 0), {}).finish()
+
+
 @pytest.fixture(scope="module")
 def finished_profile(tmp_path_factory):
     """The results folder of a small finished profile."""
     results = tmp_path_factory.mktemp("finished") / "results"
     profile = synthetic.profile(environments=["Pendulum-v1", "LunarLanderContinuous-v3"], seeds=SEEDS)
     root = synthetic.write(profile, results / "synthetic")
-    for training in finished.trainings(profile):
-        Run.open(results, training.identity, training.config).finish()
-    for stage in config.STAGES:
-        Run.open(results, Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0), {}).finish()
+    record(profile, results)
     with pytest.MonkeyPatch.context() as patch:
         for module, function in DRAWN:
             patch.setattr(module, function, lambda *_: Figure())
-        for report in (
-            learning,
-            ablation,
-            similarity,
-            agreement,
-            table,
-            throughput,
-            theorem,
-            scaling,
-            summary,
-        ):
+        for report in (learning, ablation, similarity, agreement, table, throughput, theorem, scaling):
             report.make(profile, root)
-    compared(root, "asynchronous", finished.ASYNCHRONOUS, ("synchronous",), profile)
-    compared(root, "recurrent", ("random", *finished.RECURRENT), ("random", "feedforward"), profile)
+    compared(root, "asynchronous", ("synchronous", "asynchronous"), ("synchronous",), profile)
+    learners = ("random", "recurrent", "leaky", "feedforward", "ddpg")
+    compared(root, "recurrent", learners, ("random", "feedforward"), profile)
     (root / "table" / "asynchronous_speed.csv").write_text("hidden,batch,learner\n")
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
     return results
@@ -95,27 +99,31 @@ def results(finished_profile, tmp_path):
 
 @pytest.fixture
 def suite(tmp_path):
-    """The results folder of a finished profile of the suite, two tasks and two methods."""
+    """The results folder of a finished profile of some tasks of the suite, two methods."""
     results = tmp_path / "results"
-    tasks = [{"id": "Pendulum-v1", "steps": 500}, "MountainCarContinuous-v0"]
-    profile = synthetic.profile(environments=tasks, seeds=SEEDS, purpose="suite")
+    tasks = [
+        {"id": "Pendulum-v1", "steps": 500},
+        *({"id": f"subcritic/{name}-v0", "name": name} for name in TASKS),
+    ]
+    studies = ["experiment2", "table", "references"]
+    profile = synthetic.profile(environments=tasks, seeds=SEEDS, studies=studies)
     root = synthetic.write(profile, results / "synthetic")
-    for training in finished.trainings(profile):
-        Run.open(results, training.identity, training.config).finish()
-    for stage in finished.KEPT["suite"].stages:
-        Run.open(results, Identity(profile.profile, stage, record.RESULTS, record.RESULTS, 0), {}).finish()
+    record(profile, results)
     with pytest.MonkeyPatch.context() as patch:
+        # What is published with the package must stay.
+        patch.setattr(package_references, "publish", lambda *_: [])
+        for module, function in ((learning, "small_figure"), (learning, "cosine_figure"), (table, "figure")):
+            patch.setattr(module, function, lambda *_: Figure())
         for module in (learning, table):
-            patch.setattr(module, "figure", lambda *_: Figure())
             module.make(profile, root)
-    for name in ("table/references.csv", "table/references.md", "figures/gallery.png"):
-        (root / name).write_text("stand-in")
-    (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
-    return results
+        for name in ("table/references.csv", "table/references.md"):
+            (root / name).write_text("stand-in")
+        (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
+        yield results
 
 
 def publish(results, name="synthetic"):
-    return results_page.publish(name, results, results / "published", results.parent / "docs")
+    return publishing.publish(name, results, results / "published", results.parent / "docs")
 
 
 def run_file(results, where="experiment2/Pendulum-v1/linear/s1"):
@@ -126,15 +134,29 @@ def change(path, **values):
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def test_every_table_and_figure_is_copied_as_it_is(results):
+def kept(profile):
+    """The names of the files that publishing a profile keeps."""
+    shown = [file.path for study in chosen(profile) for file in study.shown.values() if file.published]
+    return {Path(path).name for path in shown} | {"config.yaml", "provenance.json", "facts.json"}
+
+
+def test_every_declared_table_and_figure_is_copied_as_it_is(results):
     publish(results)
-    published = results / "published" / "synthetic"
-    expected = {*finished.TABLES, *(f"{name}.png" for name in finished.FIGURES), "config.yaml"}
-    assert {path.name for path in published.iterdir()} == expected | {"provenance.json"}
+    published, root = results / "published" / "synthetic", results / "synthetic"
+    expected = kept(profiles.load(root / "config.yaml"))
+    assert len(expected) > 30 and {path.name for path in published.iterdir()} == expected
     for kind in ("table", "figures"):
-        for path in (results / "synthetic" / kind).iterdir():
+        for path in (root / kind).iterdir():
             if path.name in expected:
                 assert (published / path.name).read_bytes() == path.read_bytes()
+
+
+def test_pages_need_no_config_so_that_its_keys_can_be_renamed(results):
+    publish(results)
+    published, docs = results / "published", results.parent / "docs"
+    page = (docs / "results.md").read_text()
+    (published / "synthetic" / "config.yaml").write_text("of: another time\n")
+    assert results_page.page(published, docs) == page
 
 
 def test_provenance_names_code_packages_machine_and_config(results):
@@ -189,8 +211,7 @@ def test_publishing_again_replaces_what_was_there(results):
 def test_profiles_stand_on_one_page_quick_first(results):
     publish(results)
     shutil.copytree(results / "published" / "synthetic", results / "published" / "quick")
-    change_name = results / "published" / "quick" / "config.yaml"
-    change_name.write_text(change_name.read_text().replace("profile: synthetic", "profile: quick"))
+    change(results / "published" / "quick" / "facts.json", profile="quick")
     text = results_page.page(results / "published", results.parent / "docs")
     assert text.index("## Profile quick") < text.index("## Profile synthetic")
 
@@ -233,23 +254,30 @@ def test_a_table_older_than_its_runs_is_refused(results):
 
 
 @pytest.mark.parametrize(
-    ("where", "param", "value"),
+    ("changes", "where"),
     [
-        ("experiment1/Pendulum-v1/phase1/s0", "experiment1.steps", "999"),
-        ("experiment2/LunarLanderContinuous-v3/ddpg/s1", "training.steps", "999"),
-        ("experiment2/Pendulum-v1/linear/s0", "agent.actor_rate", "0.5"),
-        ("recurrent/Cart-v0/leaky/s1", "training.steps", "999"),
+        ({"experiment1": {"steps": 999}}, "experiment1/Pendulum-v1/phase1/s0"),
+        ({"training": {"steps": 999}}, "experiment2/Pendulum-v1/ddpg/s0"),
+        ({"recurrent": {"training": {"steps": 999}}}, "recurrent/Pendulum-v1/recurrent/s0"),
+        ({"theorem": {"aliases": 9}}, "theorem/Pendulum-v1/theorem/s0"),
     ],
 )
-def test_a_run_of_another_config_is_refused(results, where, param, value):
-    path = run_file(results, where)
-    params = json.loads(path.read_text())["params"]
-    assert param in params
-    change(path, params=params | {param: value})
+def test_a_run_of_another_config_is_refused(results, changes, where):
+    path = results / "synthetic" / "config.yaml"
+    now = workflow.merged(yaml.safe_load(path.read_text()), changes)
+    path.write_text(yaml.safe_dump(now))
     with pytest.raises(
         records.MissingResult, match=rf"{where}: was made with another config than .*config.yaml"
     ):
         publish(results)
+
+
+def test_what_changes_no_number_may_differ(results):
+    path = results / "synthetic" / "config.yaml"
+    path.write_text(
+        yaml.safe_dump(workflow.merged(yaml.safe_load(path.read_text()), {"runtime": {"log_every": 9}}))
+    )
+    assert publish(results)
 
 
 def test_what_was_published_survives_a_refusal(results):
@@ -261,29 +289,26 @@ def test_what_was_published_survives_a_refusal(results):
     assert sorted((results / "published" / "synthetic").iterdir()) == before
 
 
-def test_a_profile_of_the_suite_is_published_with_its_references_and_gallery(suite):
+def test_a_profile_of_some_studies_is_published_with_these_alone(suite):
     publish(suite)
     published = suite / "published" / "synthetic"
-    kept = finished.KEPT["suite"]
-    assert {path.name for path in published.iterdir()} == {
-        *kept.tables, *(f"{name}.png" for name in kept.figures), "config.yaml", "provenance.json",
-    }  # fmt: skip
-    text = (suite.parent / "docs" / "results.md").read_text()
-    assert "ddpg, linear on 2 tasks, 500 or 10,000 steps each." in text
-    assert (
-        "- ddpg reaches 0.5 or more on 2 of 2 tasks.\n- linear reaches 0.5 or more on 0 of 2 tasks.\n" in text
+    assert {path.name for path in published.iterdir()} == kept(
+        profiles.load(suite / "synthetic" / "config.yaml")
     )
-    assert "Experiment 1:" not in text and "Scores against a planner" not in text
+    text = (suite.parent / "docs" / "results.md").read_text()
+    assert "ddpg, linear on 7 tasks, 500 or 10,000 steps each." in text
+    assert "- ddpg reaches 0.5 or more on 7 of 7 tasks.\n" in text
+    assert "Experiment 1:" not in text and "EMPIRICALVALUE" not in text
 
 
 def test_tasks_near_random_are_named_and_those_without_a_score_are_not_counted():
     rows = pd.DataFrame({
         "environment": ["a", "b", "c", "d"], "method": "ddpg", "normalised_average": [0.5, 0.0999, float("nan"), 0.3],
     })  # fmt: skip
-    assert results_page.reached(rows) == ["ddpg reaches 0.5 or more on 1 of 3 tasks; below 0.1: b."]
+    assert table.reached(rows) == ["ddpg reaches 0.5 or more on 1 of 3 tasks; below 0.1: b."]
 
 
-@pytest.mark.parametrize("name", ["table/references.csv", "figures/gallery.png", "table/table.csv"])
+@pytest.mark.parametrize("name", ["table/references.csv", "figures/learning.png", "table/table.csv"])
 def test_a_profile_of_the_suite_without_one_of_its_files_is_refused(suite, name):
     (suite / "synthetic" / name).unlink()
     with pytest.raises(records.MissingResult, match=f"{name} missing"):

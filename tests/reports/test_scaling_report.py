@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import synthetic
 
-from subcritic.reporting import records
 from subcritic.studies.gradients import readings
 from subcritic.studies.scaling import report as scaling
 
@@ -34,7 +33,7 @@ def test_the_draws_follow_from_the_noise_of_single_draws():
 
 def test_the_exponents_are_those_the_draws_were_made_with(recorded):
     profile, root = recorded
-    frame = records.scaling(profile, root)
+    frame = synthetic.read("scaling", "scaling", profile, root)
     frame["layer"] = ["actor" if pd.isna(layer) else f"layer {int(layer)}" for layer in frame["layer"]]
     slopes = scaling.slopes_table(profile, frame)
     main = slopes[(slopes.estimator == "antithetic") & (slopes.environment == "all")].set_index(
@@ -55,7 +54,7 @@ def test_the_page_answers_the_earlier_measurements(recorded):
 
 def test_the_short_table_has_every_reading_in_order_and_says_what_chance_gives(recorded):
     profile, root = recorded
-    rows = readings.table(profile, records.gradient_agreement(profile, root))
+    rows = readings.table(profile, synthetic.read("gradients", "agreement", profile, root))
     assert list(rows["reading"].unique()) == list(readings.READINGS)
     shown = readings.readable(rows).set_index("reading")
     assert shown.index[0] == "**the drafts' reading**"

@@ -8,6 +8,8 @@ from subcritic.reporting import records
 from subcritic.studies.table import lillicrap
 from subcritic.studies.table import report as table
 
+ROLES = {"ddpg": "backpropagation", "linear": "local"}
+
 
 @pytest.fixture
 def frames():
@@ -15,7 +17,7 @@ def frames():
     runs = {("a", "ddpg"): [0.0, 50.0, 100.0], ("a", "linear"): [-10.0, 0.0, 40.0],
             ("b", "ddpg"): [5.0, 6.0, 7.0], ("b", "linear"): [8.0, 9.0, 6.0]}  # fmt: skip
     scores = pd.DataFrame([
-        {"environment": environment, "method": method, "seed": seed, "score": score, "steps": 1000,
+        {"environment": environment, "method": method, "role": ROLES[method], "seed": seed, "score": score, "steps": 1000,
          "diverged_at": 600 if (method, seed) == ("linear", 2) else np.nan}
         for (environment, method), values in runs.items() for seed, score in enumerate(values)
     ])  # fmt: skip

@@ -5,14 +5,13 @@ import pandas as pd
 import pytest
 import synthetic
 
-from subcritic.reporting import records
 from subcritic.studies.theorem import report as theorem
 
 
 @pytest.fixture(scope="module")
 def tables(recorded):
     profile, root = recorded
-    frame = records.theorem(profile, root)
+    frame = synthetic.read("theorem", "theorem", profile, root)
     return profile, frame, theorem.summary(profile, frame)
 
 
@@ -68,7 +67,9 @@ def test_the_page_says_which_readings_hold(tables):
 def test_a_seed_alone_draws_and_says_that_it_has_no_interval(tmp_path):
     profile = synthetic.profile(environments=["Pendulum-v1"], seeds=1)
     synthetic.write(profile, tmp_path)
-    drawn = theorem.figure(profile, theorem.summary(profile, records.theorem(profile, tmp_path)))
+    drawn = theorem.figure(
+        profile, theorem.summary(profile, synthetic.read("theorem", "theorem", profile, tmp_path))
+    )
     assert "no interval" in drawn.get_supxlabel()
     assert len(drawn.axes) == 2
     marks = [line.get_xdata()[0] for line in drawn.axes[0].lines if line.get_marker() == "D"]

@@ -38,7 +38,7 @@ def test_speeds_are_medians_and_samples_are_updates_times_batch(frames):
 
 
 def test_the_headline_names_its_setting_and_the_saved_operations(frames):
-    text = throughput.headline(throughput.speed_table(*frames), throughput.ratio_table(*frames))
+    text = throughput.sentence(throughput.speed_table(*frames), throughput.ratio_table(*frames))
     assert text.startswith("Updates per second at 256-256, batch 64: ddpg / stable-baselines3 = 2.00")
     assert "linear / ddpg = 1.50 (1.50 to 1.50) at 0.60 of the multiply-adds" in text
 
@@ -58,7 +58,7 @@ def test_every_local_rule_has_its_ratio_to_ddpg_where_it_was_measured(frames):
     ]
     np.testing.assert_allclose(found["median"], 1.25)
     speeds = throughput.speed_table(both, operations)
-    text = throughput.headline(speeds, table)
+    text = throughput.sentence(speeds, table)
     assert "compatible / ddpg = 1.25" in text and "mlp" not in text
     last = throughput.figure(speeds, table).axes[2]
     assert {label.get_text() for label in last.get_yticklabels()} == {"linear", "compatible", "mlp"}
