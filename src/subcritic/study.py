@@ -18,10 +18,14 @@ Paths = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Recorded:
-    """A file that every job of a study writes, below results/<profile>/. columns: of a CSV; none for other files."""
+    """A file that every job of a study writes, below results/<profile>/.
+
+    columns: of a CSV; none for other files. about: what columns do not say.
+    """
 
     path: str
     columns: tuple[str, ...] = ()
+    about: str = ""
 
 
 @dataclass(frozen=True)

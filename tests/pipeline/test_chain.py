@@ -3,13 +3,21 @@
 import json
 import os
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from subcritic.config import STAGES
-from subcritic.tracking import claim, stages
+from subcritic import profiles
+from subcritic.config import digest, dump
+from subcritic.publishing import generated
+from subcritic.publishing.check import chosen
+from subcritic.studies import STUDIES
+from subcritic.tracking import Identity, claim, views
+from subcritic.tracking.record import read
 
 from .conftest import wait_for
 
@@ -17,17 +25,51 @@ ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chain")]
 
 
-def test_one_command_makes_every_table_and_figure(finished):
+def shown(profile):
+    """The tables and figures of a profile's studies, as they are declared."""
+    return [file for study in chosen(profile) for file in study.shown.values()]
+
+
+@pytest.fixture(scope="module")
+def profile(finished):
+    return profiles.load(finished.results / "tiny" / "config.yaml", recorded=True)
+
+
+def test_one_command_makes_every_file_that_studies_declare(finished, profile):
     root = finished.results / "tiny"
-    for name in ("similarity", "values", "agreement", "learning", "cosine", "table", "throughput", "theorem",
-                 "agreement_training", "scaling", "asynchronous", "recurrent", "ablation", "diagnostics"):  # fmt: skip
-        for suffix in ("png", "svg"):
-            assert (root / "figures" / f"{name}.{suffix}").stat().st_size > 1000
-    for name in ("table.csv", "table.md", "table.tex", "aggregates.csv", "agreement.csv", "throughput.csv", "theorem.csv",
-                 "agreement_readings.csv", "scaling.csv", "scaling.md",
-                 "asynchronous.csv", "asynchronous_speed.csv", "recurrent.csv", "ablation.csv"):  # fmt: skip
-        assert (root / "table" / name).stat().st_size > 0
+    paths = [path for file in shown(profile) for path in file.paths]
+    paths += [job.path(file.path) for study in chosen(profile) for job in study.jobs(profile)
+              for file in study.records.values()]  # fmt: skip
+    assert len(paths) > 80
+    assert not [path for path in paths if not (root / path).stat().st_size]
     assert (root / "report.html").stat().st_size > 100_000
+
+
+def test_nothing_is_written_that_no_rule_declares(finished, profile):
+    """But what is known by its folder: records of runs, logs, and the files of the profile as a whole."""
+    root = finished.results / "tiny"
+    declared = {path for file in shown(profile) for path in file.paths}
+    declared |= {job.path(file.path) for study in STUDIES.values() for job in study.jobs(profile)
+                 for file in study.records.values()}  # fmt: skip
+    written = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    known = ("runs/", "logs/", "benchmarks/", "config.yaml", "summary.md", "report.html", "lock")
+    assert {path for path in written if not path.startswith(known)} <= declared
+
+
+def test_every_published_file_can_be_asked_for_by_name(finished, profile):
+    paths = [f"results/tiny/{file.path}" for file in shown(profile)]
+    plan = finished.snakemake("-n", "--", *paths, "results/tiny/experiment2/Pendulum-v1/ddpg.policy.pt")
+    assert plan.returncode == 0 and "Nothing to be done" in plan.stdout + plan.stderr
+
+
+def test_the_graph_of_the_readme_is_that_of_snakemake(finished, profile):
+    plan = finished.snakemake("--rulegraph").stdout
+    names = dict(re.findall(r'(\d+)\[label = "([^"]+)"', plan))
+    study = {name: label.removesuffix("_report") for name, label in names.items()}
+    arrows = {(study[a], study[b]) for a, b in re.findall(r"(\d+) -> (\d+)", plan)}
+    run = {name for pair in arrows for name in pair} - {"all", "summary"}
+    expected = {(a, b) for a, b in re.findall(r"(\w+) --> (\w+)", generated.graph()) if {a, b} <= run}
+    assert {(a, b) for a, b in arrows if a != b and {a, b} <= run} == expected
 
 
 def test_it_ends_with_the_table_the_answer_and_where_everything_lies(finished):
@@ -107,13 +149,12 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
                 "recurrent": 1,
             },
         ),
-        (
-            "training={log_every: 60}",
-            {"experiment1": 2, "gradients": 2, "theorem": 2, "scaling": 2, "experiment2": 4, "ablation": 3},
-        ),
+        ("runtime={log_every: 60, checkpoint_seconds: 3}", {}),
+        # The ablation of this profile has no steps of its own.
+        ("training={steps: 700}", {"experiment2": 4, "ablation": 3}),
         (
             "statistics={resamples: 300}",
-            {"agreement": 1, "table": 1, "theorem_report": 1, "ablation_report": 1},
+            {"gradients_report": 1, "table_report": 1, "theorem_report": 1, "ablation_report": 1},
         ),
         ("ablation={steps: 400}", {"ablation": 3}),
         ("throughput={rounds: 4}", {"throughput": 1}),
@@ -124,22 +165,13 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
     ],
 )
 def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expected):
-    plan = finished.run("snakemake", "-n", "--config", change, "--configfile", "configs/tiny.yaml").stdout
+    done = finished.run("snakemake", "-n", "--config", change, "--configfile", "configs/tiny.yaml")
+    plan = done.stdout + done.stderr
     jobs = {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", plan, re.MULTILINE)}
+    assert expected or "Nothing to be done" in plan
     for rule, count in expected.items():
         assert jobs.get(rule) == count, plan
-    computing = {
-        "experiment1",
-        "gradients",
-        "theorem",
-        "scaling",
-        "experiment2",
-        "ablation",
-        "throughput",
-        "anchors",
-        "asynchronous",
-        "recurrent",
-    }
+    computing = {name for name, study in STUDIES.items() if study.measures}
     untouched = computing - set(expected)
     assert not untouched & set(jobs), plan
 
@@ -150,7 +182,7 @@ def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatc
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     client = MlflowClient(f"sqlite:///{finished.results / 'mlflow.db'}")
     experiments = {e.name: e for e in client.search_experiments() if e.name != "Default"}
-    assert set(experiments) == {stages.experiment_name(name) for name in STAGES}
+    assert set(experiments) == {views.experiment_name(name) for name in views.VIEWS}
     found = {}
     for name, experiment in experiments.items():
         assert experiment.tags["mlflow.note.content"]
@@ -168,6 +200,48 @@ def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatc
     assert [step for step, _ in points] == [0, 200, 400, 600]
     assert "policy.pt" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
     assert {"profile", "stage", "config_hash"} <= {name.split(".")[-1] for name in run.data.tags}
+
+
+def test_the_metrics_of_saved_views_are_recorded(finished, profile):
+    """A misspelt metric in a study's declaration would draw an empty chart."""
+    for study in chosen(profile):
+        wanted = {metric for charts in study.view.charts.values() for metric in charts.values()}
+        recorded = {
+            line.split(",")[1]
+            for path in (finished.results / "tiny" / "runs" / study.name).rglob("metrics.csv")
+            for line in path.read_text().splitlines()[1:]
+        }
+        assert wanted | set(study.view.columns) <= recorded, study.name
+
+
+def test_a_run_records_the_config_of_its_job(finished, profile):
+    for study in chosen(profile):
+        for job in study.jobs(profile):
+            for run in job.runs:
+                for seed in job.seeds:
+                    identity = Identity("tiny", study.name, run.environment, run.method, seed)
+                    tags = read(identity.folder(finished.results))["tags"]
+                    assert tags["config_hash"] == digest(dump(run.config)), identity.key
+
+
+def test_the_profile_is_published_and_the_page_made_from_it(finished, profile, tmp_path):
+    """In a copy, so that the workspace stays as it is."""
+    root = tmp_path / "results" / "tiny"
+    shutil.copytree(finished.results / "tiny", root)
+    (tmp_path / "docs").mkdir()
+    done = subprocess.run(
+        ["subcritic", "publish", "--profile", "tiny"],
+        cwd=tmp_path, env=finished.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    published = tmp_path / "results" / "published" / "tiny"
+    for file in shown(profile):
+        copy = published / Path(file.path).name
+        assert not file.published or copy.read_bytes() == (root / file.path).read_bytes()
+    page = (tmp_path / "docs" / "results.md").read_text()
+    assert all(f"### {study.question}" in page for study in chosen(profile))
+    value = json.loads((published / "empirical_value.json").read_text())
+    assert value["sentence"] in page
 
 
 def test_every_record_says_how_long_it_ran_and_how_much_of_that_was_logging(finished):

@@ -12,8 +12,9 @@ from .conftest import Workspace, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill")]
 TARGET = "results/tiny/experiment2/Pendulum-v1/ddpg.csv"
 # Long enough to be hit in the middle, with a checkpoint twice a second.
-CONFIG = "training={steps: 8000, evaluate_every: 1000, log_every: 100, checkpoint_seconds: 0.5}"
-COMMAND = ("snakemake", "--configfile", "configs/tiny.yaml", "--config", CONFIG, "--", TARGET)
+TRAINING = "training={steps: 8000, evaluate_every: 1000}"
+RUNTIME = "runtime={log_every: 100, checkpoint_seconds: 0.5}"
+COMMAND = ("snakemake", "--configfile", "configs/tiny.yaml", "--config", TRAINING, RUNTIME, "--", TARGET)
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +93,10 @@ def test_a_changed_config_between_runs_starts_anew_and_mixes_nothing(workspace):
     wait_for((workspace.results / "tiny/runs/experiment2/Pendulum-v1/ddpg/checkpoint.pt").exists)
     wait_for(lambda: trainers(workflow))[0].kill()
     workflow.wait()
-    shorter = CONFIG.replace("8000", "300")
-    again = workspace.run("snakemake", "--configfile", "configs/tiny.yaml", "--config", shorter, "--", TARGET)
+    shorter = TRAINING.replace("8000", "300")
+    again = workspace.run(
+        "snakemake", "--configfile", "configs/tiny.yaml", "--config", shorter, RUNTIME, "--", TARGET
+    )
     said = again.stdout + again.stderr
     assert again.returncode == 0, said
     assert "made by another configuration" in said, said

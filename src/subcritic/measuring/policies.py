@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subcritic.config import ConfigError
 from subcritic.nn import MLP
 from subcritic.training import Trainer
 
@@ -38,7 +39,9 @@ def save(path: Path, policies: list[dict[str, Any]]) -> Path:
 
 
 def load(path: Path) -> tuple[MLP, Tensor, list[int]]:
-    """What `save` wrote: the network, its parameters (S, P), and the seeds."""
+    """What `save` wrote: the network, its parameters (S, P), and the seeds. Raises ConfigError when it is not there."""
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing; run `subcritic experiment2` with the same options first")
     found = torch.load(path, weights_only=True)
     first = found[0]
     network = MLP(tuple(first["sizes"]), first["hidden"], first["output"])

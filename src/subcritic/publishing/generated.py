@@ -19,7 +19,8 @@ from subcritic.rules import RULES
 from subcritic.studies import STUDIES
 from subcritic.study import Study
 
-BEGIN, END = "<!-- graph: made by subcritic docs -->", "<!-- end of graph -->"
+GRAPH = "<!-- graph: made by subcritic docs -->", "<!-- end of graph -->"
+FILES = "<!-- files: made by subcritic docs -->", "<!-- end of files -->"
 HEADER = """# Settings
 
 Every setting of a profile, with its default. Made by `subcritic docs` from the code; do not edit it. What a profile is:
@@ -31,14 +32,37 @@ def write(root: Path) -> list[Path]:
     """Write the generated parts of README.md and docs/ below `root`; returns the files."""
     from subcritic.envs.suite import describe
 
-    readme = root / "README.md"
-    pattern = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    made = f"{BEGIN}\n\n{graph()}\n{END}"
     return [
-        documents.write(readme, pattern.sub(lambda _: made, readme.read_text())),
+        _between(root / "README.md", GRAPH, graph()),
+        _between(root / "docs" / "architecture.md", FILES, files()),
         documents.write(root / "docs" / "settings.md", settings()),
         documents.write(root / "docs" / "environments.md", describe.page()),
     ]
+
+
+def _between(path: Path, markers: tuple[str, str], made: str) -> Path:
+    """Put `made` between two markers of a page."""
+    pattern = re.compile(f"{re.escape(markers[0])}.*{re.escape(markers[1])}", re.DOTALL)
+    return documents.write(path, pattern.sub(lambda _: marked(markers, made), path.read_text()))
+
+
+def marked(markers: tuple[str, str], made: str) -> str:
+    """A generated part of a page, as it stands there."""
+    return f"{markers[0]}\n\n{made}\n{markers[1]}"
+
+
+def files() -> str:
+    """Every file that a study writes below results/<profile>/."""
+    lines = ["```", "results/<profile>/"]
+    for study in STUDIES.values():
+        lines.append(f"  {study.name}: {study.question}")
+        for recorded in study.records.values():
+            words = [",".join(recorded.columns), f"({recorded.about})" if recorded.about else ""]
+            path = recorded.path.replace("{", "<").replace("}", ">")
+            lines.append(f"    {path:<44}  {' '.join(filter(None, words))}".rstrip())
+        for shown in study.shown.values():
+            lines.append(f"    {shown.path}{''.join(f' .{suffix}' for suffix in shown.suffixes)}")
+    return "\n".join([*lines, "```", ""])
 
 
 def graph() -> str:

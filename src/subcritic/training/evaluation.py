@@ -23,6 +23,8 @@ class Evaluator:
     def __init__(self, make_environment: Callable[[], gym.Env], seeds: Sequence[int], episodes: int) -> None:
         self.seeds, self.episodes = list(seeds), episodes
         self.environments = [[make_environment() for _ in range(episodes)] for _ in seeds]
+        # (seed, episode) of the episodes that have not ended, while they are played.
+        self.running: list[tuple[int, int]] = []
 
     def __call__(
         self,
@@ -42,22 +44,22 @@ class Evaluator:
         size, _ = envs.sizes(self.environments[0][0])
         observation = torch.zeros(len(self.seeds), episodes, size)
         returns = np.full((len(self.seeds), episodes), np.nan)
-        running = [(s, e) for s in active for e in range(episodes)]
-        for s, e in running:
+        self.running = [(s, e) for s in active for e in range(episodes)]
+        for s, e in self.running:
             rng = seeding.generator(self.seeds[s], "evaluation", step, e)
             first, _ = self.environments[s][e].reset(seed=int(rng.integers(2**31)))
             observation[s, e] = torch.as_tensor(first)
             returns[s, e] = 0.0
-        while running:
+        while self.running:
             actions = act(observation).numpy()
             still = []
-            for s, e in running:
+            for s, e in self.running:
                 after, reward, terminated, truncated, _ = self.environments[s][e].step(actions[s, e])
                 returns[s, e] += float(reward)
                 if not (terminated or truncated):
                     observation[s, e] = torch.as_tensor(after)
                     still.append((s, e))
-            running = still
+            self.running = still
         return returns
 
     def close(self) -> None:

@@ -47,8 +47,13 @@ true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1:
             "ablation/{environment}/{method}.scores.csv",
             ("environment", "method", "role", "seed", "score", "steps", "diverged_at"),
         ),
-        "method": Recorded("ablation/{environment}/{method}.method.json"),
-        "policy": Recorded("ablation/{environment}/{method}.policy.pt"),
+        "method": Recorded(
+            "ablation/{environment}/{method}.method.json",
+            about="the method's role, what its neurons receive, its settings, their defaults",
+        ),
+        "policy": Recorded(
+            "ablation/{environment}/{method}.policy.pt", about="the trained actors of all seeds"
+        ),
     },
     shown={
         "figure": figure("ablation", "ablation"),

@@ -15,8 +15,7 @@ STUDY = Study(
             (
                 "environment", "random_mean", "random_standard_error", "random_episodes", "reference_return",
                 "reference_source",
-            ),
-        )
+            ), about="returns that score 0 and 1, with their standard errors")
     },
     memory=1000,
 )  # fmt: skip

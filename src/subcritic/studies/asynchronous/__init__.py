@@ -26,7 +26,11 @@ figure, with updates per second for one and two threads (tab *Artifacts*).""",
         "scores": Recorded(
             "asynchronous/scores.csv", ("environment", "method", "seed", "score", "steps", "diverged_at")
         ),
-        "lag": Recorded("asynchronous/lag.csv", ("environment", "updates", "mean", "largest")),
+        "lag": Recorded(
+            "asynchronous/lag.csv",
+            ("environment", "updates", "mean", "largest"),
+            about="updates that the slowest thread was behind acting",
+        ),
         "rounds": Recorded(
             "asynchronous/throughput.csv", ("learner", "hidden", "batch", "round", "updates_per_second")
         ),

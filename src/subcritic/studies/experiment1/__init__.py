@@ -36,12 +36,17 @@ agent itself learns; `value/…` are the critics' mean values.""",
         "curves": Recorded(
             "experiment1/{environment}/curves.csv",
             ("environment", "method", "seed", "step", "metric", "value"),
+            about="method is the run: phase1, phase2 or neuron_noise",
         ),
         "steps": Recorded(
             "experiment1/{environment}/steps_to_similar.csv",
             ("environment", "method", "seed", "critic", "step"),
+            about="step is empty where it was never reached",
         ),
-        "snapshots": Recorded("experiment1/{environment}/snapshots.pt"),
+        "snapshots": Recorded(
+            "experiment1/{environment}/snapshots.pt",
+            about="actor, critics and replayed states along training",
+        ),
     },
     shown={
         "similarity": figure("similarity", "similarity"),

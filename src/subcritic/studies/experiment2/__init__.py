@@ -39,8 +39,13 @@ true policy gradient: 1 is the same direction, 0 unrelated.""",
             "experiment2/{environment}/{method}.scores.csv",
             ("environment", "method", "role", "seed", "score", "steps", "diverged_at"),
         ),
-        "method": Recorded("experiment2/{environment}/{method}.method.json"),
-        "policy": Recorded("experiment2/{environment}/{method}.policy.pt"),
+        "method": Recorded(
+            "experiment2/{environment}/{method}.method.json",
+            about="the method's role, what its neurons receive, its settings, their defaults",
+        ),
+        "policy": Recorded(
+            "experiment2/{environment}/{method}.policy.pt", about="the trained actors of all seeds"
+        ),
     },
     shown={
         "learning": figure("learning", "learning", about="learning curves"),

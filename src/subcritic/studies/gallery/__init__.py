@@ -17,9 +17,9 @@ STUDY = Study(
     jobs=jobs,
     over=("environment",),
     records={
-        "film": Recorded("videos/{environment}.gif"),
-        "still": Recorded("videos/{environment}.png"),
-        "sheet": Recorded("videos/{environment}.frames.png"),
+        "film": Recorded("videos/{environment}.gif", about="a film of MPPI"),
+        "still": Recorded("videos/{environment}.png", about="how its episode starts"),
+        "sheet": Recorded("videos/{environment}.frames.png", about="frames along it, on one sheet"),
     },
     shown={"gallery": figure("gallery", "gallery", about="the tasks, and films in videos/", vector=False)},
     optional=True,

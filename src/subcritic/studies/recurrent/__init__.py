@@ -27,7 +27,9 @@ holds the table, with the random policy, and the figure (tab *Artifacts*).""",
         "scores": Recorded(
             "recurrent/scores.csv", ("environment", "method", "seed", "score", "steps", "diverged_at")
         ),
-        "random": Recorded("recurrent/random.csv", ("environment", "seed", "score")),
+        "random": Recorded(
+            "recurrent/random.csv", ("environment", "seed", "score"), about="the uniform random policy"
+        ),
     },
     shown={
         "figure": figure("recurrent", "recurrent"),

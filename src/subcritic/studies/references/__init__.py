@@ -18,7 +18,12 @@ means.""",
     settings=References,
     jobs=jobs,
     over=("environment",),
-    records={"references": Recorded("environments/{environment}.json")},
+    records={
+        "references": Recorded(
+            "environments/{environment}.json",
+            about="returns of random actions and planners; versions, seeds, date",
+        )
+    },
     shown={
         "table": table("references.csv", "references"),
         "page": table("references.md", about="what scores 0 and 1"),
