@@ -147,11 +147,12 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
                 "ablation": 3,
                 "asynchronous": 1,
                 "recurrent": 1,
+                "robustness": 4,
             },
         ),
         ("runtime={log_every: 60, checkpoint_seconds: 3}", {}),
         # The ablation of this profile has no steps of its own.
-        ("training={steps: 700}", {"experiment2": 4, "ablation": 3}),
+        ("training={steps: 700}", {"experiment2": 4, "ablation": 3, "robustness": 4}),
         (
             "statistics={resamples: 300}",
             {"gradients_report": 1, "table_report": 1, "theorem_report": 1, "ablation_report": 1},
@@ -162,6 +163,7 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
         ("scaling={actor_steps: [3]}", {"scaling": 2}),
         ("asynchronous={lag: 8}", {"asynchronous": 1}),
         ("recurrent={leak: 0.5}", {"recurrent": 1}),
+        ("robustness={episodes: 3}", {"robustness": 4}),
     ],
 )
 def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expected):

@@ -120,9 +120,13 @@ def test_what_shows_a_study_has_its_parts(study):
 def test_an_unknown_environment_or_method_is_named_with_the_known_ones(profile):
     from subcritic.config import ConfigError
 
-    with pytest.raises(ConfigError, match="method 'x' is not in the config of the study experiment2; known: ddpg"):
+    with pytest.raises(
+        ConfigError, match="method 'x' is not in the config of the study experiment2; known: ddpg"
+    ):
         STUDIES["experiment2"].job(profile, "Pendulum-v1", "x")
-    with pytest.raises(ConfigError, match="environment 'x' is not in .* theorem; known: subcritic-CartRest-v0"):
+    with pytest.raises(
+        ConfigError, match=r"environment 'x' is not in .* theorem; known: subcritic-CartRest-v0"
+    ):
         STUDIES["theorem"].job(profile, "x")
 
 

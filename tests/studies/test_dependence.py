@@ -39,7 +39,8 @@ def test_more_training_repeats_experiment_2_where_it_applies_and_nothing_else():
         for environment in (PENDULUM, "subcritic-CartRest-v0")
         for method in ("ddpg", "linear")
     }
-    assert studies_of(found) == {"experiment2"}
+    # Robustness plays the policies that Experiment 2 has trained.
+    assert studies_of(found) == {"experiment2", "robustness"}
 
 
 def test_reports_of_other_studies_stay_when_training_gets_longer():
@@ -142,7 +143,10 @@ def test_a_comment_a_docstring_and_layout_repeat_nothing(copied):
 @pytest.mark.parametrize(
     ("file", "repeated"),
     [
-        ("training/trainer.py", {"experiment1", "experiment2", "ablation", "asynchronous", "recurrent"}),
+        (
+            "training/trainer.py",
+            {"experiment1", "experiment2", "ablation", "asynchronous", "recurrent", "robustness"},
+        ),
         ("subcritics/family.py", {"experiment1", "gradients", "scaling"}),
         ("studies/throughput/operations.py", {"throughput"}),
         ("studies/theorem/run.py", {"theorem"}),

@@ -23,6 +23,7 @@ NAMES = (
     "references",
     "gallery",
     "lab_book",
+    "robustness",
 )
 
 STUDIES: dict[str, Study] = {name: import_module(f"subcritic.studies.{name}").STUDY for name in NAMES}
