@@ -288,7 +288,7 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
 
 
 @pytest.mark.parametrize(
-    ("stage", "agent", "words"),
+    ("study", "agent", "words"),
     [
         ("asynchronous", {"algorithm": "compatible"}, "needs algorithm linear, not compatible"),
         ("asynchronous", {"algorithm": "linear", "optimiser": "adam"}, "needs optimiser sgd, not adam"),
@@ -297,7 +297,7 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
         ("recurrent", {"algorithm": "compatible", "trace": 0.5}, "needs trace 0, not 0.5"),
     ],
 )
-def test_a_rule_that_a_stage_cannot_run_is_refused_before_anything_runs(stage, agent, words):
+def test_a_rule_that_a_study_cannot_run_is_refused_before_anything_runs(study, agent, words):
     with pytest.raises(ConfigError) as error:
-        profiles.parse(minimal(**{stage: {"agent": agent}}), "my.yaml")
-    assert str(error.value).startswith(f"my.yaml: {stage}: agent: ") and words in str(error.value)
+        profiles.parse(minimal(**{study: {"agent": agent}}), "my.yaml")
+    assert str(error.value).startswith(f"my.yaml: {study}: agent: ") and words in str(error.value)

@@ -55,14 +55,14 @@ def test_the_oracle_equals_backpropagation_in_float64(agent):
     found = judged(profile(**{"hidden": SIZES[1:-1], **agent}).experiment1, torch.float64)
     for layer in (1, 2, 3):
         oracle = oracle_gradient(layer, found.h[layer], found.observation, found.networks)
-        torch.testing.assert_close(oracle, found.pushes[layer - 1], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(oracle, found.voltage_gradients[layer - 1], rtol=1e-10, atol=1e-12)
 
 
 def test_the_oracle_equals_finite_differences_of_interventions():
     found = judged(profile(activation="tanh").experiment1, torch.float64)
     for layer, neuron in ((1, 3), (2, 0), (3, 1)):
         steps = finite_difference(layer, neuron, found.h[layer], found.observation, found.networks)
-        true = found.pushes[layer - 1][..., neuron]
+        true = found.voltage_gradients[layer - 1][..., neuron]
         assert true.abs().max() > 1e-4
         # The critic's ReLUs have kinks: a few states may sit on one.
         assert ((steps - true).abs() < 1e-6 * (1 + true.abs())).double().mean() > 0.99
@@ -84,7 +84,7 @@ def test_the_weight_gradient_equals_autograd_of_the_mean_value():
     true = found.actor.views(leaf.grad)
     for layer in (1, 2, 3):
         neurons = list(range(SIZES[layer]))
-        ours = weight_gradient(found, layer, found.pushes[layer - 1], neurons)
+        ours = weight_gradient(found, layer, found.voltage_gradients[layer - 1], neurons)
         np.testing.assert_allclose(ours, true.weights[layer - 1].mT.numpy(), rtol=1e-10, atol=1e-12)
 
 

@@ -157,10 +157,11 @@ def test_a_step_off_the_trajectory_whose_effect_is_seen_tells_the_two_functions_
     agent = random_agent((3, 5, 4, 2), "tanh", 0)
     trajectory, step = random_walk(agent, 0), 0.1
     value, after = values_of_data(agent.h[1], agent.h[1] + 1, trajectory, 0.99)
-    push = agent.pushes[1][..., :1]
-    seen = trajectory._replace(reward=trajectory.reward + step * push[..., 0])
+    voltage_gradient = agent.voltage_gradients[1][..., :1]
+    seen = trajectory._replace(reward=trajectory.reward + step * voltage_gradient[..., 0])
     right, opposite = (
-        bellman_loss(value[..., None] + sign * step * push, after[..., None], seen, 0.99) for sign in (1, -1)
+        bellman_loss(value[..., None] + sign * step * voltage_gradient, after[..., None], seen, 0.99)
+        for sign in (1, -1)
     )
     assert (right < 1e-20).all() and (opposite > 1e-8).all()
 
@@ -213,11 +214,13 @@ def test_the_mean_over_states_that_share_v_comes_closer_with_the_root_of_their_n
 def test_one_alias_at_the_state_itself_is_no_alias():
     agent = random_agent((3, 6, 2), "tanh", 0)
     for layer in (1, 2):
-        push = theorem.expected_gradient(agent, layer, agent.observation[:, :, None])
-        torch.testing.assert_close(push, agent.pushes[layer - 1], rtol=1e-10, atol=1e-12)
+        voltage_gradient = theorem.expected_gradient(agent, layer, agent.observation[:, :, None])
+        torch.testing.assert_close(
+            voltage_gradient, agent.voltage_gradients[layer - 1], rtol=1e-10, atol=1e-12
+        )
 
 
-# The stage on a real environment.
+# The study on a real environment.
 
 
 @pytest.fixture(scope="module")

@@ -193,15 +193,15 @@ def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatc
             found.setdefault(name.split("/")[-1], []).append(run)
     trained = [run for run in found["3-experiment2"] if run.data.tags.get("method") in ("ddpg", "linear")]
     assert len(trained) == 2 * 2 * 2
-    for stage, methods in (("7-asynchronous", 2), ("8-recurrent", 4)):
-        assert len(found[stage]) == methods * 2 + 1, "every method and seed, and the results"
+    for name, methods in (("7-asynchronous", 2), ("8-recurrent", 4)):
+        assert len(found[name]) == methods * 2 + 1, "every method and seed, and the results"
     run = next(
         r for r in trained if r.data.tags["method"] == "ddpg" and r.data.tags["environment"] == "Pendulum-v1"
     )
     points = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "return/evaluation")]
     assert [step for step, _ in points] == [0, 200, 400, 600]
     assert "policy.pt" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-    assert {"profile", "stage", "config_hash"} <= {name.split(".")[-1] for name in run.data.tags}
+    assert {"profile", "study", "config_hash"} <= {name.split(".")[-1] for name in run.data.tags}
 
 
 def test_the_metrics_of_saved_views_are_recorded(finished, profile):

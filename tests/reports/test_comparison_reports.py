@@ -41,8 +41,8 @@ def curves(scores):
     return pd.concat(steps)[list(STUDIES["experiment2"].records["curves"].columns)]
 
 
-def write(root, stage, table):
-    folder = root / stage
+def write(root, study, table):
+    folder = root / study
     folder.mkdir(parents=True)
     table.to_csv(folder / "scores.csv", index=False)
     curves(table).to_csv(folder / "curves.csv", index=False)
@@ -133,9 +133,9 @@ def test_speeds_are_compared_within_a_round(root, profile):
 
 
 @pytest.mark.parametrize("report", [asynchronous, recurrent])
-def test_a_missing_file_is_named_with_the_stage_that_makes_it(report, profile, tmp_path):
-    stage = report.__name__.split(".")[-2]
-    with pytest.raises(records.MissingResult, match=rf"is missing: the study '{stage}' makes it"):
+def test_a_missing_file_is_named_with_the_study_that_makes_it(report, profile, tmp_path):
+    study = report.__name__.split(".")[-2]
+    with pytest.raises(records.MissingResult, match=rf"is missing: the study '{study}' makes it"):
         report.make(profile, tmp_path)
 
 

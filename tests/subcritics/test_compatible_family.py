@@ -69,10 +69,10 @@ def test_the_actor_is_not_moved_and_a_copy_goes_on_the_same():
 def test_a_regression_finds_a_function_of_v():
     torch.manual_seed(0)
     v = torch.randn(2, 2000, 3)
-    push = torch.stack((v[..., 0] * 2, torch.tanh(v[..., 1])), dim=-1)
-    network = regression(v, push, 600, seeding.generators(SEEDS, "regression"))
+    voltage_gradient = torch.stack((v[..., 0] * 2, torch.tanh(v[..., 1])), dim=-1)
+    network = regression(v, voltage_gradient, 600, seeding.generators(SEEDS, "regression"))
     fresh = torch.randn(2, 500, 3)
     error = network.forward(fresh).output - torch.stack(
         (fresh[..., 0] * 2, torch.tanh(fresh[..., 1])), dim=-1
     )
-    assert error.square().mean() < 0.02 * push.square().mean()
+    assert error.square().mean() < 0.02 * voltage_gradient.square().mean()

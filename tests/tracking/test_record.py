@@ -44,7 +44,7 @@ def test_the_record_says_what_it_is(tmp_path):
     }
     assert content["status"] == "FINISHED"
     assert content["timing"] == {"logging_seconds": 1.5}
-    assert {"commit", "config_hash", "profile", "stage", "seed", "version.torch"} <= set(content["tags"])
+    assert {"commit", "config_hash", "profile", "study", "seed", "version.torch"} <= set(content["tags"])
 
 
 def test_resuming_cuts_the_metrics_back_to_the_checkpoint(tmp_path):

@@ -183,7 +183,7 @@ def test_the_time_spent_logging_is_kept_with_the_run(results):
     assert timing["wall_seconds"] > 0.2
 
 
-def test_a_stage_has_one_results_run_with_its_tables(results, tmp_path):
+def test_a_study_has_one_results_run_with_its_tables(results, tmp_path):
     table = tmp_path / "table.md"
     for text in ("| old |", "| new |"):
         table.write_text(text)

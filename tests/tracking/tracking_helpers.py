@@ -6,13 +6,13 @@ from subcritic.tracking import Identity, store, views
 CONFIG = {"environment": {"id": "Pendulum-v1"}, "method": {"hidden": [8, 8], "rate": 1e-3}}
 
 
-def identity(seed=0, environment="Pendulum-v1", profile="tiny", stage="experiment2"):
-    return Identity(profile, stage, environment, "ddpg", seed)
+def identity(seed=0, environment="Pendulum-v1", profile="tiny", study="experiment2"):
+    return Identity(profile, study, environment, "ddpg", seed)
 
 
-def mlflow_runs(results, stage="experiment2", deleted=False):
+def mlflow_runs(results, study="experiment2", deleted=False):
     client = store.connect(results)
-    experiment = client.get_experiment_by_name(views.experiment_name(stage)).experiment_id
+    experiment = client.get_experiment_by_name(views.experiment_name(study)).experiment_id
     # 2 is mlflow.entities.ViewType.DELETED_ONLY, 1 ACTIVE_ONLY.
     return client.search_runs([experiment], run_view_type=2 if deleted else 1)
 

@@ -112,7 +112,7 @@ def _local(settings: AgentSettings) -> AgentSettings:
 
 
 Method = Annotated[SerializeAsAny[AgentSettings], BeforeValidator(_parse)]
-# Of a stage that runs local rules alone.
+# Of a study that runs local rules alone.
 LocalMethod = Annotated[SerializeAsAny[AgentSettings], BeforeValidator(_parse), AfterValidator(_local)]
 _METHOD: TypeAdapter[AgentSettings] = TypeAdapter(Method)
 

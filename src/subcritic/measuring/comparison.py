@@ -1,4 +1,4 @@
-"""Training several learners on several tasks side by side: what the stages beyond Experiment 2 have in common."""
+"""Training several learners on several tasks side by side: what the studies beyond Experiment 2 have in common."""
 
 from __future__ import annotations
 

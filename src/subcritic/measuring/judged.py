@@ -19,7 +19,10 @@ from subcritic.nn.activations import slope
 
 @dataclass(frozen=True)
 class Judged:
-    """An actor and its critic at a batch of states. h: h_0 … h_L; pushes: ∂Q^μ/∂h_l for l = 1 … L, (S, B, n_l)."""
+    """An actor and its critic at a batch of states.
+
+    h: h_0 … h_L. voltage_gradients: ∂Q^μ/∂h_l for l = 1 … L, (S, B, n_l).
+    """
 
     observation: Tensor
     actor: MLP
@@ -27,7 +30,7 @@ class Judged:
     critic: MLP
     critic_params: Parameters
     h: list[Tensor]
-    pushes: list[Tensor]
+    voltage_gradients: list[Tensor]
 
     @property
     def networks(self) -> Networks:
@@ -47,11 +50,14 @@ def judge(observation: Tensor, actor: MLP, actor_flat: Tensor, critic: MLP, crit
     return Judged(observation, actor, actor_params, critic, critic_params, h, at.voltage_gradients())
 
 
-def weight_gradient(judged: Judged, layer: int, push: Tensor, neurons: list[int]) -> np.ndarray:
-    """mean over states of push · σ'(z) v, one row per neuron: (S, M, n_in). push (S, B, M) is ∂Q/∂α of those neurons."""
+def weight_gradient(judged: Judged, layer: int, voltage_gradient: Tensor, neurons: list[int]) -> np.ndarray:
+    """Mean over states of ∂Q/∂α · σ'(z) v, one row per neuron: (S, M, n_in).
+
+    voltage_gradient (S, B, M): ∂Q/∂α of those neurons, the derivative by their voltages.
+    """
     h = judged.h[layer][..., neurons]
-    delta = push * slope(h, judged.actor.activation(layer))
-    return (torch.bmm(delta.mT, judged.h[layer - 1]) / push.shape[1]).numpy()
+    delta = voltage_gradient * slope(h, judged.actor.activation(layer))
+    return (torch.bmm(delta.mT, judged.h[layer - 1]) / voltage_gradient.shape[1]).numpy()
 
 
 def judge_snapshot(settings: DDPGSettings, sizes: tuple[int, ...], snapshot: dict[str, Any]) -> Judged:

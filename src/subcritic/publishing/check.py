@@ -76,7 +76,7 @@ def published_files(study: Study, root: Path) -> list[Path]:
 
 
 def _key(run: dict[str, Any]) -> str:
-    return Identity(**run["identity"]).key
+    return Identity.of(run).key
 
 
 def _finished(identity: Identity, root: Path) -> dict[str, Any]:

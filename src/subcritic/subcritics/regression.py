@@ -17,16 +17,20 @@ BATCH = 128
 
 
 def regression(
-    v: Tensor, push: Tensor, steps: int, rngs: Sequence[np.random.Generator], hidden: tuple[int, ...] = HIDDEN
+    v: Tensor,
+    voltage_gradient: Tensor,
+    steps: int,
+    rngs: Sequence[np.random.Generator],
+    hidden: tuple[int, ...] = HIDDEN,
 ) -> Network:
-    """A ReLU network v → ∂Q^μ/∂h of a layer's neurons after `steps` of Adam; v (S, N, n_in), push (S, N, n).
+    """A ReLU network v → ∂Q^μ/∂h of a layer's neurons after `steps` of Adam; v (S, N, n_in), voltage_gradient (S, N, n).
 
     The learning rate falls linearly to zero, so that the noise of minibatches vanishes. Each seed has its own generator.
     """
-    network = Network(MLP((v.shape[-1], *hidden, push.shape[-1])), rngs, RATE, dtype=v.dtype)
+    network = Network(MLP((v.shape[-1], *hidden, voltage_gradient.shape[-1])), rngs, RATE, dtype=v.dtype)
     seeds = torch.arange(len(v)).unsqueeze(1)
     for step in range(steps):
         network.optimiser.rate = RATE * (1 - step / steps)
         slots = torch.from_numpy(np.stack([rng.integers(v.shape[1], size=BATCH) for rng in rngs]))
-        network.fit(network.forward(v[seeds, slots]), push[seeds, slots])
+        network.fit(network.forward(v[seeds, slots]), voltage_gradient[seeds, slots])
     return network

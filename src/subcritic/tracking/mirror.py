@@ -105,7 +105,7 @@ class Mirror:
 
 
 def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: dict[str, Any]) -> Held:
-    experiment_id = store.experiment(client, results, content["identity"]["stage"])
+    experiment_id = store.experiment(client, results, Identity.of(content).study)
     points, _ = read_metrics(folder)
     found = None
     for run in _runs_of(client, experiment_id, content):
@@ -123,7 +123,7 @@ def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: 
 
 
 def _runs_of(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> list[MlflowRun]:
-    key = Identity(**content["identity"]).key
+    key = Identity.of(content).key
     return client.search_runs([experiment_id], filter_string=f"tags.`{IDENTITY}` = '{key}'")
 
 
@@ -168,7 +168,7 @@ def _same(recorded: float, held: float) -> bool:
 
 def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> Held:
     tags = _tags(content)
-    identity = Identity(**content["identity"])
+    identity = Identity.of(content)
     _offer_view(client, experiment_id, identity)
     run = client.create_run(
         experiment_id, start_time=content["start_ms"], tags=tags, run_name=_run_name(identity)
@@ -177,7 +177,7 @@ def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -
 
 
 def _offer_view(client: MlflowClient, experiment_id: str, identity: Identity) -> None:
-    view = views.view_of(identity.stage)
+    view = views.view_of(identity.study)
     if view.charts and identity.environment != RESULTS:
         for name, value in views.environment_view(view, identity.environment).items():
             client.set_experiment_tag(experiment_id, name, value)
@@ -188,7 +188,7 @@ def _run_name(identity: Identity) -> str:
 
 
 def _params(content: dict[str, Any]) -> dict[str, str]:
-    identity = Identity(**content["identity"])
+    identity = Identity.of(content)
     if identity.environment == RESULTS:
         return {**content["params"], "profile": identity.profile}
     curve = f"{identity.method} {identity.environment} ({identity.profile})"
@@ -200,12 +200,12 @@ def _params(content: dict[str, Any]) -> dict[str, str]:
 
 
 def _tags(content: dict[str, Any]) -> dict[str, str]:
-    identity = Identity(**content["identity"])
+    identity = Identity.of(content)
     tags = {
         **content["tags"],
         IDENTITY: identity.key,
         RECORD: content["record"],
-        "mlflow.source.name": f"subcritic {identity.stage}",
+        "mlflow.source.name": f"subcritic {identity.study}",
         "mlflow.source.git.commit": content["tags"]["commit"].removesuffix("-dirty"),
         **({"mlflow.note.content": content["note"]} if content["note"] else {}),
         **{f"timing.{name}": f"{seconds:.3f}" for name, seconds in content["timing"].items()},

@@ -25,7 +25,7 @@ from .claim import claim
 
 HEADER = b"step,metric,value,timestamp_ms\n"
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
-# Used as environment and method of the run that has the tables and figures of a stage.
+# Used as environment and method of the run that has the tables and figures of a study.
 RESULTS = "results"
 METRIC_NAME = re.compile(r"[A-Za-z0-9_\-. :/]+")
 
@@ -39,10 +39,18 @@ class Identity:
     """Identifies a run. Each record, with its folder and its MLflow run, has exactly one identity."""
 
     profile: str
-    stage: str
+    study: str
     environment: str
     method: str
     seed: int
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Identity:
+        """The identity in the content of a record."""
+        found = dict(content["identity"])
+        # Records of earlier versions say "stage".
+        found.setdefault("study", found.pop("stage", None))
+        return cls(**found)
 
     @property
     def name(self) -> str:
@@ -50,10 +58,10 @@ class Identity:
 
     @property
     def key(self) -> str:
-        return f"{self.profile}/{self.stage}/{self.name}"
+        return f"{self.profile}/{self.study}/{self.name}"
 
     def folder(self, results: Path) -> Path:
-        return Path(results) / self.profile / "runs" / self.stage / self.name
+        return Path(results) / self.profile / "runs" / self.study / self.name
 
 
 class Point(NamedTuple):

@@ -30,7 +30,7 @@ SERVER_ENVIRONMENT = {
 
 
 def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, str]]:
-    """Pairs of a stage's experiment and the address that shows it: its curves, or the tables of its newest results.
+    """Pairs of a study's experiment and the address that shows it: its curves, or the tables of its newest results.
 
     `base` is where MLflow listens.
     """

@@ -1,4 +1,4 @@
-"""Maintenance of MLflow: create the store, rebuild it from the records, mark dead runs as KILLED, add a stage's results."""
+"""Maintenance of MLflow: create the store, rebuild it from the records, mark dead runs as KILLED, add a study's results."""
 
 from __future__ import annotations
 
@@ -89,20 +89,20 @@ def sweep(results: Path, mirror: bool = True) -> list[Path]:
 def log_results(
     results: Path,
     profile: str,
-    stage: str,
+    study: str,
     config: dict[str, Any],
     files: Sequence[Path] = (),
     metrics: Mapping[str, float] | None = None,
     note: str = "",
 ) -> None:
-    """Record the results of a stage, its tables, figures and main numbers, as one run called `results`.
+    """Record the results of a study, its tables, figures and main numbers, as one run called `results`.
 
     Args:
         files: the run's artifacts; a missing file raises RecordError.
         metrics: name to number, recorded at step 0.
         note: markdown, shown as the run's description.
     """
-    identity = Identity(profile, stage, RESULTS, RESULTS, 0)
+    identity = Identity(profile, study, RESULTS, RESULTS, 0)
     with RunGroup(results, [identity], config, note=note) as group:
         group.log(0, 0, metrics or {})
         for file in files:

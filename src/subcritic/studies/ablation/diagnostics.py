@@ -28,7 +28,7 @@ class Row(NamedTuple):
 ROWS = (
     Row(r"return/evaluation", "evaluation return"),
     Row(r"diagnostic/saturated_(\d+)", "saturated or dead\n(share)", limits=(-0.02, 1.02)),
-    Row(r"diagnostic/one_sided_(\d+)", "one push in all states\n(|mean sign|)", limits=(-0.02, 1.02)),
+    Row(r"diagnostic/one_sided_(\d+)", "error of one sign\n(|mean sign|)", limits=(-0.02, 1.02)),
     Row(r"diagnostic/action_entropy", "entropy of actions\nover states", limits=(-0.02, 1.02)),
     Row(r"cosine/layer_(\d+)", "update · true gradient\n(cosine)", limits=(-1.02, 1.02)),
     Row(r"diagnostic/weight_norm_(\d+)", "norm of K", log=True),

@@ -107,10 +107,10 @@ def _ratio(middle: float, low: float, high: float) -> str:
 @style.styled
 def figure(profile: Profile, curves: pd.DataFrame, speeds: pd.DataFrame) -> Figure:
     """Learning both ways, one panel per task; last, updates per second over the synchronous learner's."""
-    stage = profile.section(Asynchronous)
-    fig, panels = style.grid(len(stage.environments) + 1, columns=3, width=4.0)
-    for axes, environment in zip(panels, stage.environments, strict=False):
-        labels = comparison.draw_learning(axes, curves, environment, stage.training, profile)
+    settings = profile.section(Asynchronous)
+    fig, panels = style.grid(len(settings.environments) + 1, columns=3, width=4.0)
+    for axes, environment in zip(panels, settings.environments, strict=False):
+        labels = comparison.draw_learning(axes, curves, environment, settings.training, profile)
         style.label_ends(axes, labels)
     _draw_speeds(panels[-1], speeds)
     style.note(fig, f"{curve_note(profile)}\nspeed: medians and quartiles of ratios within a round")

@@ -28,8 +28,8 @@ def measure(settings: Experiment1, sizes: tuple[int, ...], snapshot: dict[str, A
     everyone = [list(range(width)) for width in judged.actor.sizes[1:]]
     for name in ("compatible", "global_baseline"):
         critics = _critics(settings, judged, snapshot[name])
-        pushes = [critics.action_gradient(layer, v) for layer, v in enumerate(judged.h[:-1], 1)]
-        rows.add(name, "neuron", pushes, everyone, chosen)
+        voltage_gradients = [critics.action_gradient(layer, v) for layer, v in enumerate(judged.h[:-1], 1)]
+        rows.add(name, "neuron", voltage_gradients, everyone, chosen)
         if name == "compatible":
             for layer, neurons in enumerate(chosen, 1):
                 values = critics.values(layer, judged.h[layer - 1], judged.h[layer])[..., neurons]
@@ -63,10 +63,10 @@ def _regressed(settings: Experiment1, judged: Judged, snapshot: dict[str, Any]) 
     known = judge(snapshot["regression_states"], judged.actor, flats[0], judged.critic, flats[1])
     found = []
     for layer in range(1, judged.actor.depth + 1):
-        v, push = known.h[layer - 1], known.pushes[layer - 1]
-        # In units of the pushes' own size, or the step size would mean something else everywhere.
-        scale = push.std(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+        v, voltage_gradient = known.h[layer - 1], known.voltage_gradients[layer - 1]
+        # In units of the voltage_gradients' own size, or the step size would mean something else everywhere.
+        scale = voltage_gradient.std(dim=(1, 2), keepdim=True).clamp_min(1e-12)
         rngs = seeding.generators(snapshot["seeds"], "regression", snapshot["step"], layer)
-        network = regression(v, push / scale, settings.regression_steps, rngs)
+        network = regression(v, voltage_gradient / scale, settings.regression_steps, rngs)
         found.append(network.forward(judged.h[layer - 1]).output * scale)
     return found

@@ -30,23 +30,25 @@ class Rows:
         self,
         reading: str,
         critic: str,
-        pushes: Sequence[Tensor | None],
+        voltage_gradients: Sequence[Tensor | None],
         neurons: Sequence[list[int]],
         chosen: Sequence[list[int]],
     ) -> None:
         """Rows of one reading at every granularity, from ∂Q/∂α of `neurons`; single neurons' for the `chosen` of them.
 
-        A push of None (nothing to permute) leaves its layer out.
+        A gradient of None (nothing to permute) leaves its layer out.
         """
         gradients: list[np.ndarray | None] = []
-        for layer, (push, members) in enumerate(zip(pushes, neurons, strict=True), 1):
-            if push is None:
+        for layer, (voltage_gradient, members) in enumerate(zip(voltage_gradients, neurons, strict=True), 1):
+            if voltage_gradient is None:
                 gradients.append(None)
                 continue
-            gradients.append(weight_gradient(self.judged, layer, push, members))
+            gradients.append(weight_gradient(self.judged, layer, voltage_gradient, members))
             shown = [members.index(n) for n in chosen[layer - 1]]
-            target = self.judged.pushes[layer - 1][..., members]
-            scalars = scalar_agreement(push.mT.numpy()[:, shown], target.mT.numpy()[:, shown])._asdict()
+            target = self.judged.voltage_gradients[layer - 1][..., members]
+            scalars = scalar_agreement(
+                voltage_gradient.mT.numpy()[:, shown], target.mT.numpy()[:, shown]
+            )._asdict()
             named = {f"scalar_{name}": values for name, values in scalars.items()}
             self._by_neuron(reading, critic, layer, chosen[layer - 1], named)
         self._add_gradients(reading, critic, gradients, neurons, chosen)
@@ -56,12 +58,14 @@ class Rows:
     ) -> list[Tensor]:
         """Rows of sub-critics' gradients, and of their values' likeness to Q^μ; returns ∂Q^n/∂α."""
         h = self.judged.h
-        pushes = [member.action_gradient(h[layer - 1], h[layer]) for layer, member in enumerate(members, 1)]
-        self.add(reading, critic, pushes, [member.neurons for member in members], chosen)
+        voltage_gradients = [
+            member.action_gradient(h[layer - 1], h[layer]) for layer, member in enumerate(members, 1)
+        ]
+        self.add(reading, critic, voltage_gradients, [member.neurons for member in members], chosen)
         for layer, member in enumerate(members, 1):
             values = member.values(h[layer - 1], h[layer])
             self.add_values(reading, critic, layer, member.neurons if critic == "neuron" else None, values)
-        return pushes
+        return voltage_gradients
 
     def add_values(
         self, reading: str, critic: str, layer: int, neurons: list[int] | None, values: Tensor
@@ -96,7 +100,9 @@ class Rows:
         for layer, (mine, members) in enumerate(zip(gradients, neurons, strict=True), 1):
             if mine is None:
                 continue
-            theirs = weight_gradient(self.judged, layer, self.judged.pushes[layer - 1][..., members], members)
+            theirs = weight_gradient(
+                self.judged, layer, self.judged.voltage_gradients[layer - 1][..., members], members
+            )
             shown = [members.index(n) for n in chosen[layer - 1]]
             measures = agreement(mine[:, shown], theirs[:, shown])._asdict()
             self._by_neuron(reading, critic, layer, chosen[layer - 1], measures)
@@ -116,7 +122,7 @@ class Rows:
         errors = []
         for n in neurons:
             by_steps = finite_difference(layer, n, exact.h[layer], observation, exact.networks)
-            true = exact.pushes[layer - 1][..., n]
+            true = exact.voltage_gradients[layer - 1][..., n]
             scale = true.norm(dim=1).clamp_min(1e-30)
             errors.append(((by_steps - true).norm(dim=1) / scale).numpy())
         self._by_neuron(

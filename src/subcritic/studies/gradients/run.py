@@ -57,33 +57,37 @@ def measure(settings: Experiment1, sizes: tuple[int, ...], snapshot: dict[str, A
     rows = Rows(snapshot["step"], snapshot["seeds"], judged)
     for kind, name in (("neurons", "neuron"), ("layers", "layer")):
         members, fresh = getattr(trained, kind), getattr(untrained, kind)
-        pushes = rows.add_family("drafts", name, members, chosen)
+        voltage_gradients = rows.add_family("drafts", name, members, chosen)
         neurons = [member.neurons for member in members]
-        rows.add("permuted", name, _permuted(pushes, snapshot), neurons, chosen)
+        rows.add("permuted", name, _permuted(voltage_gradients, snapshot), neurons, chosen)
         rows.add_family("untrained", name, fresh, chosen)
     rows.add_random_directions(chosen)
     oracle = [
         oracle_gradient(layer, judged.h[layer], judged.observation, judged.networks)
         for layer in range(1, judged.actor.depth + 1)
     ]
-    picked = [push[..., neurons] for push, neurons in zip(oracle, chosen, strict=True)]
+    picked = [
+        voltage_gradient[..., neurons] for voltage_gradient, neurons in zip(oracle, chosen, strict=True)
+    ]
     rows.add("oracle", "oracle", picked, chosen, chosen)
     for layer, neurons in enumerate(chosen, 1):
         rows.add_finite_differences(layer, neurons)
     return rows.found
 
 
-def _permuted(pushes: list[Tensor], snapshot: dict[str, Any]) -> list[Tensor | None]:
-    """Each neuron gets another neuron's push, by a permutation without fixed points; None where a layer has one neuron."""
+def _permuted(voltage_gradients: list[Tensor], snapshot: dict[str, Any]) -> list[Tensor | None]:
+    """Each neuron gets the gradient of another, by a permutation without fixed points; None where a layer has one neuron."""
     found = []
-    for layer, push in enumerate(pushes, 1):
-        if push.shape[-1] < 2:
+    for layer, voltage_gradient in enumerate(voltage_gradients, 1):
+        if voltage_gradient.shape[-1] < 2:
             found.append(None)
             continue
-        mixed = push.clone()
+        mixed = voltage_gradient.clone()
         for s, seed in enumerate(snapshot["seeds"]):
             rng = seeding.generator(seed, "permutation", snapshot["step"], layer)
-            mixed[s] = push[s][:, permutation_without_fixed_points(push.shape[-1], rng)]
+            mixed[s] = voltage_gradient[s][
+                :, permutation_without_fixed_points(voltage_gradient.shape[-1], rng)
+            ]
         found.append(mixed)
     return found
 

@@ -155,8 +155,11 @@ def linear(agent: Judged, seeds: list[int], scale: float) -> Iterator[tuple]:
         drawn = NoisyDraws(agent, seeds, scale, where).take(FITTED)[0]
         for layer in range(1, agent.actor.depth + 1):
             fit = linear_fit(drawn.layers[layer - 1].voltage, drawn.alpha[layer - 1], drawn.value)
-            push = fit.alpha.to(agent.h[layer].dtype).unsqueeze(1).expand_as(agent.h[layer])
-            local, true = _gradient(agent, layer, push), _gradient(agent, layer, agent.pushes[layer - 1])
+            voltage_gradient = fit.alpha.to(agent.h[layer].dtype).unsqueeze(1).expand_as(agent.h[layer])
+            local, true = (
+                _gradient(agent, layer, voltage_gradient),
+                _gradient(agent, layer, agent.voltage_gradients[layer - 1]),
+            )
             cosine = torch.cosine_similarity(local.flatten(1), true.flatten(1), dim=1)
             yield name, FITTED, layer, "cosine", cosine
             yield name, FITTED, layer, "value_pearson", fit.value_pearson.nanmedian(dim=1).values
@@ -220,7 +223,10 @@ def _scales(settings: Scaling, width: int) -> list[float]:
 
 
 def _ladders(agent: Judged, settings: Scaling) -> dict[tuple[str, int | None], Ladder]:
-    true = [_gradient(agent, layer, agent.pushes[layer - 1]).mT for layer in range(1, agent.actor.depth + 1)]
+    true = [
+        _gradient(agent, layer, agent.voltage_gradients[layer - 1]).mT
+        for layer in range(1, agent.actor.depth + 1)
+    ]
     found: dict[tuple[str, int | None], Ladder] = {}
     for name in ("score", "antithetic"):
         for layer, gradient in enumerate(true, 1):
@@ -232,9 +238,11 @@ def _ladders(agent: Judged, settings: Scaling) -> dict[tuple[str, int | None], L
     return found
 
 
-def _gradient(agent: Judged, layer: int, push: Tensor) -> Tensor:
-    """mean over the agent's states of push σ'(z) v, (S, n, n_in)."""
-    return torch.from_numpy(weight_gradient(agent, layer, push, list(range(push.shape[-1]))))
+def _gradient(agent: Judged, layer: int, voltage_gradient: Tensor) -> Tensor:
+    """mean over the agent's states of voltage_gradient σ'(z) v, (S, n, n_in)."""
+    return torch.from_numpy(
+        weight_gradient(agent, layer, voltage_gradient, list(range(voltage_gradient.shape[-1])))
+    )
 
 
 def _metrics(table: pd.DataFrame) -> pd.DataFrame:

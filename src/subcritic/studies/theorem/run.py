@@ -101,9 +101,9 @@ def policy_gradient(agent: Judged) -> list[np.ndarray]:
     return [weight.mT.numpy() for weight in agent.actor.views(leaf.grad).weights]
 
 
-def local_gradient(agent: Judged, layer: int, push: Tensor) -> np.ndarray:
-    """Left side: mean of ∂Q^n/∂α · σ'(z) v, (S, n_l, n_{l-1}); push (S, B, n_l) holds ∂Q^n/∂α of every neuron."""
-    return weight_gradient(agent, layer, push, list(range(push.shape[-1])))
+def local_gradient(agent: Judged, layer: int, voltage_gradient: Tensor) -> np.ndarray:
+    """Left side: mean of ∂Q^n/∂α · σ'(z) v, (S, n_l, n_{l-1}); voltage_gradient (S, B, n_l): ∂Q^n/∂α of every neuron."""
+    return weight_gradient(agent, layer, voltage_gradient, list(range(voltage_gradient.shape[-1])))
 
 
 def relative(local: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -115,12 +115,14 @@ def relative(local: np.ndarray, true: np.ndarray) -> np.ndarray:
     )
 
 
-def relative_per_state(agent: Judged, layer: int, push: Tensor, true_push: Tensor) -> np.ndarray:
+def relative_per_state(
+    agent: Judged, layer: int, voltage_gradient: Tensor, true_gradient: Tensor
+) -> np.ndarray:
     """The same over the gradients of single states, (S,): both are a scalar times σ'(z) v, and are not averaged first."""
     weight = slope(agent.h[layer], agent.actor.activation(layer)) * agent.h[layer - 1].norm(
         dim=-1, keepdim=True
     )
-    return relative((push * weight).numpy(), (true_push * weight).numpy())
+    return relative((voltage_gradient * weight).numpy(), (true_gradient * weight).numpy())
 
 
 # Readings of Q^n.
@@ -129,9 +131,14 @@ def relative_per_state(agent: Judged, layer: int, push: Tensor, true_push: Tenso
 def interventional(agent: Judged, reading: str) -> Rows:
     """Q^n(v, α) = Q^μ(s, μ(s; do(h_l[n] := α))), Proposition 1: no difference but rounding."""
     for layer, true in enumerate(policy_gradient(agent), 1):
-        push = oracle_gradient(layer, agent.h[layer], agent.observation, agent.networks)
-        yield reading, layer, "relative_difference", relative(local_gradient(agent, layer, push), true)
-        per_state = relative_per_state(agent, layer, push, agent.pushes[layer - 1])
+        voltage_gradient = oracle_gradient(layer, agent.h[layer], agent.observation, agent.networks)
+        yield (
+            reading,
+            layer,
+            "relative_difference",
+            relative(local_gradient(agent, layer, voltage_gradient), true),
+        )
+        per_state = relative_per_state(agent, layer, voltage_gradient, agent.voltage_gradients[layer - 1])
         yield reading, layer, "relative_difference_per_state", per_state
 
 
@@ -140,9 +147,14 @@ def delays(agent: Judged) -> Rows:
     depth = agent.actor.depth
     for layer, true in enumerate(policy_gradient(agent), 1):
         for reading, waiting in (("one_step", 0), ("delayed", depth - layer)):
-            push = delayed_gradient(agent, layer, waiting)
-            yield reading, layer, "relative_difference", relative(local_gradient(agent, layer, push), true)
-            per_state = relative_per_state(agent, layer, push, agent.pushes[layer - 1])
+            voltage_gradient = delayed_gradient(agent, layer, waiting)
+            yield (
+                reading,
+                layer,
+                "relative_difference",
+                relative(local_gradient(agent, layer, voltage_gradient), true),
+            )
+            per_state = relative_per_state(agent, layer, voltage_gradient, agent.voltage_gradients[layer - 1])
             yield reading, layer, "relative_difference_per_state", per_state
 
 
@@ -187,13 +199,13 @@ def on_trajectory(agent: Judged, trajectory: Trajectory, discount: float) -> Row
         value, value_next = values_of_data(v, v_next, trajectory, discount)
         acts = partial(_neurons, agent, layer)
         off_graph, off_graph_next = agent.h[layer] - acts(v), after[layer] - acts(v_next)
-        push = agent.pushes[layer - 1]
+        voltage_gradient = agent.voltage_gradients[layer - 1]
         for reading, sign in (("right_slope", 1), ("opposite_slope", -1)):
-            q = value[..., None] + sign * off_graph * push
+            q = value[..., None] + sign * off_graph * voltage_gradient
             # The slope at v' does not matter: off_graph_next is zero.
             q_next = value_next[..., None] + sign * off_graph_next
             loss = bellman_loss(q, q_next, trajectory, discount)
-            gradient = local_gradient(agent, layer, sign * push)
+            gradient = local_gradient(agent, layer, sign * voltage_gradient)
             yield reading, layer, "bellman_loss", loss
             yield reading, layer, "relative_difference", relative(gradient, true)
             yield reading, layer, "cosine", _cosine(gradient, true)
@@ -210,7 +222,7 @@ def aliasing(agent: Judged, seeds: list[int], aliases: int, draws: tuple[int, ..
     state = agent.observation[:, :, None] + offsets[:, None]
     for layer in range(1, agent.actor.depth + 1):
         local = expected_gradient(agent, layer, state)
-        true = _pushes(agent, layer, state)
+        true = _voltage_gradients(agent, layer, state)
         spread = local[:, :, None].expand_as(true)
         per_state = relative_per_state(
             _repeated(agent, aliases), layer, spread.flatten(1, 2), true.flatten(1, 2)
@@ -269,7 +281,7 @@ def _repeated(agent: Judged, times: int) -> Judged:
     return Judged(h[0], *agent.networks, h, [])
 
 
-def _pushes(agent: Judged, layer: int, state: Tensor) -> Tensor:
+def _voltage_gradients(agent: Judged, layer: int, state: Tensor) -> Tensor:
     """∂Q^μ/∂h_l at every state of every v by backpropagation, (S, B, U, n_l); `state` (S, B, U, n_0)."""
     actor, actor_params, critic, critic_params = agent.networks
     observation = agent.observation.repeat_interleave(state.shape[2], dim=1)
