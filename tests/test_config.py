@@ -61,6 +61,10 @@ def test_shipped_profiles_are_valid(path):
             ["environments[0].kwargs", "max_episode_steps belongs beside kwargs"],
         ),
         ({"profile": "a/b"}, ["profile = 'a/b'"]),
+        ({"training": {"log_every": 5}}, ["training.log_every", "did you mean 'runtime.log_every'"]),
+        ({"purpose": "suite"}, ["purpose", "it is now studies"]),
+        ({"references": {"film_seconds": 9}}, ["references.film_seconds", "it is now gallery.seconds"]),
+        ({"studies": ["table", "table"]}, ["studies: each must be named once"]),
     ],
 )
 def test_a_wrong_value_is_named_with_what_would_be_right(changes, words):

@@ -14,6 +14,7 @@ import yaml
 
 from subcritic import config, profiles
 from subcritic.config import ConfigError, Profile
+from subcritic.config.environments import default_name
 from subcritic.studies import STUDIES
 from subcritic.study import Study
 
@@ -77,7 +78,7 @@ def show_config(options: argparse.Namespace) -> None:
 def run_study(options: argparse.Namespace) -> None:
     """Run one job of a study."""
     study: Study = options.study
-    environment = (options.environment or "").replace("/", "-")
+    environment = default_name(options.environment) if options.environment else ""
     job = study.job(_profile(options), environment, getattr(options, "method", None) or "")
     module = importlib.import_module(f"subcritic.studies.{study.name}.run")
     _say(module.run(job, options.results))
@@ -153,9 +154,9 @@ def _shorten(data: dict[str, Any], steps: int) -> None:
             data.setdefault(name, {})["steps"] = steps
         if "training" in fields:
             data.setdefault(name, {}).setdefault("training", {})["steps"] = steps
-    data["environments"] = [
-        {"id": entry} if isinstance(entry, str) else entry | {"steps": None} for entry in data["environments"]
-    ]
+    for section in (data, *(data.get(name, {}) for name in STUDIES)):
+        if any(isinstance(entry, dict) for entry in section.get("environments", ())):
+            section["environments"] = [entry | {"steps": None} for entry in section["environments"]]
 
 
 def _say(paths: Sequence[Path]) -> None:

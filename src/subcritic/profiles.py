@@ -21,6 +21,8 @@ class _Runnable(config.Profile):
             for study in (STUDIES[name], *(STUDIES[other] for other in STUDIES[name].reads)):
                 if study.measures and not list(study.jobs(self)):
                     raise ValueError(f"methods: the study {study.name} needs at least 1 method")
+        if len(set(self.studies)) < len(self.studies):
+            raise ValueError("studies: each must be named once")
         return self
 
 

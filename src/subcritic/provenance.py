@@ -41,11 +41,15 @@ def _digest(roots: tuple[str, ...], package: Path) -> str:
 
 
 def sources(root: str) -> list[Path]:
-    """The files of a module (a path in the package) and of all that it imports of ours, but NO_PART_OF_NUMBERS."""
-    found, waiting = set(), [PACKAGE / root]
+    """The files of a module (a path in the package) and of all that it imports of ours, but NO_PART_OF_NUMBERS.
+
+    The module itself counts, whatever it is.
+    """
+    start = PACKAGE / root
+    found, waiting = set(), [start]
     while waiting:
         file = waiting.pop()
-        if file in found or _no_part(file.relative_to(PACKAGE).as_posix()):
+        if file in found or (file != start and _no_part(file.relative_to(PACKAGE).as_posix())):
             continue
         found.add(file)
         waiting += _imported(file, PACKAGE)
@@ -59,7 +63,7 @@ def _no_part(path: str) -> bool:
 
 @functools.cache
 def _tree(file: Path, package: Path) -> str:
-    """The syntax tree of a file without docstrings; other files as they are."""
+    """The syntax tree of a file without docstrings and without descriptions of settings; other files as they are."""
     if file.suffix != ".py":
         return file.read_text()
     tree = ast.parse(file.read_text())
@@ -67,6 +71,8 @@ def _tree(file: Path, package: Path) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(node, body[0]):
             node.body = body[1:]
+        if isinstance(node, ast.Call):
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
     return ast.dump(tree)
 
 

@@ -54,8 +54,8 @@ def _config_file(name: str) -> Path:
 
 def _announce(path: Path, profile: config.Profile) -> None:
     environments = ", ".join(environment.name for environment in profile.environments)
-    methods = ", ".join(method.name for method in profile.methods)
-    print(f"subcritic: {path}: {profile.seeds} seeds of {methods} on {environments}.", flush=True)
+    studies = ", ".join(profile.studies)
+    print(f"subcritic: {path}: {studies} with {profile.seeds} seeds on {environments}.", flush=True)
 
 
 def _overrides(arguments: Sequence[str]) -> list[str]:

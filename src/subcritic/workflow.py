@@ -67,9 +67,15 @@ def job_depends_on(job: Job) -> dict[str, Any]:
 def report_depends_on(study: Study, profile: Profile) -> dict[str, Any]:
     """What a report depends on besides the files it reads: its own code and what that imports, and part of the config."""
     return {
-        "code": provenance.code_digest([f"studies/{study.name}/report.py"]),
+        "code": provenance.code_digest([f"studies/{study.name}/report.py", *_data(study)]),
         **study.report_depends_on(profile, STUDIES),
     }
+
+
+def _data(study: Study) -> list[str]:
+    """Tables that come with a study, such as those of papers."""
+    folder = provenance.PACKAGE / "studies" / study.name
+    return [path.relative_to(provenance.PACKAGE).as_posix() for path in sorted(folder.glob("*.csv"))]
 
 
 def report_reads(study: Study, profile: Profile, root: str) -> list[str]:

@@ -190,10 +190,10 @@ def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatc
         assert experiment.tags["mlflow.note.content"]
         for run in client.search_runs([experiment.experiment_id]):
             assert run.info.status == "FINISHED"
-            found.setdefault(name.split("/")[-1], []).append(run)
-    trained = [run for run in found["3-experiment2"] if run.data.tags.get("method") in ("ddpg", "linear")]
+            found.setdefault(name.partition("-")[2], []).append(run)
+    trained = [run for run in found["experiment2"] if run.data.tags.get("method") in ("ddpg", "linear")]
     assert len(trained) == 2 * 2 * 2
-    for name, methods in (("7-asynchronous", 2), ("8-recurrent", 4)):
+    for name, methods in (("asynchronous", 2), ("recurrent", 4)):
         assert len(found[name]) == methods * 2 + 1, "every method and seed, and the results"
     run = next(
         r for r in trained if r.data.tags["method"] == "ddpg" and r.data.tags["environment"] == "Pendulum-v1"

@@ -82,6 +82,8 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
             _csv(root / "ablation" / environment.name / f"{method.name}.scores.csv", scores)
             path = root / "ablation" / environment.name / f"{method.name}.method.json"
             path.write_text(json.dumps(facts(method)))
+    for job in STUDIES["robustness"].jobs(profile):
+        _csv(root / job.path(STUDIES["robustness"].records["returns"].path), _disturbed(profile, job))
     rounds, operations = _throughput(profile, rng)
     _csv(root / "throughput" / "throughput.csv", rounds)
     _csv(root / "throughput" / "operations.csv", operations)
@@ -129,6 +131,26 @@ def _learning(profile: Profile, environment, settings, rng) -> tuple[list[dict],
         at = int(0.6 * last) if diverged else None
         scores.append({**base, **role, "score": level, "steps": at or last, "diverged_at": at})
     return curves, scores
+
+
+def _disturbed(profile: Profile, job) -> list[dict]:
+    """Returns that noise lowers by 100 per standard deviation, and silent neurons by 50."""
+    base = {
+        "environment": job.environment,
+        "method": job.method,
+        "role": job.config.policy.agent.role,
+        "draw": 0,
+    }
+    levels = [
+        ("none", 0.0, 0.0),
+        *(("observation_noise", scale, 100 * scale) for scale in job.config.robustness.noise_scales),
+    ]
+    levels.append(("silenced_neurons", job.config.robustness.silenced, 50.0))
+    return [
+        {**base, "seed": seed, "disturbance": disturbance, "level": level, "score": -200.0 - seed - loss}
+        for disturbance, level, loss in levels
+        for seed in profile.seed_list()
+    ]
 
 
 def _ablation(profile: Profile, environment, method, rng) -> tuple[list[dict], list[dict]]:

@@ -102,10 +102,10 @@ def made(**rules):
         "random_direction": (methods.NOTHING, 0.0, -0.05, 0.05),
     } | rules
     return pd.DataFrame([
-        {"method": name, "algorithm": name, "role": ROLES.get(name, "local"),
+        {"method": name, "order": order, "algorithm": name, "role": ROLES.get(name, "local"),
          "crosses layers": crossing, "iqm": iqm, "low": low, "high": high,
          "diverged": 0, "runs": 3, "cosine": iqm / 2}
-        for name, (crossing, iqm, low, high) in rows.items()
+        for order, (name, (crossing, iqm, low, high)) in enumerate(rows.items())
     ])  # fmt: skip
 
 
@@ -255,8 +255,12 @@ def test_an_environment_the_profile_does_not_have_is_refused():
 
 def test_a_second_method_with_backpropagation_is_no_local_rule():
     """Roles decide, not names: such a method is neither counted among the rules nor shown as one."""
-    table = made(a=(methods.SCALAR, *SOME), td3=(methods.ERROR, *GOOD))
+    table = made(a=(methods.SCALAR, *SOME), td3=(methods.ERROR, 1.2, 1.1, 1.3))
     table.loc[table["method"] == "td3", "role"] = "backpropagation"
     found = answer(table, ["Pendulum-v1"])
     assert set(found["verdicts"]) == {methods.SCALAR} and "td3" not in found["sentence"]
+    assert "DDPG, with backpropagation, 1.00 [0.90, 1.10]" in found["sentence"], "the first in the config"
+    own = table.replace({"algorithm": {"ddpg": "my_agents:TD3"}, "method": {"random_direction": "still"}})
+    sentence = answer(own, ["Pendulum-v1"])["sentence"]
+    assert "TD3, with backpropagation" in sentence and "the control still 0.00" in sentence
     assert ablation.shown(table.sort_values("iqm", ascending=False)) == ["ddpg", "a"]

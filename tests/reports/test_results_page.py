@@ -26,6 +26,7 @@ from subcritic.studies.experiment2 import report as learning
 from subcritic.studies.gradients import readings
 from subcritic.studies.gradients import report as agreement
 from subcritic.studies.references import publish as package_references
+from subcritic.studies.robustness import report as robustness
 from subcritic.studies.scaling import drawing
 from subcritic.studies.scaling import report as scaling
 from subcritic.studies.table import report as table
@@ -40,7 +41,17 @@ TASKS = ("CartRest", "CartpoleBalance", "CartpoleSwingUp", "PendulumSwingUp", "R
 DRAWN = (
     *(
         (module, "figure")
-        for module in (learning, ablation, diagnostics, agreement, table, throughput, theorem, drawing)
+        for module in (
+            learning,
+            ablation,
+            diagnostics,
+            agreement,
+            table,
+            throughput,
+            theorem,
+            drawing,
+            robustness,
+        )
     ),
     (readings, "training_figure"),
     (learning, "cosine_figure"),
@@ -65,6 +76,10 @@ def record(profile, results):
     for study in chosen(profile):
         for name in (study.name, *study.reads):
             for job in STUDIES[name].jobs(profile):
+                for file in STUDIES[name].records.values():
+                    path = results / profile.profile / job.path(file.path)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.touch() if not path.exists() else None
                 for run, seed in itertools.product(job.runs, job.seeds):
                     identity = Identity(job.profile, job.study, run.environment, run.method, seed)
                     Run.open(results, identity, config.dump(run.config)).finish()
@@ -81,7 +96,17 @@ def finished_profile(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for module, function in DRAWN:
             patch.setattr(module, function, lambda *_: Figure())
-        for report in (learning, ablation, similarity, agreement, table, throughput, theorem, scaling):
+        for report in (
+            learning,
+            ablation,
+            similarity,
+            agreement,
+            table,
+            throughput,
+            theorem,
+            scaling,
+            robustness,
+        ):
             report.make(profile, root)
     compared(root, "asynchronous", ("synchronous", "asynchronous"), ("synchronous",), profile)
     learners = ("random", "recurrent", "leaky", "feedforward", "ddpg")
@@ -224,6 +249,30 @@ def test_a_missing_file_is_named_and_nothing_is_published(results, name):
     assert not (results / "published").exists() and not (results.parent / "docs").exists()
 
 
+def test_a_table_older_than_what_its_jobs_wrote_is_refused(results):
+    os.utime(results / "synthetic" / "anchors" / "Pendulum-v1.json")
+    with pytest.raises(records.MissingResult, match=r"learning.png is older than .*anchors/Pendulum-v1.json"):
+        publish(results)
+
+
+def test_facts_of_another_format_are_refused(results):
+    publish(results)
+    change(results / "published" / "synthetic" / "facts.json", format=0)
+    with pytest.raises(records.MissingResult, match=r"facts.json: has format 0, this version reads 1"):
+        results_page.page(results / "published", results.parent / "docs")
+
+
+def test_a_profile_without_trainings_is_published(tmp_path):
+    profile = synthetic.profile(environments=["Pendulum-v1"], studies=["throughput"])
+    root = synthetic.write(profile, tmp_path / "results" / "synthetic")
+    record(profile, tmp_path / "results")
+    throughput.make(profile, root)
+    (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
+    publish(tmp_path / "results")
+    page = (tmp_path / "docs" / "results.md").read_text()
+    assert "### How fast is an update?" in page and "minutes from" not in page
+
+
 def test_a_profile_that_was_never_run_says_what_to_run(results):
     with pytest.raises(records.MissingResult, match="make reproduce PROFILE=standard"):
         publish(results, "standard")
@@ -248,7 +297,7 @@ def test_a_table_older_than_its_runs_is_refused(results):
     os.utime(results / "synthetic" / "table" / "table.csv", (0, 0))
     with pytest.raises(
         records.MissingResult,
-        match=r"table.csv is older than the run .*/Pendulum-v1/ddpg/s0",
+        match=r"table.csv is older than .*Pendulum-v1/ddpg",
     ):
         publish(results)
 

@@ -7,6 +7,7 @@ import pytest
 
 from subcritic import config, profiles, provenance, workflow
 from subcritic.measuring import code
+from subcritic.rules import RULES
 from subcritic.studies import STUDIES
 
 PENDULUM, MOUNTAIN, CART = "Pendulum-v1", "MountainCarContinuous-v0", "subcritic/CartRest-v0"
@@ -153,6 +154,12 @@ def test_a_comment_a_docstring_and_layout_repeat_nothing(copied):
         ("tracking/mirror.py", set()),
         ("publishing/page.py", set()),
         ("study.py", set()),
+        # Of the cart of this profile, which is a task of the suite.
+        (
+            "envs/suite/environment.py",
+            {"anchors", "experiment1", "experiment2", "gradients", "theorem", "scaling"}
+            | {"references", "gallery", "robustness"},
+        ),
         ("studies/ablation/__init__.py", set()),
     ],
 )
@@ -189,19 +196,48 @@ def test_a_rule_counts_where_it_is_used(copied):
     assert not {name for name in found if "ddpg" in name or "linear" in name}
 
 
-def test_a_new_rule_leaves_all_that_was_there(copied):
+def test_a_new_rule_leaves_all_that_was_there_but_the_timing_of_all_rules(copied, monkeypatch):
+    package, digests = copied
+    before, compared = digests(), jobs(profile())
+    shutil.copy(package / "rules/linear.py", package / "rules/new_rule.py")
+    monkeypatch.setitem(RULES, "new_rule", "subcritic.rules.new_rule:NewRule")
+    assert changed(before, digests()) == {"throughput"}
+    assert changed(compared, jobs(profile())) == {"throughput"}
+
+
+def test_another_description_of_a_setting_repeats_nothing(copied):
     package, digests = copied
     before = digests()
-    shutil.copy(package / "rules/linear.py", package / "rules/new_rule.py")
-    edit(
-        package / "rules/__init__.py",
-        "RULES: dict[str, str] = {",
-        'RULES: dict[str, str] = {\n    "new": "x:Y",',
-    )
+    edit(package / "rules/compatible.py", 'description="', 'description="In other words: ')
     assert digests() == before
 
 
-def test_a_task_counts_where_it_is_used_and_a_new_one_leaves_all_that_was_there(copied):
+def test_settings_that_decide_what_a_learner_is_made_of_count(copied):
+    package, digests = copied
+    before = digests()
+    edit(package / "config/local.py")
+    found = changed(before, digests())
+    assert f"ablation/{PENDULUM}/compatible" in found and f"experiment2/{PENDULUM}/linear" in found
+    assert f"experiment2/{PENDULUM}/ddpg" not in found
+
+
+def test_another_environment_leaves_the_checkpoints_of_those_that_were_there(tmp_path):
+    cart = {"id": CART, "name": "Cart"}
+    before = profile(recurrent={"environments": [PENDULUM]})
+    after = profile(recurrent={"environments": [PENDULUM, cart]})
+    kept = {name: key for name, key in keys(before, tmp_path).items() if name[0] == "recurrent"}
+    assert kept.items() <= keys(after, tmp_path).items()
+
+
+def test_a_table_that_comes_with_a_study_counts_for_its_report(copied):
+    package, digests = copied
+    before = digests()
+    path = package / "studies/table/lillicrap2016_table1.csv"
+    path.write_text(path.read_text() + "more\n")
+    assert changed(before, digests()) == {"table_report"}
+
+
+def test_a_task_counts_where_it_is_used_and_a_new_one_leaves_all_that_was_there(copied, monkeypatch):
     package, digests = copied
     before = digests()
     # The cheetah's family; the cart of this profile is in another.

@@ -134,17 +134,18 @@ def test_losses_are_paired_by_seed_and_in_units_of_the_distance_to_random(profil
     assert one["lost"] == pytest.approx(0.1) and one["score"] == pytest.approx(-201.5)
     assert table.loc["linear", "observation_noise", 1.0]["loss"] == pytest.approx(20)
     assert table.loc["ddpg", "silenced_neurons", 0.1]["loss"] == pytest.approx(45), "mean over draws"
-    assert np.isnan(table.loc["ddpg", "none", 0.0]["loss"])
+    assert table.loc["linear", "observation_noise", 1.0]["more"] == pytest.approx(-80), "paired with DDPG's"
+    assert np.isnan(table.loc["ddpg", "none", 0.0]["loss"]) and table.loc["ddpg"]["more"].isna().all()
 
 
 def test_the_page_says_what_each_method_loses(profile, returns):
     table = report.summary(profile, returns, ANCHORS)
     noise, silent = report.sentences(table)
     assert noise == (
-        "Pendulum-v1, noise 1: loss of the distance from random to reference, by method: "
-        "ddpg 0.10 [0.10, 0.10]; linear 0.02 [0.02, 0.02]."
+        "Pendulum-v1, noise 1: loss of return, as a share of the distance from random actions to the reference: "
+        "ddpg 0.10 [0.10, 0.10]; linear 0.02 [0.02, 0.02] (less)."
     )
-    assert silent.startswith("Pendulum-v1, 10 % silenced: ")
+    assert silent.startswith("Pendulum-v1, 10 % silenced: ") and "not told apart" in silent
     text = report.markdown(profile, table)
     assert "| Pendulum-v1 | ddpg " in text and "noise 0.1" in text
     figure = report.figure(profile, table)
@@ -154,4 +155,4 @@ def test_the_page_says_what_each_method_loses(profile, returns):
 def test_without_a_reference_the_loss_is_in_return(profile, returns):
     bare = ANCHORS.assign(reference_return=np.nan)
     (noise, _) = report.sentences(report.summary(profile, returns, bare))
-    assert "loss in return, by method: ddpg 100 [100, 100]; linear 20.0 [20.0, 20.0]." in noise
+    assert "loss of return: ddpg 100 [100, 100]; linear 20.0 [20.0, 20.0] (less)." in noise

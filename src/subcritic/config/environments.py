@@ -48,7 +48,7 @@ class Environment(Task):
         if isinstance(data, str):
             data = {"id": data}
         if isinstance(data, dict):
-            data = {"name": _default_name(data.get("id")), **data}
+            data = {"name": default_name(data.get("id")), **data}
         return data
 
     @field_validator("kwargs")
@@ -63,7 +63,7 @@ class Environment(Task):
         return Task(**{name: getattr(self, name) for name in Task.model_fields})
 
 
-def _default_name(environment_id: Any) -> str:
+def default_name(environment_id: Any) -> str:
     """'CartRest-v0' for 'CartRest-v0' and 'package:CartRest-v0', 'subcritic-CartRest-v0' for 'subcritic/CartRest-v0'.
 
     A valid name for anything, so that a wrong id is reported as that, and not as a wrong name that nobody wrote.

@@ -33,7 +33,7 @@ class Profile(Section):
         (), description="The learners of Experiment 2, each with its `algorithm`."
     )
     training: Training = Field(Training(), description="Length and evaluation of the trainings.")
-    runtime: Runtime = Field(Runtime(), description="What changes no number.")
+    runtime: Runtime = Field(Runtime(), description="How often something is saved or logged.")
     statistics: Statistics = Field(Statistics(), description="How results over seeds are summarised.")
 
     @model_validator(mode="after")

@@ -73,9 +73,20 @@ def _explain(model: type[BaseModel], source: str, item: Any) -> str:
     return f"{source}: {field or 'profile'}{shown}: {message[0].lower() + message[1:]}"
 
 
+# Keys of earlier versions → what they are now.
+MOVED = {
+    "purpose": "studies, the list of what a profile runs",
+    "film_seed": "gallery.seed",
+    "film_seconds": "gallery.seconds",
+    "film_frames": "gallery.frames",
+}
+
+
 def _elsewhere(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """A hint: the other sections of `model` that have a key of this name."""
     key, found = str(location[-1]), []
+    if key in MOVED:
+        return f"; it is now {MOVED[key]}"
     for name, field in model.model_fields.items():
         kind = field.annotation
         known = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else ()

@@ -27,7 +27,7 @@ class Evaluations(Section):
 
 
 class Training(Evaluations):
-    """Length and evaluation of the trainings of Experiment 2."""
+    """Length and evaluation of trainings: in `training`, those of Experiment 2."""
 
     steps: Count = Field(10_000, description="Environment steps of one training, per seed.")
 
@@ -37,8 +37,9 @@ class Training(Evaluations):
 
 
 class Runtime(Section):
-    """What changes no number: how often something is saved or logged. It is part of no digest, so that a change neither
-    repeats a job nor discards a checkpoint; it holds for what is trained from then on.
+    """What changes no training: how often something is saved or logged. It is part of no digest, so that a change neither
+    repeats a job nor discards a checkpoint; it holds for what is trained from then on. Means over the recorded steps, such
+    as the ablation's update cosine, are taken at the steps that `log_every` gives.
     """
 
     checkpoint_seconds: Rate = Field(20.0, description="Seconds between two checkpoints of a training.")

@@ -2,7 +2,7 @@
 
 from subcritic.envs import display, suite, tasks
 from subcritic.envs.checking import check
-from subcritic.envs.code import code_of
+from subcritic.envs.code import code_of, source_digest
 from subcritic.envs.episodes import EpisodeStream
 from subcritic.envs.make import UnusableEnvironment, make, maker, sizes
 
@@ -15,6 +15,7 @@ __all__ = [
     "make",
     "maker",
     "sizes",
+    "source_digest",
     "suite",
     "tasks",
 ]

@@ -28,6 +28,7 @@ def code_of(environment_id: str) -> dict[str, Any]:
 
     - `files`: for an environment of this package, the files of ours it consists of, relative to the package. They are
       named here and hashed by who makes the digest.
+    - `entry`: of a task of the suite, what the list of tasks says of it, its time limit for one.
     - `packages`: name and version of the installed distribution it comes from, and of the simulators it imports.
     - `source`: for a package that did not come from an index (editable, or a plain module on the path), twelve hex digits
       over the files of the top-level package or module that holds its entry point. They are hashed as bytes: there a
@@ -44,12 +45,19 @@ def code_of(environment_id: str) -> dict[str, Any]:
         files = [
             path.relative_to(provenance.PACKAGE).as_posix() for path in provenance.sources(own.as_posix())
         ]
-        return {"files": files, "packages": packages | {"gymnasium": metadata.version("gymnasium")}}
+        if entry:
+            # The list of tasks is no part of a digest, so that a new one changes none; what it says of this one is.
+            files += ["envs/suite/environment.py", "envs/suite/task.py"]
+        return {
+            "files": files,
+            "packages": packages | {"gymnasium": metadata.version("gymnasium")},
+            **({"entry": list(entry)} if entry else {}),
+        }
     installed = _distributions(package)
     packages |= {name: metadata.version(name) for name in installed}
     if installed and all(_from_an_index(name) for name in installed):
         return {"packages": packages}
-    return {"packages": packages, "source": _source_digest(package, environment_id)}
+    return {"packages": packages, "source": source_digest(package, environment_id)}
 
 
 def _spec(environment_id: str) -> EnvSpec:
@@ -150,7 +158,7 @@ def _from_an_index(distribution: str) -> bool:
     return metadata.distribution(distribution).read_text("direct_url.json") is None
 
 
-def _source_digest(package: str, environment_id: str) -> str:
+def source_digest(package: str, environment_id: str) -> str:
     """Twelve hex digits over the names and bytes of the files of a top-level package or module, bytecode left out."""
     hashed = hashlib.sha256()
     for root, file in _source_files(package, environment_id):

@@ -3,51 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import util
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from subcritic import envs, provenance
-from subcritic.config import AgentSettings, Task, digest
+from subcritic.config import AgentSettings, Section, Task, digest
 from subcritic.config.methods import module
+from subcritic.rules import RULES
 from subcritic.study import Job
 
 
-def job_code(job: Job) -> str:
-    """Twelve hex digits over all code that the job's numbers depend on, versions of foreign environments included."""
+def job_code(job: Job, config: Section | None = None) -> str:
+    """Twelve hex digits over all code that the job's numbers depend on, versions of foreign environments included.
+
+    config: of one run of the job, to leave out the environments and learners of its other runs; None: of the whole job.
+    """
     roots, environments, learners = [f"studies/{job.study}/run.py"], {}, {}
-    for part in parts_of(job.config):
+    parts = list(parts_of(job.config if config is None else config))
+    for part in parts:
         if isinstance(part, Task):
             code = envs.code_of(part.id)
             roots += code.pop("files", [])
             environments[part.id] = code
-    algorithms = [part.algorithm for part in parts_of(job.config) if isinstance(part, AgentSettings)]
+    algorithms = [part.algorithm for part in parts if isinstance(part, AgentSettings)]
     for algorithm in (*algorithms, *job.learners):
-        code = learner_code(algorithm)
-        roots += code.pop("files", [])
-        learners[algorithm] = code
-    code = {"code": provenance.code_digest(roots), "environments": environments}
-    # None but of other packages has an entry, so that learners of this one are told apart by their files alone.
-    foreign = {name: source for name, source in learners.items() if source}
-    return digest(code | ({"learners": foreign} if foreign else {}))
+        files, source = learner_code(algorithm)
+        roots += files
+        learners |= source
+    return digest({"code": provenance.code_digest(roots), "environments": environments, "learners": learners})
 
 
-def learner_code(algorithm: str) -> dict[str, Any]:
-    """What an agent or a rule consists of, found without importing it.
+def learner_code(algorithm: str) -> tuple[list[str], dict[str, str]]:
+    """What an agent or a rule consists of, found without importing it: files of this package, and the digest of another's.
 
-    `files`: its file in this package. `source`: for one of another package, the bytes of all that package's modules.
+    Settings of local rules decide what a learner is made of, so their file counts with each of them.
     """
+    shared = ["config/local.py"] if algorithm in RULES else []
     top, *steps = module(algorithm).split(".")
     if top == provenance.PACKAGE.name:
-        return {"files": ["/".join(steps) + ".py"]}
-    spec = util.find_spec(top)
-    if spec is None or spec.origin is None:
-        return {"source": None}
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
-    return {"source": digest([file.read_text() for file in files])}
+        return ["/".join(steps) + ".py", *shared], {}
+    return ["config/local.py"], {algorithm: envs.source_digest(top, algorithm)}
 
 
 def parts_of(section: Any) -> Iterator[BaseModel]:

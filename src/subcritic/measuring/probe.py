@@ -13,7 +13,7 @@ from subcritic import seeding
 from subcritic.agents import Agent
 from subcritic.agents.actor_critic import actor_critic_at, td_target
 from subcritic.agents.ddpg import critic_spec
-from subcritic.config import DDPGSettings, Training
+from subcritic.config import DDPGSettings, Runtime
 from subcritic.measuring.observers import Log
 from subcritic.nn import MLP, Parameters
 from subcritic.nn.network import Network
@@ -68,7 +68,7 @@ class PolicyGradientProbe:
 
     every = 1
 
-    def __init__(self, log: Log, settings: Training, agent: Agent, seeds: Sequence[int]) -> None:
+    def __init__(self, log: Log, settings: Runtime, agent: Agent, seeds: Sequence[int]) -> None:
         self.log, self.log_every, self.agent = log, settings.log_every, agent
         own = agent.own_critic()
         self.probe_critic = None if own else ProbeCritic(agent, seeds)

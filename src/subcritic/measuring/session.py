@@ -36,7 +36,7 @@ class Session:
         self.folder = results / job.profile / "runs" / job.study / run.environment / run.method
         self.path = self.folder / "checkpoint.pt"
         self.label = f"{job.study} {run.environment}/{run.method}"
-        self.key = digest({"config": self.config, "run": self.label, "code": job_code(job)})
+        self.key = digest({"config": self.config, "run": self.label, "code": job_code(job, run.config)})
         self.runtime = job.runtime
 
     def run(self, setup: Callable[[Callable], tuple[Trainer, list]]) -> tuple[Trainer, list]:

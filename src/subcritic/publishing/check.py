@@ -29,6 +29,10 @@ def check(root: Path) -> tuple[Profile, list[Path], list[dict[str, Any]]]:
     for study in chosen(profile):
         shown = published_files(study, root)
         measured = list(measurements(study, profile, root))
+        for record_file in recorded_files(study, profile, root):
+            for file in shown:
+                if file.stat().st_mtime < record_file.stat().st_mtime:
+                    raise MissingResult(f"{file} is older than {record_file}; run the profile again")
         for file in shown:
             for run in measured:
                 if file.stat().st_mtime * 1000 < run["end_ms"]:
@@ -62,6 +66,26 @@ def measurements(study: Study, profile: Profile, root: Path) -> Iterator[dict[st
                             "again"
                         )
                     yield found
+
+
+def recorded_files(study: Study, profile: Profile, root: Path) -> list[Path]:
+    """What a study's jobs have written, and those of the studies whose records its report reads.
+
+    Raises:
+        MissingResult: a file is missing; the message names it.
+    """
+    paths = [
+        root / job.path(file.path)
+        for other in (study, *(STUDIES[name] for name in study.reads))
+        for job in other.jobs(profile)
+        for file in other.records.values()
+    ]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise MissingResult(
+            f"{', '.join(missing[:3])} missing: the profile {root.name!r} has not been run to its end"
+        )
+    return paths
 
 
 def published_files(study: Study, root: Path) -> list[Path]:

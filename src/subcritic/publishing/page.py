@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from subcritic.publishing.reports import module_of
+from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES
 
 ORDER = ("quick", "standard", "paper", "suite")
 PAGE = "results.md"
+# The format of facts.json.
+FORMAT = 1
 HEADER = """# Results
 
 Made by `subcritic publish` from the files in [results/published]({published}), and from nothing else; do not edit it.
@@ -23,13 +26,23 @@ the paper is not built yet.
 def page(published: Path, docs: Path) -> str:
     """The page of all published profiles that belong on it, with links relative to `docs`."""
     folders = [path.parent for path in published.glob("*/facts.json")]
-    known = {folder: json.loads((folder / "facts.json").read_text()) for folder in folders}
+    known = {folder: _facts(folder) for folder in folders}
     ordered = sorted(
         (folder for folder in folders if known[folder]["page"] == PAGE),
         key=lambda folder: (ORDER.index(folder.name) if folder.name in ORDER else len(ORDER), folder.name),
     )
     sections = [_section(folder, known[folder], os.path.relpath(folder, docs)) for folder in ordered]
     return "\n".join([HEADER.format(published=os.path.relpath(published, docs)), *sections])
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """What was written of a profile when it was published. Raises MissingResult for a format that is not known here."""
+    found = json.loads((folder / "facts.json").read_text())
+    if found.get("format") != FORMAT:
+        raise MissingResult(
+            f"{folder / 'facts.json'}: has format {found.get('format')!r}, this version reads {FORMAT}; publish it again"
+        )
+    return found
 
 
 def _section(folder: Path, facts: dict[str, Any], link: str) -> str:
@@ -55,9 +68,19 @@ def _measured(facts: dict[str, Any], made: dict[str, Any], link: str) -> str:
         *(f"- {line}" for line in facts["described"]),
         f"- Seeds {seeds[0]} to {seeds[-1]}; intervals are over these {len(seeds)} seeds." if len(seeds) > 1
         else f"- One seed ({seeds[0]}): no intervals.",
-        f"- Code: {', '.join(commit[:12] + commit[40:] for commit in made['run_commits'])}. Machine: {where}, "
-        f"{made['minutes_from_first_start_to_last_end']} minutes from the first start to the last end; logging took "
-        f"{100 * made['share_of_time_spent_logging']:.1f} % of the runs' time.",
+        f"- {_origin(made)} Machine: {where}.",
         f"- Everything a number depends on: [config.yaml]({link}/config.yaml), [provenance.json]({link}/provenance.json).",
         "",
     ])  # fmt: skip
+
+
+def _origin(made: dict[str, Any]) -> str:
+    """Which code made the runs, and in which time; of a profile without recorded runs, the code that published it."""
+    commits = ", ".join(commit[:12] + commit[40:] for commit in made["run_commits"] or [made["commit"]])
+    minutes = made["minutes_from_first_start_to_last_end"]
+    if minutes is None:
+        return f"Code: {commits}."
+    return (
+        f"Code: {commits}; {minutes} minutes from the first start to the last end; logging took "
+        f"{100 * made['share_of_time_spent_logging']:.1f} % of the runs' time."
+    )

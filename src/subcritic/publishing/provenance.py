@@ -33,8 +33,10 @@ def describe(profile: Profile, runs: list[dict[str, Any]]) -> dict[str, Any]:
             "system": platform.system(),
             "python": platform.python_version(),
         },
-        "made_on_this_machine": {run["process"]["host"] for run in runs} == {socket.gethostname()},
-        "minutes_from_first_start_to_last_end": round((max(ends) - min(starts)) / 60_000, 1),
+        "made_on_this_machine": {run["process"]["host"] for run in runs} <= {socket.gethostname()},
+        "minutes_from_first_start_to_last_end": round((max(ends) - min(starts)) / 60_000, 1)
+        if runs
+        else None,
         "share_of_time_spent_logging": round(_logging_share(runs), 4),
     }
 

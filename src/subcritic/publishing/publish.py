@@ -12,9 +12,6 @@ from subcritic.publishing import page, provenance
 from subcritic.publishing.check import check, chosen
 from subcritic.reporting import documents
 
-# The format of facts.json; a reader of another format must be told.
-FORMAT = 1
-
 
 def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]:
     """Copy the tables and figures of profile `name` to published/<name>/, and make the pages in `docs` anew.
@@ -50,7 +47,7 @@ def facts(profile: Profile) -> dict[str, Any]:
     studies = chosen(profile)
     own_pages = [study.page for study in studies if study.page != page.PAGE]
     return {
-        "format": FORMAT,
+        "format": page.FORMAT,
         "profile": profile.profile,
         "page": own_pages[0] if own_pages else page.PAGE,
         "studies": [study.name for study in studies],

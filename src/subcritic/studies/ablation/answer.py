@@ -40,17 +40,27 @@ def verdict(row: pd.Series | dict, floor: float, ddpg: float) -> str:
     return WORKS if ddpg > floor and row["iqm"] >= MATCHED * ddpg else IMPROVES
 
 
+def first(table: pd.DataFrame, role: str) -> pd.DataFrame:
+    """The row of the first method of a role, in the order of the config; none if there is none."""
+    return table[table["role"] == role].sort_values("order").head(1)
+
+
 def floor_of(table: pd.DataFrame) -> float:
-    """What a rule must exceed: the upper end of the random direction, at least the random policy's 0."""
-    blind = table[table["role"] == CONTROL].head(1)
-    ends = blind["high"].fillna(blind["iqm"])
+    """What a rule must exceed: the upper end of the control, at least the random policy's 0."""
+    control = first(table, CONTROL)
+    ends = control["high"].fillna(control["iqm"])
     return max([0.0, *ends])
 
 
-def ddpg_of(table: pd.DataFrame) -> Estimate:
-    """DDPG's interquartile mean with its interval; NaN when the table has no DDPG."""
-    found = table[table["role"] == BACKPROPAGATION][["iqm", "low", "high"]].head(1).to_numpy(dtype=float)
+def reference_of(table: pd.DataFrame) -> Estimate:
+    """The interquartile mean of the first method with backpropagation, with its interval; NaN when there is none."""
+    found = first(table, BACKPROPAGATION)[["iqm", "low", "high"]].to_numpy(dtype=float)
     return Estimate(*map(float, found[0])) if len(found) else Estimate(*[float("nan")] * 3)
+
+
+def label(algorithm: str) -> str:
+    """A method with backpropagation as a reader knows it: DDPG, or the name of a class of one's own."""
+    return algorithm.rpartition(":")[2] if ":" in algorithm else algorithm.upper()
 
 
 def answer(table: pd.DataFrame, learned: list[str]) -> dict[str, Any]:
@@ -63,22 +73,23 @@ def answer(table: pd.DataFrame, learned: list[str]) -> dict[str, Any]:
     """
     if not learned:
         sentence = (
-            "Whether decentralised policy gradient optimises the whole policy cannot be told here: DDPG, which does it with "
-            "backpropagation, learns none of these environments in these steps, so that a rule that fails proves nothing."
+            "Whether decentralised policy gradient optimises the whole policy cannot be told here: the method with "
+            "backpropagation learns none of these environments in these steps, so that a rule that fails proves nothing."
         )
         return {"case": "untested", "sentence": sentence, "verdicts": {}}
-    floor, ddpg = floor_of(table), ddpg_of(table)
+    floor, ddpg = floor_of(table), reference_of(table)
+    name = label(first(table, BACKPROPAGATION)["algorithm"].iloc[0])
     local = table[table["role"] == LOCAL]
     groups = {name: local[local["crosses layers"] == name] for name in (NOTHING, SCALAR, VECTOR)}
     groups = {name: rows for name, rows in groups.items() if len(rows)}
     verdicts = {name: _best(rows, floor, ddpg.value)[1] for name, rows in groups.items()}
     parts = [
-        _opening(learned, ddpg, table),
-        *(_part(name, rows, floor, ddpg.value) for name, rows in groups.items()),
+        _opening(learned, name, ddpg, table),
+        *(_part(crossing, rows, floor, name, ddpg.value) for crossing, rows in groups.items()),
     ]
     return {
         "case": _case(verdicts),
-        "sentence": " ".join([*parts, _closing(_case(verdicts), verdicts), _cosines(local)]).strip(),
+        "sentence": " ".join([*parts, _closing(_case(verdicts), verdicts, name), _cosines(local)]).strip(),
         "verdicts": verdicts,
     }
 
@@ -99,23 +110,23 @@ def _case(verdicts: dict[str, str]) -> str:
     return "in part" if IMPROVES in verdicts.values() else "no"
 
 
-def _opening(learned: list[str], ddpg: Estimate, table: pd.DataFrame) -> str:
-    blind = table[table["role"] == CONTROL].head(1)
-    control = "".join(f", moving in a random direction {_score(row)}" for _, row in blind.iterrows())
+def _opening(learned: list[str], name: str, ddpg: Estimate, table: pd.DataFrame) -> str:
+    controls = first(table, CONTROL).iterrows()
+    control = "".join(f", the control {row['method']} {_score(row)}" for _, row in controls)
     return (
         "Does decentralised policy gradient optimise the whole policy? Interquartile mean of the normalised score on "
-        f"{_names(learned)}, which DDPG learns: DDPG, with backpropagation, {ddpg}{control}."
+        f"{_names(learned)}, which {name} learns: {name}, with backpropagation, {ddpg}{control}."
     )
 
 
-def _part(crossing: str, rows: pd.DataFrame, floor: float, ddpg: float) -> str:
+def _part(crossing: str, rows: pd.DataFrame, floor: float, name: str, ddpg: float) -> str:
     best, found = _best(rows, floor, ddpg)
     who = (
         f"the best of {len(rows)} rules, {best['method']},"
         if len(rows) > 1
         else f"the one rule, {best['method']},"
     )
-    score = f"{_score(best)}, {100 * best['iqm'] / ddpg:.0f} % of DDPG's"
+    score = f"{_score(best)}, {100 * best['iqm'] / ddpg:.0f} % of {name}'s"
     said = {
         WORKS: f"yes: {who} reaches {score}",
         IMPROVES: f"in part: {who} improves the whole policy, to {score}",
@@ -126,14 +137,14 @@ def _part(crossing: str, rows: pd.DataFrame, floor: float, ddpg: float) -> str:
     return f"With {WITH[crossing]}, {said}."
 
 
-def _closing(case: str, verdicts: dict[str, str]) -> str:
+def _closing(case: str, verdicts: dict[str, str], name: str) -> str:
     if case in WITH:
         short = {NOTHING: "nothing", SCALAR: "one broadcast scalar", VECTOR: "a broadcast vector"}[case]
         return f"So on these tasks neurons that learn each by itself optimise the whole policy; {short} has to cross layers."
     if case == "in part":
         return (
             f"So the whole policy improves without backpropagation through it, but no rule tried reaches "
-            f"{100 * MATCHED:.0f} % of DDPG's score."
+            f"{100 * MATCHED:.0f} % of {name}'s score."
         )
     if UNCLEAR in verdicts.values():
         return "So these runs do not show that the whole policy gets better by any of the rules tried."

@@ -39,7 +39,14 @@ def describe(facts: Facts) -> dict[str, str]:
     """Columns rule, exploration, target, global critic, crosses layers; from what was recorded of a method."""
     given = facts["settings"]
     if facts["role"] == "backpropagation":
-        words = ("backpropagation, Adam", given["exploration"], "global TD", CRITICS["backprop"])
+        name = given["algorithm"].rpartition(":")[2]
+        known = name == "ddpg"
+        words = (
+            "backpropagation, Adam" if known else f"backpropagation, {name}",
+            given["exploration"],
+            "global TD" if known else NONE,
+            CRITICS["backprop"],
+        )
     else:
         target, replay = given.get("target", "own_td"), given.get("replay", "stored")
         judged = target != "own_td" or replay == "imagined"

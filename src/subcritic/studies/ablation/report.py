@@ -18,7 +18,7 @@ from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.pages import image
 from subcritic.stats import interquartile_mean
 from subcritic.studies.ablation import STUDY, diagnostics
-from subcritic.studies.ablation.answer import BACKPROPAGATION, CONTROL, LOCAL, answer, explanation
+from subcritic.studies.ablation.answer import BACKPROPAGATION, CONTROL, LOCAL, answer, explanation, first
 from subcritic.studies.ablation.methods import CROSSES, Facts, describe
 from subcritic.studies.ablation.settings import Ablation, environments_of
 
@@ -53,18 +53,19 @@ def summary(
 ) -> pd.DataFrame:
     """One row per method, the best interquartile mean first.
 
-    Columns: method, role, algorithm, rule, exploration, target, global critic, crosses layers; per environment its
-    normalised mean `<environment>` with `<environment>/low`, `<environment>/high`, `<environment>/best` and
-    `<environment>/worst` (seeds), and the raw mean `<environment>/return`; iqm, low, high over seeds and the environments
-    that DDPG learns (all that are normalised, if it learns none); seeds, diverged (runs); cosine: mean of `cosine/actor`
-    over steps, seeds, environments.
+    Columns: method, order (in the config), role, algorithm, rule, exploration, target, global critic, crosses layers; per
+    environment its normalised mean `<environment>` with `<environment>/low`, `<environment>/high`, `<environment>/best`
+    and `<environment>/worst` (seeds), and the raw mean `<environment>/return`; iqm, low, high over seeds and the
+    environments that DDPG learns (all that are normalised, if it learns none); seeds, diverged (runs); cosine: mean of
+    `cosine/actor` over recorded steps, seeds, environments.
     """
     compared = learned(profile, scores, anchors) or _normalised_names(profile, anchors)
     cosine = curves[curves["metric"] == "cosine/actor"].groupby("method")["value"].mean()
     rows = []
-    for method in profile.section(Ablation).methods:
+    for order, method in enumerate(profile.section(Ablation).methods):
         runs, facts = scores[scores["method"] == method.name], methods[method.name]
-        row = {"method": method.name, "role": facts["role"], "algorithm": facts["settings"]["algorithm"]}
+        row = {"method": method.name, "order": order, "role": facts["role"]}
+        row |= {"algorithm": facts["settings"]["algorithm"]}
         row |= describe(facts)
         for environment in environments_of(profile):
             row |= _on_environment(profile, environment, runs, anchors)
@@ -84,12 +85,13 @@ def learned(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> li
 
 
 def shown(table: pd.DataFrame) -> list[str]:
-    """The methods whose diagnostics are drawn: the best with backpropagation, the drafts' linear rule, and the best of the
+    """The methods whose diagnostics are drawn: the first with backpropagation, the drafts' linear rule, and the best of the
     other local rules.
     """
     drafts = table["algorithm"] == "linear"
-    chosen = (table["role"] == BACKPROPAGATION, drafts, (table["role"] == LOCAL) & ~drafts)
-    return [name for rows in chosen for name in table[rows]["method"].head(1)]
+    others = table[(table["role"] == LOCAL) & ~drafts]
+    chosen = (first(table, BACKPROPAGATION), table[drafts].head(1), others.head(1))
+    return [name for rows in chosen for name in rows["method"]]
 
 
 def first_of(names: pd.Series, methods: Sequence[AgentSettings]) -> str | None:
@@ -160,7 +162,7 @@ COLUMNS = {
 def _draw_ends(axes: Axes, table: pd.DataFrame) -> None:
     """Bands of backpropagation and of the control over all rows: the two ends of the scale."""
     for role, colour in ((BACKPROPAGATION, style.BLUE), (CONTROL, style.GREY)):
-        for row in table[table["role"] == role].head(1).itertuples():
+        for row in first(table, role).itertuples():
             if not np.isnan(row.low):
                 axes.axvspan(row.low, row.high, color=colour, alpha=0.12, linewidth=0, zorder=0)
             axes.axvline(row.iqm, color=colour, linewidth=0.8, linestyle="--", zorder=0)

@@ -42,8 +42,8 @@ def jobs(profile: Profile) -> Iterator[Job]:
             environment=environment.task(),
             reference=environment.reference,
             random_episodes=profile.section(Anchors).random_episodes,
-            source=source,
-            published="" if measured else repr(published.reference(environment.id)),
+            source=source if planned else "published",
+            published=repr(published.reference(environment.id)) if planned and not measured else "",
         )
         yield Job(
             "anchors",

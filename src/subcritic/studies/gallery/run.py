@@ -28,7 +28,7 @@ def run(job: Job, results: Path) -> list[Path]:
     assert isinstance(config, Config)
     task, settings, to = config.environment, config.film, paths(job, STUDY, results)
     made = references.make(task.id, render_mode="rgb_array", width=SIZE[0], height=SIZE[1])
-    planner = references.planner("mppi", made, config.planners)
+    planner = references.planner("mppi", made, config.plans)
     frames = film(made, planner, settings.seed, settings.seconds)
     made.close()
     to["film"].parent.mkdir(parents=True, exist_ok=True)

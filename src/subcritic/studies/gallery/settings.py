@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from subcritic.config import Count, Profile, Rate, Section, Task
-from subcritic.studies.references.settings import Planners, References
+from subcritic.studies.references.settings import Plans, References
 from subcritic.study import Job
 
 
@@ -24,7 +24,7 @@ class Config(Section):
     """All that the film of one task depends on."""
 
     environment: Task
-    planners: Planners
+    plans: Plans
     film: Gallery
 
 
@@ -32,7 +32,7 @@ def jobs(profile: Profile) -> Iterator[Job]:
     for environment in profile.environments:
         config = Config(
             environment=environment.task(),
-            planners=profile.section(References).measured(),
+            plans=profile.section(References).plans_alone(),
             film=profile.section(Gallery),
         )
         yield Job("gallery", profile.profile, config, environment.name)

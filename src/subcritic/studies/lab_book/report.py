@@ -11,7 +11,7 @@ from subcritic.config import Profile
 from subcritic.reporting import documents, records
 from subcritic.reporting.estimates import Estimate, number
 from subcritic.studies import ablation
-from subcritic.studies.ablation.answer import LOCAL, MATCHED, ddpg_of, explanation, floor_of, verdict
+from subcritic.studies.ablation.answer import LOCAL, MATCHED, explanation, floor_of, reference_of, verdict
 from subcritic.studies.ablation.methods import Facts
 from subcritic.studies.ablation.settings import environments_of
 
@@ -38,7 +38,7 @@ def attempts(profile: Profile, table: pd.DataFrame, facts: dict[str, Facts]) -> 
     cosine, diverged, verdict.
     """
     names = [environment.name for environment in environments_of(profile)]
-    floor, ddpg = floor_of(table), ddpg_of(table).value
+    floor, ddpg = floor_of(table), reference_of(table).value
     by_name, shared = table.set_index("method"), common(facts)
     rows = []
     for name, method in facts.items():

@@ -19,7 +19,7 @@ from subcritic.envs.suite import published
 from subcritic.measuring.progress import say
 from subcritic.measuring.tables import paths, write_json
 from subcritic.studies.references import STUDY
-from subcritic.studies.references.settings import Config, Planners
+from subcritic.studies.references.settings import Config, Planners, Plans
 from subcritic.study import Job
 
 PLANNERS = {"mppi": MPPI, "ilqg": ILQG}
@@ -42,9 +42,11 @@ def make(environment_id: str, **kwargs: Any) -> gym.Env:
     return gym.make(task_of(environment_id).id, disable_env_checker=True, **kwargs)
 
 
-def planner(name: str, environment: gym.Env, settings: Planners) -> Planner:
+def planner(name: str, environment: gym.Env, settings: Plans) -> Planner:
     """The planner called `name` for an environment that `make` made."""
-    return PLANNERS[name](environment.unwrapped, **settings.planner(name))
+    own = ("plans", "knots", "noise", "temperature") if name == "mppi" else ()
+    given = {field: getattr(settings, field) for field in ("horizon_seconds", *own)}
+    return PLANNERS[name](environment.unwrapped, **given)
 
 
 def measure(environment_id: str, settings: Planners, say: Callable[[str], None]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from subcritic.config import Count, Fraction, MethodTraining, Profile, Rate, Section
+from subcritic.config import Count, Fraction, MethodTraining, Profile, Section
 from subcritic.studies import experiment2
 from subcritic.study import Job, Run
 
@@ -18,7 +18,7 @@ NONE, NOISE, SILENCED = "none", "observation_noise", "silenced_neurons"
 class Robustness(Section):
     """How trained policies are disturbed, and for how many episodes."""
 
-    noise_scales: Annotated[tuple[Rate, ...], Field(min_length=1)] = Field(
+    noise_scales: Annotated[tuple[Annotated[float, Field(ge=0.01)], ...], Field(min_length=1)] = Field(
         (0.1, 0.3, 1.0),
         description="Standard deviations of Gaussian noise on every observation, in units of the standard deviation "
         "of that component along the undisturbed episodes of the same policy.",
