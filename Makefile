@@ -11,13 +11,14 @@ PIP := $(VENV)/bin/python -m pip --quiet --quiet --disable-pip-version-check --n
 RUN = PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce publish test lint bench ui lock clean
+.PHONY: help reproduce publish test lint bench ui docs lock clean
 
 help:
 	@echo "make reproduce [PROFILE=quick] [ARGS=...]   run all studies of a profile; ARGS go to Snakemake, e.g. ARGS=-n"
 	@echo "make publish [PROFILE=quick]                copy a finished profile's tables and figures to results/published"
 	@echo "make test [ARGS=...]                        run the tests; ARGS go to pytest, e.g. ARGS='-k config'"
 	@echo "make lint                                   check style and types: ruff, mypy, snakefmt, snakemake --lint"
+	@echo "make docs                                   make the parts of the documents that come from the code"
 	@echo "make bench                                  measure updates per second against the peers"
 	@echo "make ui                                     start MLflow on this machine, to look at the runs"
 	@echo "make lock                                   choose the newest versions and write requirements.lock"
@@ -44,6 +45,9 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(RUN) OMP_NUM_THREADS=1 python -m benchmarks.throughput $(ARGS)
+
+docs: $(READY)
+	@$(RUN) subcritic docs
 
 ui: $(READY)
 	@$(RUN) subcritic ui $(ARGS)

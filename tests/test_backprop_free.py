@@ -144,39 +144,3 @@ def test_a_layer_learns_from_nothing_but_its_own_voltages():
     second.learn(changed)
     assert torch.equal(first.online.weights[0], second.online.weights[0])
     assert not torch.equal(first.online.weights[1], second.online.weights[1])
-
-
-FLOORS = {
-    "importing": 0, "provenance": 0, "seeding": 0, "stats": 0, "bellman": 0, "config": 1, "study": 2,
-    "nn": 2, "replay": 2, "exploration": 2, "envs": 2, "rules": 3, "subcritics": 4, "agents": 4, "neuro": 4,
-    "tracking": 5, "training": 5, "measuring": 6, "reporting": 6, "studies": 7, "profiles": 8, "publishing": 9,
-    "workflow": 10, "reproduce": 11, "cli": 12,
-}  # fmt: skip
-# The list of names in rules/__init__.py, which imports no rule.
-NAMES_ALONE = {("config", "rules")}
-
-
-def imports(package):
-    """(file, imported package) of every import of ours in a package or module."""
-    import ast
-    from pathlib import Path
-
-    root = Path(nn.__file__).parent.parent
-    files = (root / package).rglob("*.py") if (root / package).is_dir() else [root / f"{package}.py"]
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("subcritic"):
-                parts = node.module.split(".")
-                for other in [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]:
-                    yield file, other
-
-
-@pytest.mark.parametrize("package", FLOORS)
-def test_a_package_imports_only_packages_below_it(package):
-    """The floors of docs/architecture.md, read from the import statements."""
-    above = [
-        (str(file), other)
-        for file, other in imports(package)
-        if other != package and FLOORS[other] >= FLOORS[package] and (package, other) not in NAMES_ALONE
-    ]
-    assert not above

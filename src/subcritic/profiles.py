@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, create_model, model_validator
 
@@ -16,7 +16,7 @@ DEFAULT = tuple(name for name, study in STUDIES.items() if not study.optional an
 
 class _Runnable(config.Profile):
     @model_validator(mode="after")
-    def _studies_have_something_to_run(self) -> config.Profile:
+    def _studies_have_something_to_run(self) -> Self:
         for name in self.studies:
             for study in (STUDIES[name], *(STUDIES[other] for other in STUDIES[name].reads)):
                 if study.measures and not list(study.jobs(self)):
@@ -26,23 +26,19 @@ class _Runnable(config.Profile):
         return self
 
 
-Profile: type[config.Profile] = create_model(
-    "Profile",
-    __base__=_Runnable,
-    studies=(
+_FIELDS: dict[str, Any] = {
+    "studies": (
         tuple[Literal[NAMES], ...],  # type: ignore[valid-type]
         Field(DEFAULT, min_length=1, description="The studies that the profile runs, by name."),
-    ),
-    **{
+    )
+}
+for _name, _study in STUDIES.items():
+    if _study.settings:
         # Made when a profile is read, since their methods import the rules they name.
-        name: (
-            study.settings,
-            Field({}, validate_default=True, description=f"Settings of the study {name}."),
-        )
-        for name, study in STUDIES.items()
-        if study.settings
-    },
-)
+        _section = Field({}, validate_default=True, description=f"Settings of the study {_name}.")
+        _FIELDS[_name] = (_study.settings, _section)
+
+Profile: type[config.Profile] = create_model("Profile", __base__=_Runnable, **_FIELDS)
 
 
 def parse(data: Any, source: str = "config", *, recorded: bool = False) -> config.Profile:

@@ -21,6 +21,7 @@ NO_PART_OF_NUMBERS = (
     "rules/__init__.py",
     "envs/suite/__init__.py",
 )
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PACKAGES = ("torch", "gymnasium", "numpy", "mujoco", "box2d", "mlflow", "snakemake")
 
 
@@ -68,19 +69,16 @@ def _tree(file: Path, package: Path) -> str:
         return file.read_text()
     tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(node, body[0]):
-            node.body = body[1:]
+        if isinstance(node, DOCUMENTED) and node.body and _is_docstring(node.body[0]):
+            node.body = node.body[1:]
         if isinstance(node, ast.Call):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
     return ast.dump(tree)
 
 
-def _is_docstring(node: ast.AST, first: ast.stmt) -> bool:
-    documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+def _is_docstring(first: ast.stmt) -> bool:
     return (
-        documented
-        and isinstance(first, ast.Expr)
+        isinstance(first, ast.Expr)
         and isinstance(first.value, ast.Constant)
         and isinstance(first.value.value, str)
     )

@@ -65,9 +65,10 @@ def _layers(curves: pd.DataFrame) -> int:
 
 def _draw(axes: Axes, row: Row, curves: pd.DataFrame, profile: Profile, layers: int) -> None:
     colours = style.layer_colours(layers)
-    found = sorted({name for name in curves["metric"].unique() if re.fullmatch(row.metric, name)})
-    for name in found:
-        layer = next(iter(re.fullmatch(row.metric, name).groups()), None)
+    matches = (re.fullmatch(row.metric, name) for name in sorted(curves["metric"].unique()))
+    found = [match for match in matches if match]
+    for match in found:
+        name, layer = match.group(), next(iter(match.groups()), None)
         wide = over_steps(curves, curves["environment"].iloc[0], curves["method"].iloc[0], name)
         if name.startswith("loss/"):
             # loss/layer_l is ½D², DDPG's loss/critic is D².

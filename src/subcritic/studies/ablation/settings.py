@@ -62,7 +62,7 @@ class Ablation(Section):
         (), description="Names of the profile's environments to train on; none given: its first one."
     )
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = Field(
-        [SHARED | method for method in METHODS],  # type: ignore[assignment]
+        [SHARED | method for method in METHODS],
         validate_default=True,
         description="The methods that are compared.",
     )

@@ -26,7 +26,7 @@ class Asynchronous(Section):
 
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = Field(
         (
-            Environment(id="Pendulum-v1"),
+            Environment(id="Pendulum-v1", name="Pendulum-v1"),
             Environment(id="subcritic/Cart-v0", name="Cart-v0"),
         ),
         description="Environments to train on.",

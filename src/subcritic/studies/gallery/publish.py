@@ -34,6 +34,8 @@ def _page(profile: Profile) -> str:
     ]
     for environment in profile.environments:
         task = suite.by_id(environment.id)
+        if task is None:
+            raise ConfigError(f"{environment.id!r} is no task of the suite, and only those are filmed")
         lines += [
             f"## {task.name}\n",
             f"`{task.paper}` in Lillicrap et al. 2016: {task.summary}.\n",

@@ -11,6 +11,7 @@ from subcritic.config import Profile
 from subcritic.reporting import style
 from subcritic.reporting.estimates import Estimate, number, percent
 from subcritic.stats import bootstrap_interval
+from subcritic.studies.experiment1.settings import Experiment1
 from subcritic.studies.gradients.empirical import last_snapshot, parts_of, pooled
 
 READINGS = {
@@ -125,7 +126,7 @@ def training_figure(profile: Profile, frame: pd.DataFrame) -> Figure:
             own = here[here["reading"] == reading].groupby(["step", "seed"])["value"].median().unstack()
             colour = style.READINGS[reading]
             labels.append((_draw(axes, own, profile, colour), READINGS[reading], colour))
-        style.steps_axis(axes, profile.experiment1.steps)
+        style.steps_axis(axes, profile.section(Experiment1).steps)
         axes.set(ylim=(-1.05, 1.05), title=f"{environment}, {part} layer{'s' if part == 'hidden' else ''}")
         axes.set_ylabel("cosine with the true gradient")
         style.label_ends(axes, labels)

@@ -28,7 +28,7 @@ class Recurrent(Section):
 
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = Field(
         (
-            Environment(id="Pendulum-v1"),
+            Environment(id="Pendulum-v1", name="Pendulum-v1"),
             Environment(id="subcritic/HiddenVelocityPendulum-v0", name="HiddenVelocityPendulum-v0"),
             Environment(id="subcritic/Cart-v0", name="Cart-v0"),
         ),

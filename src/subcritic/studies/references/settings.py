@@ -33,7 +33,7 @@ class Planners(Plans):
 
     @field_validator("planners")
     @classmethod
-    def _includes_mppi(cls, planners: tuple) -> tuple:
+    def _includes_mppi(cls, planners: tuple[str, ...]) -> tuple[str, ...]:
         if "mppi" not in planners or len(set(planners)) < len(planners):
             raise ValueError("mppi defines score 1 and must be among the planners, each named once")
         return planners

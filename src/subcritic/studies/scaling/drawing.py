@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import style
 from subcritic.reporting.estimates import Estimate, percent
+from subcritic.studies.scaling.settings import Scaling
 
 COSINE = 0.9
 MAIN = "antithetic"
@@ -23,21 +24,21 @@ def figure(
     """Per environment: cosine against draws by width and by noise scale; draws against neurons; the drafts' critics."""
     names = [environment.name for environment in profile.environments]
     fig, panels = style.grid(4 * len(names), columns=4, width=3.3, height=2.9)
-    first = min(profile.scaling.actor_steps)
+    first = min(profile.section(Scaling).actor_steps)
     for row, name in enumerate(names):
         here = frame[
             (frame["environment"] == name) & (frame["layer"] == ACTOR) & (frame["estimator"] == MAIN)
         ]
         fresh = here[here["actor_steps"] == first]
         widths = fresh[
-            (fresh["noise_scale"] == profile.scaling.noise_scale)
-            & fresh["width"].isin(profile.scaling.widths)
+            (fresh["noise_scale"] == profile.section(Scaling).noise_scale)
+            & fresh["width"].isin(profile.section(Scaling).widths)
         ]
         _draw_cosines(panels[4 * row], widths, "width", "width")
         panels[4 * row].set_title(f"{name}\n(a) by width", fontsize=9)
-        scales = fresh[(fresh["width"] == profile.scaling.width)]
+        scales = fresh[(fresh["width"] == profile.section(Scaling).width)]
         _draw_cosines(panels[4 * row + 1], scales, "noise_scale", "σ")
-        panels[4 * row + 1].set_title(f"\n(b) by noise, width {profile.scaling.width}", fontsize=9)
+        panels[4 * row + 1].set_title(f"\n(b) by noise, width {profile.section(Scaling).width}", fontsize=9)
         _draw_needed(panels[4 * row + 2], profile, table, slopes, name)
         _draw_fits(panels[4 * row + 3], fits[(fits["environment"] == name) & (fits["actor_steps"] == first)])
     confidence = percent(profile.statistics.confidence)
@@ -71,11 +72,11 @@ def _draw_needed(axes: Axes, profile: Profile, table: pd.DataFrame, slopes: pd.D
         (table["environment"] == name)
         & (table["estimator"] == MAIN)
         & (table["layer"] == ACTOR)
-        & (table["noise_scale"] == profile.scaling.noise_scale)
-        & table["width"].isin(profile.scaling.widths)
+        & (table["noise_scale"] == profile.section(Scaling).noise_scale)
+        & table["width"].isin(profile.section(Scaling).widths)
     ]
     for steps, colour in zip(
-        profile.scaling.actor_steps, (style.BLUE, style.VERMILLION, *style.SPARE), strict=False
+        profile.section(Scaling).actor_steps, (style.BLUE, style.VERMILLION, *style.SPARE), strict=False
     ):
         one = rows[rows["actor_steps"] == steps].sort_values("neurons")
         slope = slopes[

@@ -13,6 +13,7 @@ from subcritic.reporting.estimates import Estimate, number, over_seeds, percent,
 from subcritic.reporting.pages import bullets, image
 from subcritic.studies.scaling import STUDY, drawing
 from subcritic.studies.scaling.drawing import ACTOR, COSINE, MAIN, stage
+from subcritic.studies.scaling.settings import Scaling
 
 # The mean of N draws has a cosine of 1/√(1 + c/N): N for COSINE, in units of c.
 PER_NOISE = COSINE**2 / (1 - COSINE**2)
@@ -87,7 +88,8 @@ def seed_slopes(profile: Profile, frame: pd.DataFrame) -> pd.DataFrame:
     """The slope of log draws against log neurons of every seed, over the widths at one noise scale."""
     noise = frame[(frame["measure"] == "noise_to_signal") & (frame["value"] > 0)]
     noise = noise[
-        (noise["noise_scale"] == profile.scaling.noise_scale) & noise["width"].isin(profile.scaling.widths)
+        (noise["noise_scale"] == profile.section(Scaling).noise_scale)
+        & noise["width"].isin(profile.section(Scaling).widths)
     ]
     rows = []
     for keys, group in noise.groupby([*SERIES, "seed"], sort=False):
@@ -114,7 +116,8 @@ def linear_fits(profile: Profile, frame: pd.DataFrame) -> pd.DataFrame:
     """The drafts' linear critics at the noise scale of the widths: agreement of values and of gradients with the true."""
     rows = []
     linear = frame[
-        frame["estimator"].str.startswith("linear") & (frame["noise_scale"] == profile.scaling.noise_scale)
+        frame["estimator"].str.startswith("linear")
+        & (frame["noise_scale"] == profile.section(Scaling).noise_scale)
     ]
     for keys, group in linear.groupby([*KEYS, "measure"], sort=False):
         known = group["value"].dropna()
@@ -190,7 +193,8 @@ def markdown(profile: Profile, table: pd.DataFrame, slopes: pd.DataFrame, fits: 
     blocks += [f"- {sentence}" for sentence in sentences(table, slopes, fits)]
     blocks += [
         "\n## Draws for a cosine of 0.9, by width\n",
-        f"At noise of {profile.scaling.noise_scale}, antithetic draws. From the noise of single draws (geometric mean over "
+        f"At noise of {profile.section(Scaling).noise_scale}, antithetic draws. "
+        "From the noise of single draws (geometric mean over "
         f"seeds [{confidence} bootstrap interval]), and where the measured cosine crossed 0.9 (median over seeds; `> N`: "
         "not by most seeds within N draws).\n",
         documents.markdown(_by_width(profile, table)),
@@ -207,7 +211,9 @@ def markdown(profile: Profile, table: pd.DataFrame, slopes: pd.DataFrame, fits: 
 
 
 def _by_width(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
-    rows = table[(table["estimator"] == MAIN) & (table["noise_scale"] == profile.scaling.noise_scale)]
+    rows = table[
+        (table["estimator"] == MAIN) & (table["noise_scale"] == profile.section(Scaling).noise_scale)
+    ]
     cells = []
     for row in rows.itertuples():
         measured = f"{row.crossed:,.0f}" if np.isfinite(row.crossed) else f"> {row.largest:,}"
@@ -217,7 +223,7 @@ def _by_width(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_scale(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
-    rows = table[(table["estimator"] == MAIN) & (table["width"] == profile.scaling.width)]
+    rows = table[(table["estimator"] == MAIN) & (table["width"] == profile.section(Scaling).width)]
     estimates = zip(rows["cosine"], rows["cosine_low"], rows["cosine_high"], strict=True)
     rows = rows.assign(
         cell=[str(Estimate(*one)) for one in estimates],
