@@ -24,7 +24,7 @@ from subcritic.studies.weights.settings import Weights, jobs
 STUDY = Study(
     name="weights",
     question="How large are the weights of trained policies?",
-    view=View("Weights: how large the weights of trained policies are.\n\nOne run per method, environment and seed."),
+    view=View("Weights: how large the weights of trained policies are, for every method and seed of Experiment 2."),
     settings=Weights,
     jobs=jobs,
     over=("environment", "method"),
