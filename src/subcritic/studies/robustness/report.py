@@ -20,7 +20,8 @@ from subcritic.studies.robustness.settings import NOISE, NONE, SILENCED, Robustn
 KEYS = ["environment", "method", "disturbance", "level"]
 COMPARED = (
     "In brackets: whether a method loses more or less return than the first one with backpropagation, paired by seed; "
-    "'not told apart' where the interval of the difference holds 0.\n"
+    "'not told apart' where the interval of the difference includes 0. A method whose policies are no better than random "
+    "actions has nothing to lose.\n"
 )
 
 
