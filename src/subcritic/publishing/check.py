@@ -51,9 +51,21 @@ def chosen(profile: Profile) -> list[Study]:
     return [study for name, study in STUDIES.items() if name in profile.studies]
 
 
+def sources(study: Study, profile: Profile) -> list[Study]:
+    """A study, and the studies whose records its report or its jobs read."""
+    read = {path for job in study.jobs(profile) for path in job.reads}
+    writers = [
+        other
+        for other in STUDIES.values()
+        if any(job.path(file.path) in read for job in other.jobs(profile) for file in other.records.values())
+    ]
+    names = dict.fromkeys([study.name, *study.reads, *(other.name for other in writers)])
+    return [STUDIES[name] for name in names]
+
+
 def measurements(study: Study, profile: Profile, root: Path) -> Iterator[dict[str, Any]]:
-    """The records of all runs of a study and of those its report reads, each checked against the config of its job."""
-    for other in (study, *(STUDIES[name] for name in study.reads)):
+    """The records of all runs of a study and of those it reads, each checked against the config of its job."""
+    for other in sources(study, profile):
         for job in other.jobs(profile):
             for run in job.runs:
                 expected = digest(dump(run.config))
@@ -69,14 +81,14 @@ def measurements(study: Study, profile: Profile, root: Path) -> Iterator[dict[st
 
 
 def recorded_files(study: Study, profile: Profile, root: Path) -> list[Path]:
-    """What a study's jobs have written, and those of the studies whose records its report reads.
+    """What a study's jobs have written, and those of the studies that it reads.
 
     Raises:
         MissingResult: a file is missing; the message names it.
     """
     paths = [
         root / job.path(file.path)
-        for other in (study, *(STUDIES[name] for name in study.reads))
+        for other in sources(study, profile)
         for job in other.jobs(profile)
         for file in other.records.values()
     ]

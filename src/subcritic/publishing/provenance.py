@@ -42,8 +42,8 @@ def describe(profile: Profile, runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _logging_share(runs: list[dict[str, Any]]) -> float:
-    """Seconds spent writing records and MLflow, of all seconds of the trainings."""
-    timings = [run["timing"] for run in runs if run["timing"]]
+    """Seconds spent writing records and MLflow, of all seconds of the trainings, which keep their policies."""
+    timings = [run["timing"] for run in runs if run["timing"] and "policy.pt" in run["artifacts"]]
     wall = sum(timing["wall_seconds"] for timing in timings)
     return sum(timing["logging_seconds"] for timing in timings) / wall if wall else 0.0
 

@@ -45,6 +45,7 @@ def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]
 def facts(profile: Profile) -> dict[str, Any]:
     """What pages tell of a profile, in words that stay true of it."""
     studies = chosen(profile)
+    lines = [line for study in studies if study.described for line in study.described(profile)]
     own_pages = [study.page for study in studies if study.page != page.PAGE]
     return {
         "format": page.FORMAT,
@@ -52,5 +53,5 @@ def facts(profile: Profile) -> dict[str, Any]:
         "page": own_pages[0] if own_pages else page.PAGE,
         "studies": [study.name for study in studies],
         "seeds": profile.seed_list(),
-        "described": [line for study in studies if study.described for line in study.described(profile)],
+        "described": list(dict.fromkeys(lines)),
     }

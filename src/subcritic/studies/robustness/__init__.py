@@ -1,6 +1,6 @@
 """Robustness: how the return of trained policies falls when observations are noisy or neurons are silent."""
 
-from subcritic.studies.robustness.settings import Robustness, jobs
+from subcritic.studies.robustness.settings import Robustness, described, jobs
 from subcritic.study import Recorded, Study, View, figure, table
 
 STUDY = Study(
@@ -38,4 +38,5 @@ its hidden neurons silenced (their output is 0). Nothing learns.
         "page": table("robustness.md", about="disturbed policies"),
     },
     reads=("anchors",),
+    described=described,
 )

@@ -37,6 +37,17 @@ class Config(Section):
     robustness: Robustness
 
 
+def described(profile: Profile) -> list[str]:
+    settings = profile.section(Robustness)
+    scales = ", ".join(f"{scale:g}" for scale in settings.noise_scales)
+    trained = experiment2.STUDY.described
+    return [
+        *(trained(profile) if trained else []),
+        f"Robustness: {settings.episodes} episodes of each policy, with noise of {scales} standard deviations, and with "
+        f"{settings.draws} draws of {100 * settings.silenced:g} % of the neurons silenced.",
+    ]
+
+
 def jobs(profile: Profile) -> Iterator[Job]:
     for trained in experiment2.STUDY.jobs(profile):
         config = Config(policy=trained.config, robustness=profile.section(Robustness))
