@@ -6,11 +6,21 @@ else about a study.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from subcritic.config import ConfigError, Profile, Runtime, Section, digest, dump
+from subcritic.config import (
+    AgentSettings,
+    ConfigError,
+    Environment,
+    MethodTraining,
+    Profile,
+    Runtime,
+    Section,
+    digest,
+    dump,
+)
 
 # An environment's and a method's name stand in paths as {environment} and {method}.
 Paths = tuple[str, ...]
@@ -99,6 +109,49 @@ class Job:
     def path(self, template: str) -> str:
         """A declared path with this job's environment and method filled in."""
         return template.format(environment=self.environment, method=self.method)
+
+
+def method_jobs(
+    study: str,
+    profile: Profile,
+    environments: Iterable[Environment],
+    methods: Iterable[AgentSettings],
+    steps: Callable[[Environment], int],
+) -> Iterator[Job]:
+    """One job for each environment and method, all seeds in one: what the studies that compare methods run."""
+    seeds = tuple(profile.seed_list())
+    for environment in environments:
+        training = profile.training.model_copy(update={"steps": steps(environment)})
+        for method in methods:
+            config = MethodTraining(
+                environment=environment.task(), agent=method, training=training, seeds=seeds
+            )
+            yield Job(
+                study,
+                profile.profile,
+                config,
+                environment.name,
+                method.name,
+                runs=(Run(environment.name, method.name, config),),
+                seeds=seeds,
+                runtime=profile.runtime,
+            )
+
+
+def method_records(study: str) -> dict[str, Recorded]:
+    """What each of these jobs writes."""
+    stem = f"{study}/{{environment}}/{{method}}"
+    return {
+        "curves": Recorded(f"{stem}.csv", ("environment", "method", "seed", "step", "metric", "value")),
+        "scores": Recorded(
+            f"{stem}.scores.csv", ("environment", "method", "role", "seed", "score", "steps", "diverged_at")
+        ),
+        "method": Recorded(
+            f"{stem}.method.json",
+            about="the method's role, what its neurons receive, its settings, their defaults",
+        ),
+        "policy": Recorded(f"{stem}.policy.pt", about="the trained actors of all seeds"),
+    }
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The ablation: rules × exploration × target, to tell what a local rule needs."""
 
 from subcritic.studies.ablation.settings import Ablation, jobs
-from subcritic.study import Recorded, Study, View, figure, table
+from subcritic.study import Study, View, figure, method_records, table
 
 STUDY = Study(
     name="ablation",
@@ -38,23 +38,7 @@ true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1:
     settings=Ablation,
     jobs=jobs,
     over=("environment", "method"),
-    records={
-        "curves": Recorded(
-            "ablation/{environment}/{method}.csv",
-            ("environment", "method", "seed", "step", "metric", "value"),
-        ),
-        "scores": Recorded(
-            "ablation/{environment}/{method}.scores.csv",
-            ("environment", "method", "role", "seed", "score", "steps", "diverged_at"),
-        ),
-        "method": Recorded(
-            "ablation/{environment}/{method}.method.json",
-            about="the method's role, what its neurons receive, its settings, their defaults",
-        ),
-        "policy": Recorded(
-            "ablation/{environment}/{method}.policy.pt", about="the trained actors of all seeds"
-        ),
-    },
+    records=method_records("ablation"),
     shown={
         "figure": figure("ablation", "ablation"),
         "diagnostics": figure("diagnostics", "diagnostics"),

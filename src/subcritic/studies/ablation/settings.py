@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from subcritic.config import Count, Environment, Method, MethodTraining, Profile, Section
+from subcritic.config import Count, Environment, Method, Profile, Section
 from subcritic.config.profile import unique_names
-from subcritic.study import Job, Run
+from subcritic.study import Job, method_jobs
 
 # Small networks, since there are many methods; correlated noise, as DDPG has in the profile `quick`.
 SHARED: dict[str, Any] = {
@@ -92,22 +93,5 @@ def steps_of(profile: Profile, environment: Environment) -> int:
 
 
 def jobs(profile: Profile) -> Iterator[Job]:
-    for environment in environments_of(profile):
-        training = profile.training.model_copy(update={"steps": steps_of(profile, environment)})
-        for method in profile.section(Ablation).methods:
-            config = MethodTraining(
-                environment=environment.task(),
-                agent=method,
-                training=training,
-                seeds=tuple(profile.seed_list()),
-            )
-            yield Job(
-                "ablation",
-                profile.profile,
-                config,
-                environment.name,
-                method.name,
-                runs=(Run(environment.name, method.name, config),),
-                seeds=config.seeds,
-                runtime=profile.runtime,
-            )
+    chosen, methods = environments_of(profile), profile.section(Ablation).methods
+    return method_jobs("ablation", profile, chosen, methods, partial(steps_of, profile))

@@ -1,7 +1,7 @@
 """Experiment 2: every neuron its own actor-critic, beside DDPG in the same loop."""
 
 from subcritic.studies.experiment2.settings import described, jobs
-from subcritic.study import Recorded, Study, View, figure
+from subcritic.study import Study, View, figure, method_records
 
 STUDY = Study(
     name="experiment2",
@@ -30,23 +30,7 @@ true policy gradient: 1 is the same direction, 0 unrelated.""",
     ),
     jobs=jobs,
     over=("environment", "method"),
-    records={
-        "curves": Recorded(
-            "experiment2/{environment}/{method}.csv",
-            ("environment", "method", "seed", "step", "metric", "value"),
-        ),
-        "scores": Recorded(
-            "experiment2/{environment}/{method}.scores.csv",
-            ("environment", "method", "role", "seed", "score", "steps", "diverged_at"),
-        ),
-        "method": Recorded(
-            "experiment2/{environment}/{method}.method.json",
-            about="the method's role, what its neurons receive, its settings, their defaults",
-        ),
-        "policy": Recorded(
-            "experiment2/{environment}/{method}.policy.pt", about="the trained actors of all seeds"
-        ),
-    },
+    records=method_records("experiment2"),
     shown={
         "learning": figure("learning", "learning", about="learning curves"),
         "cosine": figure("cosine", "cosine"),

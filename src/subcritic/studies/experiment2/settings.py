@@ -4,30 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from subcritic.config import MethodTraining, Profile
-from subcritic.study import Job, Run
+from subcritic.config import Profile
+from subcritic.study import Job, method_jobs
 
 
 def jobs(profile: Profile) -> Iterator[Job]:
-    for environment in profile.environments:
-        training = profile.training.model_copy(update={"steps": profile.steps_for(environment)})
-        for method in profile.methods:
-            config = MethodTraining(
-                environment=environment.task(),
-                agent=method,
-                training=training,
-                seeds=tuple(profile.seed_list()),
-            )
-            yield Job(
-                "experiment2",
-                profile.profile,
-                config,
-                environment.name,
-                method.name,
-                runs=(Run(environment.name, method.name, config),),
-                seeds=config.seeds,
-                runtime=profile.runtime,
-            )
+    return method_jobs("experiment2", profile, profile.environments, profile.methods, profile.steps_for)
 
 
 def described(profile: Profile) -> list[str]:
