@@ -226,7 +226,7 @@ def test_the_page_answers_and_ends_with_sigterm(results):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    code = "import sys; from pathlib import Path; from subcritic.tracking import serve\n"
+    code = "import sys, subcritic.studies; from pathlib import Path; from subcritic.tracking import serve\n"
     code += "serve(Path(sys.argv[1]), int(sys.argv[2]))"
     server = subprocess.Popen(
         [sys.executable, "-c", code, str(results), str(port)],

@@ -63,12 +63,13 @@ for study in STUDIES.values():
                 runtime=study.minutes,
             params:
                 config=CONFIG,
+                study=study.name,
                 options=options_of,
                 depends=depends_on(study),
             message:
                 f"{study.name}: {study.question}"
             shell:
-                "OMP_NUM_THREADS=1 subcritic {rule} --config {params.config} {params.options} 2>&1 | tee -i {log}"
+                "OMP_NUM_THREADS=1 subcritic {params.study} --config {params.config} {params.options} 2>&1 | tee -i {log}"
 
     if study.shown:
 
