@@ -10,7 +10,8 @@ import pytest
 import torch
 import yaml
 
-from subcritic import config, envs
+from subcritic import envs, profiles
+from subcritic.studies import STUDIES
 from subcritic.studies.experiment2 import run as experiment2
 from subcritic.tracking import group
 
@@ -46,18 +47,17 @@ def test_the_environment_of_the_page_is_learned_from(written, tmp_path):
         "evaluate_every": 150,
         "evaluation_episodes": 1,
         "final_episodes": 2,
-        "log_every": 100,
     }
     methods = [method | {"learning_starts": 100} for method in written["methods"]]
-    profile = config.parse(written | {"seeds": 2, "methods": methods, "training": tiny})
+    profile = profiles.parse(
+        written | {"seeds": 2, "methods": methods, "training": tiny, "runtime": {"log_every": 100}}
+    )
     (environment,) = profile.environments
     assert environment.name == "Boat-v0"
     envs.check(environment.id, environment.kwargs)
     assert set(envs.code_of(environment.id)) == {"packages", "source"}
-    for method in profile.methods:
-        curves, scores = experiment2.train(
-            profile, "experiment2", environment, method, profile.training, tmp_path
-        )
+    for job in STUDIES["experiment2"].jobs(profile):
+        curves, scores, *_ = experiment2.run(job, tmp_path)
         assert curves.parent.name == "Boat-v0"
         steps = pd.read_csv(curves).query("metric == 'return/evaluation'")["step"]
         assert set(steps) == {0, 150, 300}
@@ -66,4 +66,4 @@ def test_the_environment_of_the_page_is_learned_from(written, tmp_path):
 
 
 def test_the_profile_of_the_page_is_valid_as_it_stands(written):
-    assert config.parse(written).environments[0].id == "boats:Boat-v0"
+    assert profiles.parse(written).environments[0].id == "boats:Boat-v0"

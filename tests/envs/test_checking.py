@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from subcritic import config, envs, workflow
+from subcritic import config, envs, profiles, workflow
 from subcritic.envs import checking
 
 
@@ -70,13 +70,13 @@ def test_a_profile_names_the_field_of_an_environment_without_an_end(package):
     name = package.write(limit=None)
 
     def profile(**more):
-        return config.parse(
+        return profiles.parse(
             {"profile": "p", "environments": [{"id": name, **more}], "methods": [{"algorithm": "ddpg"}]}
         )
 
     envs.check(
         *(
-            profile(max_episode_steps=20).environments[0].task()[key]
+            getattr(profile(max_episode_steps=20).environments[0].task(), key)
             for key in ("id", "kwargs", "max_episode_steps")
         )
     )
