@@ -22,7 +22,7 @@ from subcritic.tracking.record import read
 from .conftest import wait_for
 
 ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0")
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chain")]
+pytestmark = pytest.mark.slow
 
 
 def shown(profile):

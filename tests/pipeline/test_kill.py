@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import Workspace, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kill")]
+pytestmark = pytest.mark.slow
 TARGET = "results/tiny/experiment2/Pendulum-v1/ddpg.csv"
 # Long enough to be hit in the middle, with a checkpoint twice a second.
 TRAINING = "training={steps: 8000, evaluate_every: 1000}"

@@ -13,7 +13,7 @@ import yaml
 
 from .conftest import PROJECT, Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("newcomer")]
+pytestmark = pytest.mark.slow
 
 STUDY = {
     "__init__.py": '''"""How large the weights of trained policies are."""
@@ -213,9 +213,16 @@ def test_a_study_is_a_folder_and_a_line_a_rule_a_file_and_a_line_and_the_others_
         assert len(after) == len(before) + 1 and set(before) <= set(after)
 
 
-def test_all_four_run_are_recorded_shown_and_published(added):
+@pytest.fixture(scope="module")
+def reproduced(added):
+    """The workspace after one run of the profile that uses all four."""
     done = added.run("subcritic", "reproduce", "--profile", "mine")
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    return added
+
+
+def test_all_four_run_are_recorded_shown_and_published(reproduced):
+    added = reproduced
     root = added.results / "mine"
     norms = pd.read_csv(root / "table" / "weights.csv")
     assert list(norms.method) == ["ddpg", "new-rule", "wandering-agent"] and (norms.norm > 0).all()
@@ -234,16 +241,17 @@ def test_all_four_run_are_recorded_shown_and_published(added):
     assert (added.results / "published" / "mine" / "weights.csv").is_file()
 
 
-def test_mlflow_shows_the_new_study_after_all_others(added):
+def test_mlflow_shows_the_new_study_after_all_others(reproduced):
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{added.results / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{reproduced.results / 'mlflow.db'}")
     (experiment,) = [e for e in client.search_experiments() if e.name.endswith("-weights")]
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 3 * 2 + 1 and {run.info.status for run in runs} == {"FINISHED"}
 
 
-def test_settings_of_the_new_study_repeat_it_and_a_changed_environment_what_uses_it(added):
+def test_settings_of_the_new_study_repeat_it_and_a_changed_environment_what_uses_it(reproduced):
+    added = reproduced
     plan = added.run(
         "snakemake", "-n", "--configfile", "configs/mine.yaml", "--config", "weights={exponent: 1.0}"
     )
