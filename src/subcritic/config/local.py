@@ -53,8 +53,8 @@ class LocalSettings(AgentSettings):
     )
     newest: Count | None = Field(
         None,
-        description="From so many of the newest rows of the replay the neurons' weights learn, a minibatch of their own, while "
-        "critics learn from the whole replay; None: both learn from the same minibatch.",
+        description="From so many of the newest rows of the replay the neurons' weights learn, while critics "
+        "learn from all of it, each from a minibatch of their own; None: both learn from the same one.",
     )
     layers_in_turn: Count | None = Field(
         None,
