@@ -1,0 +1,46 @@
+"""Agreement of whole rules with the true policy gradient, at their own actors and at DDPG's."""
+
+from subcritic.studies.agreement.settings import Agreement, described, jobs
+from subcritic.study import Recorded, Study, View, figure, table
+
+STUDY = Study(
+    name="agreement",
+    question="Do the updates of every rule follow the true policy gradient?",
+    view=View(
+        """Agreement of rules: does the direction in which a rule moves the weights follow the true policy gradient?
+
+At snapshots along training, before the optimiser: from one minibatch, and in expectation over noise and states. Rules are
+measured at their own actor and, all at once, at that of a DDPG agent that they follow.
+
+*Look at* `agreement/<at>/<method>/cosine_…`: 1 is the true gradient, 0 is chance. `minibatch` is one update as in training,
+`expectation` the mean over many draws of noise, `limit` the estimate for infinitely many. `random` is what chance gives.
+`return_cosine` compares with the gradient of the return itself, found by finite differences.""",
+        {
+            "Does the expected update follow the true gradient, at DDPG's actor?": {
+                "Random direction": "agreement/ddpg/random/cosine_expectation",
+                "DDPG's own gradient with the return's": "agreement/ddpg/ddpg/return_cosine_expectation",
+            },
+            "How well does it act?": {"Return of the greedy policy": "return/evaluation"},
+        },
+        ("return/evaluation",),
+    ),
+    settings=Agreement,
+    jobs=jobs,
+    over=("environment", "method"),
+    records={
+        "agreement": Recorded(
+            "agreement/{environment}/{method}.csv",
+            (
+                "environment", "method", "at", "seed", "step", "estimate", "granularity", "layer", "measure", "value",
+            ),
+        )
+    },
+    shown={
+        "figure": figure("agreement_rules", "agreement_rules"),
+        "table": table("agreement_rules.csv", "agreement_rules_table"),
+        "page": table("agreement_rules.md", about="agreement of whole rules with the true gradient"),
+    },
+    described=described,
+    optional=True,
+    minutes=240,
+)  # fmt: skip
