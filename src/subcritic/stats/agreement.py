@@ -15,6 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .similarity import Floats, cosine, pearson
 
+# The share that signal must have of a variance before a cosine is corrected for noise: below, the correction would itself be
+# mostly noise.
+RELIABLE = 0.25
+
 
 class Agreement(NamedTuple):
     """Agreement of two gradients, each field of the leading shape (...); see `agreement`."""
@@ -135,14 +139,20 @@ def limit_cosine(local: ArrayLike, global_: ArrayLike) -> Floats:
     """The cosine of the expectations of `local` and `global_` from K independent samples of both, (K, ..., entries) → (...).
 
     All products are between different samples, so that what varies from sample to sample adds nothing to them in the mean:
-    E⟨x_i, x_j⟩ = ‖E x‖² for i ≠ j. NaN with one sample, and where an estimate of a squared length is not positive: too few
-    samples for their noise. It may exceed 1 by chance.
+    E⟨x_i, x_j⟩ = ‖E x‖² for i ≠ j. NaN with one sample, and where ‖E x‖² found in this way is less than `RELIABLE` of the
+    squared length of the samples' mean, for either side: too few samples for their noise. It may exceed 1 by chance.
     """
     local, global_ = _same_shape(local, global_)
+    samples = len(local)
     cross, mine, theirs = (
-        _between(first, second) for first, second in ((local, global_), (local, local), (global_, global_))
+        _between(first, second) / max(1, samples * (samples - 1))
+        for first, second in ((local, global_), (local, local), (global_, global_))
     )
-    known = (mine > 0) & (theirs > 0) & (len(local) > 1)
+    enough = [
+        expected > RELIABLE * np.square(given.mean(axis=0)).sum(axis=-1)
+        for expected, given in ((mine, local), (theirs, global_))
+    ]
+    known = np.all(enough, axis=0)
     return np.where(known, cross, np.nan) / np.sqrt(np.where(known, mine * theirs, 1.0))
 
 
@@ -161,7 +171,7 @@ def directional_cosine(differences: ArrayLike, along: ArrayLike) -> DirectionalC
     the mean over start states with d·g. For exact differences this is the cosine, up to an error of about 1/√M. reliability:
     the share of the variance of the mean that start states have in common (Cronbach's α, the mean of all split-half
     coefficients). cosine: correlation / √reliability, with the gradient of the mean over all start states (Spearman 1904);
-    NaN where the reliability is not positive. It may exceed 1 by chance.
+    NaN where the reliability is below `RELIABLE`. It may exceed 1 by chance.
     """
     differences, along = np.asarray(differences, float), np.asarray(along, float)
     episodes = differences.shape[1]
@@ -172,7 +182,7 @@ def directional_cosine(differences: ArrayLike, along: ArrayLike) -> DirectionalC
     parts, whole = differences.var(axis=0, ddof=1).sum(), differences.sum(axis=1).var(ddof=1)
     reliability = episodes / (episodes - 1) * (1 - parts / whole) if whole > 0 else np.nan
     correlation = float(pearson(differences.mean(axis=1), along))
-    corrected = correlation / np.sqrt(reliability) if reliability > 0 else np.nan
+    corrected = correlation / np.sqrt(reliability) if reliability >= RELIABLE else np.nan
     return DirectionalCosine(correlation, float(reliability), float(corrected))
 
 

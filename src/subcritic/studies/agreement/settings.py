@@ -9,6 +9,7 @@ from pydantic import Field
 
 from subcritic.config import (
     AgentSettings,
+    ConfigError,
     Count,
     Environment,
     LocalSettings,
@@ -58,7 +59,7 @@ class Returns(Section):
         200, description="Random directions at each of DDPG's snapshots; 0 leaves the return out."
     )
     episodes: Annotated[int, Field(ge=2)] = Field(
-        8, description="Episodes of each policy, from the same start states for all."
+        16, description="Episodes of each policy, from the same start states for all."
     )
     radius: Rate = Field(
         0.02,
@@ -69,7 +70,10 @@ class Returns(Section):
 class Measurement(Section):
     """When directions are measured, and on how much data."""
 
-    snapshots: Count = Field(4, description="Snapshots, evenly spaced along training, the last at its end.")
+    snapshots: Count = Field(
+        4,
+        description="Snapshots, evenly spaced along training, the last at its end; those before learning starts are left out.",
+    )
     states: Count = Field(
         4096,
         description="Replayed states per seed, as far as there are so many, for rules that draw noise afresh; others read "
@@ -101,11 +105,6 @@ class Agreement(Measurement):
         for method in self.methods:
             if method.name in (ORACLE, RANDOM):
                 raise ValueError(f"agreement.methods: {method.name!r} is the name of a control")
-            if self.steps // self.snapshots <= method.learning_starts:
-                raise ValueError(
-                    f"agreement: the first of {self.snapshots} snapshots in {self.steps} steps comes before "
-                    f"{method.name} learns, at step {method.learning_starts}"
-                )
             if leads(method):
                 self._check_followers(method)
 
@@ -134,6 +133,15 @@ class Config(Section):
     method: MethodTraining
     followers: tuple[Method, ...]
     measurement: Measurement
+
+    def snapshot_steps(self) -> list[int]:
+        """The steps of the snapshots, those left out that come before the method learns. Raises ConfigError if none is left."""
+        steps, count = self.method.training.steps, self.measurement.snapshots
+        first = self.method.agent.learning_starts
+        found = [step for number in range(1, count + 1) if (step := steps * number // count) >= first]
+        if not found:
+            raise ConfigError(f"agreement.steps = {steps}: must be at least learning_starts, {first}")
+        return found
 
     @property
     def local_followers(self) -> list[LocalSettings]:
