@@ -365,7 +365,10 @@ def test_what_cannot_be_measured_is_refused(change, message):
 
 def test_a_new_rule_measures_ddpg_and_itself_again_and_no_other(profile):
     data = dump(profile)
-    data["agreement"]["methods"] = [*data["agreement"]["methods"], {**RULES[1], "name": "new"}]
+    data["agreement"]["methods"] = [
+        *data["agreement"]["methods"],
+        {**RULES[1], "hidden": [16, 16], "name": "new"},
+    ]
     before = {job.name: job.digest for job in STUDIES["agreement"].jobs(profile)}
     after = {job.name: job.digest for job in STUDIES["agreement"].jobs(profiles.parse(data))}
     changed = {name for name in after if before.get(name) != after[name]}
@@ -381,5 +384,5 @@ def test_snapshots_before_learning_starts_are_left_out_and_one_must_be_left(prof
         return job.config.snapshot_steps()
 
     assert steps(snapshots=8) == [100, 150, 200, 250, 300, 350, 400]
-    with pytest.raises(ConfigError, match="agreement.steps = 99: must be at least learning_starts, 100"):
+    with pytest.raises(ConfigError, match=r"agreement\.steps = 99: must be at least learning_starts, 100"):
         steps(steps=99)

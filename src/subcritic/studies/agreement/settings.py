@@ -72,7 +72,7 @@ class Measurement(Section):
 
     snapshots: Count = Field(
         4,
-        description="Snapshots, evenly spaced along training, the last at its end; those before learning starts are left out.",
+        description="Snapshots, evenly spaced along training, the last at its end; none before learning starts.",
     )
     states: Count = Field(
         4096,
@@ -135,7 +135,7 @@ class Config(Section):
     measurement: Measurement
 
     def snapshot_steps(self) -> list[int]:
-        """The steps of the snapshots, those left out that come before the method learns. Raises ConfigError if none is left."""
+        """The steps of the snapshots, none before the method learns. Raises ConfigError if none is left."""
         steps, count = self.method.training.steps, self.measurement.snapshots
         first = self.method.agent.learning_starts
         found = [step for number in range(1, count + 1) if (step := steps * number // count) >= first]
