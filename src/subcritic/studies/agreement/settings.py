@@ -32,7 +32,7 @@ SHARED: dict[str, Any] = {"hidden": (64, 64), "batch_size": 256}
 NEURONS: dict[str, Any] = {"exploration": "neuron", "noise_scale": (0.2, 0.2, 0.3)}
 ADAM: dict[str, Any] = {"optimiser": "adam", "critic_rate": 1e-3, "actor_rate": 1e-3}
 METHODS: tuple[dict[str, Any], ...] = (
-    {"algorithm": "ddpg", "activation": "tanh", **NEURONS},
+    {"algorithm": "ddpg", **NEURONS},
     # Nothing crosses layers.
     {"algorithm": "linear", "noise_scale": 0.3},
     {"algorithm": "compatible", **ADAM, **NEURONS},
