@@ -12,17 +12,19 @@ STUDY = Study(
 At snapshots along training, before the optimiser: from one minibatch, and in expectation over noise and states. Rules are
 measured at their own actor and, all at once, at that of a DDPG agent that they follow.
 
-*Look at* `agreement/<at>/<method>/cosine_…`: 1 is the true gradient, 0 is chance. `minibatch` is one update as in training,
-`expectation` the mean over many draws of noise, `limit` the estimate for infinitely many. `random` is what chance gives.
-`return_cosine` compares with the gradient of the return itself, found by finite differences.""",
+*Look at* `cosine/…`: 1 is the true gradient, 0 is chance. `minibatch` is one update as in training, `expectation` the mean
+over many draws of noise, `limit` the estimate for infinitely many. Runs of `ddpg` also have those of its followers,
+`ddpg/<method>/cosine/…`, and `return_cosine`, that with the gradient of the return itself, found by finite differences.
+`random` is a random direction.""",
         {
-            "Does the expected update follow the true gradient, at DDPG's actor?": {
-                "Random direction": "agreement/ddpg/random/cosine_expectation",
-                "DDPG's own gradient with the return's": "agreement/ddpg/ddpg/return_cosine_expectation",
+            "Does the update follow the true gradient, at the method's own actor?": {
+                "In expectation": "cosine/expectation",
+                "One minibatch": "cosine/minibatch",
+                "In the limit of infinitely many draws": "cosine/limit",
             },
             "How well does it act?": {"Return of the greedy policy": "return/evaluation"},
         },
-        ("return/evaluation",),
+        ("cosine/expectation", "cosine/minibatch", "return/evaluation"),
     ),
     settings=Agreement,
     jobs=jobs,

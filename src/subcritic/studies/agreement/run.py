@@ -157,12 +157,13 @@ class Snapshots:
             self._keep(trainer, LED, method, rows)
 
     def _keep(self, trainer: Trainer, at: str, method: str, rows: list[Row]) -> None:
-        """Keep rows, and record those of the whole actor's cosines."""
+        """Keep rows, and record the whole actor's cosines: `cosine/…` those of the method itself at its own actor."""
+        prefix = "" if (at, method) == (OWN, self.name) else f"{at}/{method}/"
         for s in trainer.watch.active:
             named = {"method": method, "at": at, "seed": self.seeds[s], "step": trainer.step}
             self.rows += [{**named, **row._asdict(), "value": float(row.value[s])} for row in rows]
             metrics = {
-                f"agreement/{at}/{method}/{row.measure}_{row.estimate}": float(row.value[s])
+                f"{prefix}{row.measure}/{row.estimate}": float(row.value[s])
                 for row in rows
                 if row.granularity == "actor" and row.measure.endswith("cosine") and np.isfinite(row.value[s])
             }

@@ -62,7 +62,7 @@ class Returns(Section):
         16, description="Episodes of each policy, from the same start states for all."
     )
     radius: Rate = Field(
-        0.02,
+        0.01,
         description="Length of a step along a direction, as a share of the length of the actor's weights.",
     )
 
