@@ -44,5 +44,6 @@ over many draws of noise, `limit` the estimate for infinitely many. Runs of `ddp
     },
     described=described,
     optional=True,
+    memory=2500,
     minutes=240,
 )  # fmt: skip

@@ -15,7 +15,7 @@ from subcritic.training import Evaluator
 # Flat parameters of C policies for each of S seeds, (C, S, P) → their returns from E start states, (C, S, E).
 Returns = Callable[[Tensor], np.ndarray]
 # Directions whose policies play side by side.
-TOGETHER = 8
+TOGETHER = 2
 
 
 def random_directions(count: int, size: int, seeds: Sequence[int], step: int) -> Tensor:
