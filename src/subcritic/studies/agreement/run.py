@@ -51,14 +51,13 @@ def run(job: Job, results: Path) -> list[Path]:
         return trainer, [*observers, Snapshots(config, log, trainer.agent)]
 
     _, observers = session.run(setup)
-    table = pd.DataFrame(observers[-1].rows)
-    table.insert(0, "environment", job.environment)
+    table = pd.DataFrame(observers[-1].rows).assign(environment=job.environment)
     columns = list(STUDY.records["agreement"].columns)
-    return [write_csv(paths(job, STUDY, results)["agreement"], table[columns])]
+    return [write_csv(paths(job, STUDY, results)["agreement"], table.reindex(columns=columns))]
 
 
 def _agent(config: Config, settings: AgentSettings, *sizes_and_seeds: Any) -> Agent:
-    if config.followers and isinstance(settings, DDPGSettings):
+    if isinstance(settings, DDPGSettings):
         return Leader(settings, config.local_followers, *sizes_and_seeds)
     return make_agent(settings, *sizes_and_seeds)
 
