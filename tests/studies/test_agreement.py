@@ -312,6 +312,17 @@ def test_a_run_measures_every_rule_at_both_actors_and_the_oracle_is_exact(measur
     assert len(returns) == 6 * 2 * 2 and returns["value"].between(-1, 1).all()
 
 
+def test_ddpg_is_compared_with_the_return_also_where_nobody_follows(profile, tmp_path):
+    returns = profile.agreement.returns.model_copy(update={"directions": 3})
+    alone = profile.agreement.model_copy(
+        update={"methods": profile.agreement.methods[:1], "steps": 120, "snapshots": 1, "returns": returns}
+    )
+    job = STUDIES["agreement"].job(profile.model_copy(update={"agreement": alone}), "Pendulum-v1", "ddpg")
+    frame = pd.read_csv(run.run(job, tmp_path)[0])
+    compared = frame[frame["measure"] == "return_correlation"]
+    assert set(compared["method"]) == {"ddpg", "oracle", "random"} and set(compared["at"]) == {"ddpg"}
+
+
 def test_a_finished_run_is_not_measured_again(profile, measured):
     results, frame = measured
     job = STUDIES["agreement"].job(profile, "Pendulum-v1", "linear")
@@ -354,6 +365,7 @@ def test_the_summary_is_the_mean_over_snapshots_then_seeds_and_counts_what_is_un
         ({"methods": [LEADER, {**RULES[0], "hidden": [5]}]}, r"linear must have the hidden layers of ddpg, \[12, 12\]"),
         ({"methods": [{**RULES[0], "name": "oracle"}]}, "'oracle' is the name of a control"),
         ({"methods": [LEADER, LEADER]}, "the name 'ddpg' is used twice"),
+        ({"methods": [LEADER, {**LEADER, "name": "other"}]}, "there can be only one ddpg"),
         ({"environments": ["x"]}, "environment 'x' is not in the config"),
     ],
 )  # fmt: skip

@@ -83,7 +83,8 @@ class Agent(Protocol):
     ) -> list[tuple[Tensor, Tensor]]:
         """The ascent direction of each layer before the optimiser, (weight (S, n_in, n), bias (S, 1, n)); [] without one.
 
-        rngs: what noise is imagined with, one generator per seed; None: as the next update will. Asking changes nothing.
+        Of layers that are frozen too. rngs: what noise is imagined with, one generator per seed; None: as the next update
+        will. Asking changes nothing.
         """
 
     def value_magnitude(self) -> Tensor:

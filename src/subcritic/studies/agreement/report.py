@@ -25,16 +25,18 @@ COLUMNS = {
     "actor, one minibatch": ("minibatch", "actor", "cosine"),
     "neurons, expected": ("expectation", "neuron", "pearson"),
     "neurons, one minibatch": ("minibatch", "neuron", "pearson"),
-    "with the return": ("expectation", "actor", "return_cosine"),
+    "with the return, played": ("expectation", "actor", "return_correlation"),
+    "with the return, all starts": ("expectation", "actor", "return_cosine"),
 }
 NOTE = """Cosine of a method's direction, before the optimiser, with the true policy gradient, that of the mean of Q^μ(s,
 μ(s)) over replayed states: 1 is the same direction. Expected: mean over many draws of noise and states. Limit:
 what infinitely many would give. One minibatch: one update as in training, against the true gradient at all
 states. Neurons: Pearson correlation over the entries of a neuron's weight gradient, median over the neurons
 where it is defined; those where it is not are counted. With the return: cosine of the expected update with the
-gradient of the return itself, found by finite differences, and corrected for their noise. p: of the whole
-actor's expected cosine, from permutations of the neurons within each layer. `oracle` is the true gradient
-computed another way, `random` a random direction. How each is measured: docs/agreement.md.
+gradient of the return itself, found by finite differences, from the start states played, and corrected to all
+start states where these agree enough. p: of the whole actor's expected cosine, from permutations of the neurons
+within each layer. `oracle` is the true gradient computed another way, `random` a random direction. How each is
+measured: docs/agreement.md.
 """
 
 
@@ -168,15 +170,17 @@ def sentences(table: pd.DataFrame) -> list[str]:
             f"{environment}, {who} ({count['seeds']} seeds, {count['snapshots']} snapshots): cosine of the expected update "
             f"with the true policy gradient: {expected}. Of one minibatch: {single}."
         )
-        if (actor["measure"] == "return_cosine").any():
+        if (actor["measure"] == "return_correlation").any():
             parts = "; ".join(
-                f"{name} {_of(actor, name, 'expectation', 'return_cosine')}"
+                f"{name} {_of(actor, name, 'expectation', 'return_correlation')}"
                 for name in methods
                 if name != ORACLE
             )
+            corrected = _of(actor, ORACLE, "expectation", "return_cosine")
             found.append(
-                f"{environment}: cosine of the same expected updates with the gradient of the return, by finite differences "
-                f"(ddpg: that of Q^μ itself): {parts}."
+                f"{environment}: cosine of the same expected updates with the gradient of the return of the episodes played, "
+                f"by finite differences: {parts}. Of the true gradient of Q^μ with that of the return from all start states: "
+                f"{corrected}."
             )
     return found
 

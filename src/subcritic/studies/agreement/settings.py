@@ -93,7 +93,7 @@ class Agreement(Measurement):
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = Field(
         [SHARED | method for method in METHODS],
         validate_default=True,
-        description="The methods. Local rules are also measured at the actor of every ddpg among them, which must explore "
+        description="The methods. At most one is ddpg; local rules are also measured at its actor, and it must explore "
         "with all its neurons, or a subset.",
     )
     steps: Count = Field(10_000, description="Environment steps of a training.")
@@ -102,6 +102,8 @@ class Agreement(Measurement):
         unique_names("agreement.methods", self.methods)
         for name in self.environments:
             profile.environment(name)
+        if len([method for method in self.methods if leads(method)]) > 1:
+            raise ValueError("agreement.methods: there can be only one ddpg, which the local rules follow")
         for method in self.methods:
             if method.name in (ORACLE, RANDOM):
                 raise ValueError(f"agreement.methods: {method.name!r} is the name of a control")
