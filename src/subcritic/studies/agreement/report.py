@@ -178,9 +178,9 @@ def sentences(table: pd.DataFrame) -> list[str]:
             )
             corrected = _of(actor, ORACLE, "expectation", "return_cosine")
             found.append(
-                f"{environment}: cosine of the same expected updates with the gradient of the return of the episodes played, "
-                f"by finite differences: {parts}. Of the true gradient of Q^μ with that of the return from all start states: "
-                f"{corrected}."
+                f"{environment}: cosine of the same expected updates with the gradient of the return of the episodes "
+                f"played, by finite differences: {parts}. Of the true gradient of Q^μ with that of the return from all "
+                f"start states: {corrected}."
             )
     return found
 
