@@ -41,6 +41,14 @@ def trainer_of(agent, steps=150):
     return Trainer(agent, PENDULUM, SEEDS, steps, 10.0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def denormals_as_they_are():
+    """Other tests in this process need denormal numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "set_flush_denormal", lambda on: True)
+        yield
+
+
 @pytest.fixture(scope="module")
 def led():
     """DDPG with followers, trained for a little while."""
