@@ -28,8 +28,8 @@ SHARED = {"hidden": [12, 12], "batch_size": 32, "learning_starts": 50, "optimise
 RULES = (
     {"algorithm": "linear", "hidden": [12, 12]},
     {"algorithm": "compatible", "replay": "recomputed", "trace": 0.8, **SHARED},
-    {"algorithm": "node_perturbation", "name": "td", "replay": "recomputed", "target": "global_td",
-     "exploration": "neuron", **SHARED},
+    {"algorithm": "coagent", "name": "td", "target": "global_td", "newest": 40, **SHARED},
+    {"algorithm": "coagent", "trace": 0.5, "trace_length": 3, **SHARED},
     {"algorithm": "node_perturbation", **SHARED},
     {"algorithm": "learned_feedback", **SHARED},
     {"algorithm": "random_direction", **SHARED},
@@ -75,7 +75,7 @@ def test_ddpg_learns_as_if_nobody_followed_and_followers_have_its_weights(led):
 def test_followers_learn_what_they_keep_and_are_told_by_the_leaders_critic(led):
     leader = led.agent
     untrained = Leader(parse_method(LEADER), [parse_method(rule) for rule in RULES], 3, 1, SEEDS)
-    for name in ("linear", "compatible", "learned-feedback"):
+    for name in ("linear", "compatible", "coagent", "learned-feedback"):
         pairs = zip(leader.followers[name].rule_states, untrained.followers[name].rule_states, strict=True)
         assert any(
             not torch.equal(now, then)
@@ -148,6 +148,22 @@ def test_noise_is_averaged_over_draws_if_it_is_drawn_and_over_the_replay_if_it_i
     for s in range(2):
         kinds, counts = np.unique(rows[s].numpy(), axis=0, return_counts=True)
         assert counts.max() == 1 and set(map(tuple, kinds)) <= set(map(tuple, stored[s].numpy()))
+
+
+def test_a_rule_that_moves_by_the_newest_rows_is_measured_there(led):
+    seen = []
+
+    def kept(batch, noise):
+        seen.append(batch["observation"])
+        return batch["observation"].mean(dim=1)
+
+    found = asked(kept, led, lambda batch: torch.zeros(2, 3), newest=40, batch_size=20)
+    assert found.states == 40
+    newest = led.replay.unpack(led.replay.rows)["observation"][:, -40:]
+    for s in range(2):
+        assert {tuple(row) for rows in seen for row in rows[s].tolist()} == set(
+            map(tuple, newest[s].tolist())
+        )
 
 
 def test_what_is_not_finite_is_undefined_for_its_seed_alone(led):

@@ -48,16 +48,17 @@ def directions_of(
     seeds: Sequence[int],
     step: int,
     consecutive: int = 1,
+    newest: int | None = None,
 ) -> Directions:
     """Directions from distinct rows of the replay, in minibatches.
 
     A method that draws noise when it is asked does so `draws` times for each of at most `states` rows; any other is asked
     once for every row there is, since its noise is that of the time of acting. Rows that fill no whole minibatch are left
-    out. A seed's direction that is not finite is NaN throughout.
+    out. newest: only from so many rows, those stored last. A seed's direction that is not finite is NaN throughout.
     """
-    order = np.stack(
-        [rng.permutation(len(replay)) for rng in seeding.generators(seeds, "agreement states", step)]
-    )
+    rows = min(newest or len(replay), len(replay))
+    ages = np.stack([rng.permutation(rows) for rng in seeding.generators(seeds, "agreement states", step)])
+    order = (replay.added - 1 - ages) % replay.capacity
     noise = seeding.generators(seeds, "agreement noise", step)
     if _draws_noise(direction, replay.at(order[:, :COMPARED], consecutive), noise):
         order = order[:, :states]

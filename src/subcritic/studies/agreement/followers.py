@@ -88,6 +88,8 @@ class Follower(LocalLearner):
         sizes = leader.actor.sizes
         super().__init__(led, sizes[0], sizes[-1], seeds)
         self.leader, self.adam = leader, None
+        # No weight moves, so nothing is learned from the newest rows alone.
+        self.newest = None
         if self.broadcaster is not None:
             self.global_critic = LeadersCritic(leader.critic)
             self.broadcaster = dataclasses.replace(self.broadcaster, critic=self.global_critic)

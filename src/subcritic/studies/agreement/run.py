@@ -63,7 +63,7 @@ def _agent(config: Config, settings: AgentSettings, *sizes_and_seeds: Any) -> Ag
 
 
 class Snapshots:
-    """Measures at snapshots, by the agent's own backpropagated critic, or by one that learns beside it for that.
+    """Measures at snapshots, by the agent's own backpropagated critic, or by one that learns beside it at every step.
 
     rows: all that was measured so far.
     """
@@ -82,26 +82,31 @@ class Snapshots:
         self.rows: list[dict[str, Any]] = []
 
     def __call__(self, trainer: Trainer) -> None:
-        if trainer.batch is None:
+        if not trainer.learning:
             return
         if self.probe:
-            self.probe.learn(trainer.batch)
+            rngs = seeding.generators(self.seeds, "agreement probe", trainer.step)
+            self.probe.learn(trainer.replay.sample(self.agent.settings.batch_size, rngs))
         if trainer.step in self.steps:
             self._measure(trainer)
 
     def _measure(self, trainer: Trainer) -> None:
         agent = self.agent
         ask = partial(self._ask, trainer)
-        own = {self.name: ask(of_agent(agent), agent.consecutive)} if agent.directions(trainer.batch) else {}
+        some = trainer.replay.at(np.zeros((len(self.seeds), 1), dtype=int), agent.consecutive)
+        own = {self.name: ask(of_agent(agent), agent)} if agent.directions(some) else {}
         own |= {ORACLE: ask(self._oracle), RANDOM: ask(self._random(trainer.step))}
         self._add(trainer, OWN, own)
         if isinstance(agent, Leader):
-            led = own | {name: ask(of_agent(one), agent.consecutive) for name, one in agent.followers.items()}
+            led = own | {
+                name: ask(of_agent(follower), follower) for name, follower in agent.followers.items()
+            }
             self._add(trainer, LED, led)
             if self.measurement.returns.directions and trainer.watch.active:
                 self._compare_with_return(trainer, led)
 
-    def _ask(self, trainer: Trainer, direction: Direction, consecutive: int = 1) -> Directions:
+    def _ask(self, trainer: Trainer, direction: Direction, of: Agent | None = None) -> Directions:
+        """of: whose rows it reads; None: it reads observations alone."""
         return directions_of(
             direction,
             trainer.replay,
@@ -111,7 +116,8 @@ class Snapshots:
             draws=self.measurement.draws,
             seeds=self.seeds,
             step=trainer.step,
-            consecutive=consecutive,
+            consecutive=self.agent.consecutive if of else 1,
+            newest=getattr(of.settings, "newest", None) if of else None,
         )
 
     def _judged(self, batch: Batch) -> tuple[MLP, Parameters, Network, Tensor]:

@@ -36,12 +36,13 @@ METHODS: tuple[dict[str, Any], ...] = (
     # Nothing crosses layers.
     {"algorithm": "linear", "noise_scale": 0.3},
     {"algorithm": "compatible", **ADAM, **NEURONS},
-    # One scalar crosses layers: the global TD error times a neuron's executed noise, then the same with imagined noise.
+    {"algorithm": "coagent", **ADAM, **NEURONS},
+    # One scalar crosses layers: a global error times a neuron's executed noise, or a judgement of imagined noise.
+    {"algorithm": "coagent", "name": "coagent-global-td", "target": "global_td", **ADAM, **NEURONS},
     {
-        "algorithm": "node_perturbation",
-        "name": "td-error-times-noise",
-        "replay": "recomputed",
-        "target": "global_td",
+        "algorithm": "coagent",
+        "name": "coagent-global-advantage",
+        "target": "global_advantage",
         **ADAM,
         **NEURONS,
     },
