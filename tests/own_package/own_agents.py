@@ -58,6 +58,9 @@ class WanderingAgent:
     def local_errors(self, batch):
         return []
 
+    def directions(self, batch, rngs=None):
+        return []
+
     def value_magnitude(self):
         return torch.zeros(len(self.rngs))
 

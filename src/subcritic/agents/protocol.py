@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from subcritic.config import AgentSettings
@@ -81,6 +82,15 @@ class Agent(Protocol):
         """δ = ∂Q/∂z by which each layer would learn from a minibatch, (S, B, n_l), as the agent finds it; [] if it has none.
 
         Asking changes nothing.
+        """
+
+    def directions(
+        self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The ascent direction of each layer before the optimiser, (weight (S, n_in, n), bias (S, 1, n)); [] without one.
+
+        Of layers that are frozen too. rngs: what noise is imagined with, one generator per seed; None: as the next update
+        will. Asking changes nothing.
         """
 
     def value_magnitude(self) -> Tensor:
