@@ -40,7 +40,6 @@ def profile(environments=ENVIRONMENTS, seeds: int = 3, **changes) -> Profile:
     return profiles.parse({
         "profile": "synthetic", "seeds": seeds, "environments": list(environments),
         "methods": [{"algorithm": "ddpg", "hidden": [64, 64]}, {"algorithm": "linear", "hidden": [64, 64]}],
-        "statistics": {"resamples": 200},
         "ablation": {"methods": [{"algorithm": name, "hidden": [8, 8]} for name in ABLATED]}, **changes,
     })  # fmt: skip
 

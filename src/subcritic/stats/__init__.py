@@ -1,4 +1,4 @@
-"""Statistics as pure functions of arrays: similarity, gradient agreement, bootstrap intervals."""
+"""Statistics as pure functions of arrays: similarity, gradient agreement, intervals over seeds."""
 
 from .agreement import (
     Agreement,
@@ -10,11 +10,12 @@ from .agreement import (
 from .intervals import (
     CLEAR,
     Interval,
-    bootstrap_interval,
     interquartile_mean,
+    jackknife_interval,
+    median_interval,
     performance_profile,
     probability_of_improvement,
-    stratified_interval,
+    t_interval,
 )
 from .similarity import Similarity, first_crossing, pearson, similarity, window_mean
 
@@ -25,15 +26,16 @@ __all__ = [
     "ScalarAgreement",
     "Similarity",
     "agreement",
-    "bootstrap_interval",
     "first_crossing",
     "interquartile_mean",
+    "jackknife_interval",
+    "median_interval",
     "pearson",
     "performance_profile",
     "permutation_without_fixed_points",
     "probability_of_improvement",
     "scalar_agreement",
     "similarity",
-    "stratified_interval",
+    "t_interval",
     "window_mean",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from subcritic.config import Profile
-from subcritic.reporting.estimates import Estimate, number, percent
+from subcritic.reporting.estimates import FAILED_ADDED, Estimate, described, number
 from subcritic.studies.ablation.methods import NOTHING, SCALAR, VECTOR
 from subcritic.studies.ablation.settings import environments_of, steps_of
 
@@ -173,12 +173,11 @@ def _names(names: list[str]) -> str:
 
 def explanation(profile: Profile, environments: list[str]) -> str:
     """What the columns of the table mean."""
-    bar = percent(profile.statistics.confidence)
     steps = sorted({steps_of(profile, environment) for environment in environments_of(profile)})
     return (
-        f"Normalised scores after {' or '.join(f'{n:,}' for n in steps)} steps, {profile.seeds} seeds: the uniform random "
-        f"policy scores 0, the reference return 1; mean over seeds [{bar} bootstrap interval]. The interquartile mean is "
-        "over seeds and the environments that DDPG learns. *Crosses layers*: what reaches a neuron from beyond its own "
-        "layer, besides the reward. *Update cosine*: what updates did to the weights against the true policy gradient, "
-        "mean over training; 1 is gradient ascent, 0 unrelated.\n"
+        f"Normalised scores after {' or '.join(f'{n:,}' for n in steps)} steps: the uniform random policy scores 0, the "
+        f"reference return 1; mean over seeds [{described(profile, FAILED_ADDED)}]. The interquartile mean is over seeds "
+        "and the environments that DDPG learns. *Crosses layers*: what reaches a neuron from beyond its own layer, besides the "
+        "reward. *Update cosine*: what updates did to the weights against the true policy gradient, mean over training; 1 "
+        "is gradient ascent, 0 unrelated.\n"
     )

@@ -13,7 +13,14 @@ from matplotlib.figure import Figure
 
 from subcritic.config import AgentSettings, Environment, Profile
 from subcritic.reporting import documents, records, style
-from subcritic.reporting.estimates import Estimate, number, over_seeds, percent, stratified
+from subcritic.reporting.estimates import (
+    FAILED_ADDED,
+    Estimate,
+    described,
+    number,
+    over_environments,
+    over_seeds,
+)
 from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.pages import image
 from subcritic.stats import interquartile_mean
@@ -184,11 +191,10 @@ def _write(axes: Axes, y: int, row: dict) -> None:
 
 
 def _note(profile: Profile, environments: list[str]) -> str:
-    bar = f"bar: {percent(profile.statistics.confidence)} bootstrap interval"
     names = ", ".join(f"{shape} {name}" for shape, name in zip(SHAPES, environments, strict=False))
     return (
         f"diamond: interquartile mean over {profile.seeds} seeds and the environments that DDPG learns   ·   "
-        f"{'one seed: no interval' if profile.seeds == 1 else bar}   ·   means: {names}\n"
+        f"bar: {described(profile, FAILED_ADDED)}   ·   means: {names}\n"
         "blue band: DDPG   ·   grey band: random direction   ·   cosine: updates against the true gradient   ·   "
         "stopped: runs that diverged"
     )
@@ -199,7 +205,7 @@ def _on_environment(
 ) -> dict[str, float]:
     name = environment.name
     values = _scores(runs, name, anchors)
-    estimate = over_seeds(values, profile)
+    estimate = over_seeds(values, profile, added=0.0)
     raw = runs[runs["environment"] == name]["score"]
     return {
         name: estimate.value,
@@ -217,7 +223,7 @@ def _interquartile_mean(
     if not names:
         return Estimate(*[float("nan")] * 3)
     matrix = np.stack([_scores(runs, name, anchors) for name in names], axis=1)
-    return stratified(profile, interquartile_mean, matrix)
+    return over_environments(profile, interquartile_mean, matrix, added=0.0)
 
 
 def _scores(runs: pd.DataFrame, environment: str, anchors: pd.DataFrame) -> np.ndarray:
