@@ -97,3 +97,17 @@ def test_a_frozen_critic_does_not_change_while_the_actor_learns():
     agent.learn(batch([0]))
     assert torch.equal(agent.critic.online.flat, critic)
     assert not torch.equal(agent.policy().flat, actor)
+
+
+def test_frozen_hidden_layers_keep_their_first_weights_and_the_action_learns_as_ever():
+    agent, free = (DDPG(settings(frozen_hidden=on), OBS, ACT, [0], torch.float64) for on in (True, False))
+    before = agent.policy().flat.clone()
+    hidden = agent.actor.views(before)
+    agent.learn(batch([0]))
+    free.learn(batch([0]))
+    for layer in (0, 1):
+        assert torch.equal(agent.policy().weights[layer], hidden.weights[layer])
+        assert torch.equal(agent.policy().biases[layer], hidden.biases[layer])
+    assert torch.equal(agent.policy().weights[2], free.policy().weights[2])
+    assert not torch.equal(agent.policy().weights[2], hidden.weights[2])
+    assert (agent.settings.role, free.settings.role) == ("control", "backpropagation")

@@ -17,7 +17,7 @@ from subcritic.training import Trainer
 WARM_UP, UPDATES = 100, 50
 SHAPE = {"hidden": (32, 32), "batch_size": 64, "learning_starts": WARM_UP}
 METHODS = {
-    "ddpg": DDPGSettings(algorithm="ddpg", **SHAPE),
+    "ddpg": DDPGSettings(algorithm="ddpg", activation="relu", **SHAPE),
     "ddpg-lillicrap2016": DDPGSettings(
         algorithm="ddpg", preset="lillicrap2016", exploration="neuron", **SHAPE
     ),

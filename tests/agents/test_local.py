@@ -240,6 +240,23 @@ def test_one_layer_moves_at_a_time_when_they_take_turns():
         assert all(not torch.equal(a, c.voltage) for a, c in zip(critics, agent.rule_states, strict=True))
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_frozen_hidden_layers_keep_their_first_weights_and_the_action_learns(name):
+    agent = learner(name, frozen_hidden=True)
+    before, batch = copy.deepcopy(agent.online), filled(agent)
+    # In turns, the last layer's comes after those of the hidden layers.
+    for _ in range(9):
+        agent.learn(batch)
+    moved = [
+        not torch.equal(now, then) for now, then in zip(agent.online.weights, before.weights, strict=True)
+    ]
+    assert moved == [False, False, True]
+    assert all(
+        torch.equal(now, then) for now, then in zip(agent.online.biases[:-1], before.biases, strict=False)
+    )
+    assert agent.settings.role == "control"
+
+
 @pytest.mark.parametrize("name", ["imagined-heads", "imagined-features"])
 def test_a_critic_without_backpropagation_steps_along_autograd_of_its_own_layers(name):
     """Of local heads: the gradient of each head's loss by its layer alone, the input taken as given."""

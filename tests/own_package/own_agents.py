@@ -13,7 +13,7 @@ from subcritic.nn import MLP
 
 
 class WanderingSettings(AgentSettings):
-    role: ClassVar[Role] = "control"
+    kind: ClassVar[Role] = "control"
     step: float = Field(0.01, description="Standard deviation of what an update adds to every weight.")
 
 

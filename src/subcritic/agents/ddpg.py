@@ -108,7 +108,11 @@ class DDPG:
         at = self._critic_at(batch["observation"], weight=-1 / batch["observation"].shape[1])
         if not self.learns_critic:
             self.values = at.value
-        at.weight_gradients(into=self.policy_network.gradient)
+        gradient = self.policy_network.gradient
+        at.weight_gradients(into=gradient)
+        if self.settings.frozen_hidden:
+            for part in (*gradient.weights[:-1], *gradient.biases[:-1]):
+                part.zero_()
         self.policy_network.step()
 
     def _critic_at(self, observation: Tensor, weight: float = 1.0) -> ActorCriticAt:
@@ -150,4 +154,4 @@ def critic_spec(settings: DDPGSettings, observation_size: int, action_size: int)
     """The critic Q^μ(s, a); the action joins at `settings.action_layer`."""
     sizes = (observation_size, *settings.hidden, 1)
     side = (settings.action_layer, action_size)
-    return MLP(sizes, settings.activation, "identity", side=side, output_init=settings.last_layer_init)
+    return MLP(sizes, settings.critic_activation, "identity", side=side, output_init=settings.last_layer_init)

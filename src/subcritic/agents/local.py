@@ -71,7 +71,7 @@ class LocalLearner:
 
     def _network(self, observation_size: int, action_size: int) -> MLP:
         sizes = (observation_size, *self.settings.hidden, action_size)
-        return MLP(sizes, self.settings.activation, "tanh")
+        return MLP(sizes, self.settings.activation, "tanh", output_init=self.settings.last_layer_init)
 
     def _layer(self, number: int) -> Layer:
         k = number - 1
@@ -134,6 +134,8 @@ class LocalLearner:
         self.updates += 1
 
     def _has_turn(self, number: int) -> bool:
+        if self.settings.frozen_hidden and not self.layers[number].last:
+            return False
         turn = self.settings.layers_in_turn
         return turn is None or self.updates // turn % self.actor.depth == number
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from subcritic.config.sections import Count, Fraction, Section, Sizes
+from subcritic.config.sections import Activation, Count, Fraction, Rate, Section, Sizes
 
 Scale = Annotated[float, Field(ge=0)]
 Role = Literal["local", "backpropagation", "control"]
@@ -15,8 +15,8 @@ Role = Literal["local", "backpropagation", "control"]
 class AgentSettings(Section):
     """What every agent has. A subclass adds its own fields, and says what fits together in `conflicts` and `unused`."""
 
-    # What a comparison uses the agent as: a local rule, learning by backpropagation, or a control that learns nothing.
-    role: ClassVar[Role] = "local"
+    # What a comparison uses the agent as: a local rule, learning by backpropagation, or a control; see `role`.
+    kind: ClassVar[Role] = "local"
 
     algorithm: str = Field(
         description="Which agent or local rule: a name in subcritic.config.methods.AGENTS or subcritic.rules.RULES, or a "
@@ -28,6 +28,18 @@ class AgentSettings(Section):
     )
     hidden: Sizes = Field(
         (64, 64), description="Neurons of each hidden layer of the actor, first layer first."
+    )
+    activation: Activation = Field(
+        "tanh",
+        description="Activation of the actor's hidden neurons; its output is tanh. The same for all agents unless given, so "
+        "that they are compared on equal actors.",
+    )
+    last_layer_init: Rate | None = Field(
+        None, description="Last layers start uniform in ± this; None: in ±1/√fan-in, as the other layers do."
+    )
+    frozen_hidden: bool = Field(
+        False,
+        description="A control: the actor's hidden layers stay as they start, and only the action's neurons learn.",
     )
     discount: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.99, description="γ, the weight of the next step's value."
@@ -59,6 +71,11 @@ class AgentSettings(Section):
     noisy_fraction: Fraction = Field(
         0.1, description="Probability that a neuron is noisy at a step, with exploration subset."
     )
+
+    @property
+    def role(self) -> Role:
+        """The agent's `kind`, or 'control' with frozen hidden layers."""
+        return "control" if self.frozen_hidden else type(self).kind
 
     @classmethod
     def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ DDPG_PRESETS: dict[str, dict[str, Any]] = {
     # Lillicrap et al. 2016 (arXiv 1509.02971), section 7; batch normalisation is not part of it yet.
     "lillicrap2016": {
         "hidden": (400, 300),
+        "activation": "relu",
         "polyak": 0.001,
         "batch_size": 64,
         "replay_size": 1_000_000,
@@ -42,14 +43,14 @@ DDPG_PRESETS: dict[str, dict[str, Any]] = {
 class DDPGSettings(AgentSettings):
     """DDPG (Lillicrap et al. 2016); what is not given is the preset's."""
 
-    role: ClassVar[Role] = "backpropagation"
+    kind: ClassVar[Role] = "backpropagation"
 
     algorithm: Literal["ddpg"] = Field(description="ddpg.")
     preset: Literal["lillicrap2016", "modern"] = Field(
         "modern",
         description="Where the other settings come from: the paper's, or those of today's implementations.",
     )
-    activation: Activation = Field("relu", description="Activation of hidden neurons, in actor and critic.")
+    critic_activation: Activation = Field("relu", description="Activation of the critic's hidden neurons.")
     actor_rate: Rate = Field(1e-3, description="Adam's step size for the actor.")
     critic_rate: Rate = Field(1e-3, description="Adam's step size for the critic.")
     critic_weight_decay: Annotated[float, Field(ge=0)] = Field(
@@ -58,9 +59,6 @@ class DDPGSettings(AgentSettings):
     action_layer: Count = Field(
         1,
         description="The critic's layer whose input the action joins, counted from 1; at most hidden layers + 1.",
-    )
-    last_layer_init: Rate | None = Field(
-        None, description="Last layers start uniform in ± this; None: in ±1/√fan-in, as the other layers do."
     )
 
     @classmethod

@@ -7,15 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from subcritic.config.agents import AgentSettings, check_scales
-from subcritic.config.sections import Activation, Count, Fraction, Rate, Sizes
+from subcritic.config.sections import Count, Fraction, Rate, Sizes
 
 
 class LocalSettings(AgentSettings):
     """A policy whose neurons learn by a local rule (Experiment 2); the defaults are the drafts' choices."""
 
-    activation: Activation = Field(
-        "tanh", description="Activation of hidden neurons; the output layer is tanh."
-    )
     critic_rate: Rate = Field(1e-3, description="Step size η_Q of the neurons' own critics.")
     actor_rate: Rate = Field(1e-4, description="Step size η_A of the neurons' weights.")
     optimiser: Literal["sgd", "adam"] = Field(

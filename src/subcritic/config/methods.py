@@ -35,10 +35,10 @@ class RecordedMethod(AgentSettings):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     @property
-    def role(self) -> Role:  # type: ignore[override]
-        """As of the algorithm's settings class, which is imported for it."""
+    def role(self) -> Role:
+        """By the kind of the algorithm's settings class, which is imported for it."""
         settings: type[AgentSettings] = load(self.algorithm).Settings
-        return settings.role
+        return "control" if self.frozen_hidden else settings.kind
 
 
 def load(algorithm: str) -> Any:

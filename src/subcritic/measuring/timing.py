@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from subcritic.replay import Replay
 # The sizes of HalfCheetah and Walker2d, the usual ones for such comparisons.
 OBSERVATION, ACTION = 17, 6
 REPLAY_ROWS = 10_000
+# The actors' hidden neurons; Stable-Baselines3's DDPG has one activation for actor and critic, ReLU.
+ACTIVATION = "relu"
 
 Updates = Callable[[int], None]
 
@@ -35,9 +37,9 @@ class Turns(Protocol):
 
 
 def agent_settings(hidden: tuple[int, ...], batch: int) -> tuple[DDPGSettings, LocalSettings]:
-    """DDPG and the linear rule at one size, everything else as in the `modern` preset and the rule's defaults."""
-    ddpg = DDPGSettings(algorithm="ddpg", preset="modern", hidden=hidden, batch_size=batch)
-    return ddpg, LocalSettings(algorithm="linear", hidden=hidden, batch_size=batch)
+    """DDPG and the linear rule with equal actors, otherwise the preset `modern` and the rule's defaults."""
+    size: dict[str, Any] = {"hidden": hidden, "batch_size": batch, "activation": ACTIVATION}
+    return DDPGSettings(algorithm="ddpg", preset="modern", **size), LocalSettings(algorithm="linear", **size)
 
 
 def ours(settings: AgentSettings) -> Updates:

@@ -19,7 +19,7 @@ from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransi
 class RandomDirectionSettings(LocalSettings):
     """The control of a comparison: what a rule gains that learns nothing."""
 
-    role: ClassVar[Role] = "control"
+    kind: ClassVar[Role] = "control"
 
     def conflicts(self) -> list[tuple[bool, str]]:
         return [

@@ -23,6 +23,7 @@ from subcritic.measuring.progress import say
 from subcritic.measuring.tables import paths, write_csv
 from subcritic.measuring.timing import (
     ACTION,
+    ACTIVATION,
     OBSERVATION,
     REPLAY_ROWS,
     Updates,
@@ -77,7 +78,10 @@ def measure(settings: Throughput, rules: Rules) -> tuple[pd.DataFrame, pd.DataFr
 
 def rule_settings(hidden: tuple[int, ...], batch: int, rules: Rules) -> dict[str, LocalSettings]:
     """The local rules besides the linear one, at one size; `mlp` only where it has few networks."""
-    given = [parse_method({"hidden": hidden, "batch_size": batch, **changes}) for changes in rules]
+    given = [
+        parse_method({"hidden": hidden, "batch_size": batch, "activation": ACTIVATION, **changes})
+        for changes in rules
+    ]
     few = sum(hidden) <= MOST_NETWORKS
     return {method.name: method for method in given if few or method.algorithm != "mlp"}
 
