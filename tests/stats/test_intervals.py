@@ -191,6 +191,11 @@ def test_constant_scores_have_an_interval_without_width_unless_a_run_is_added():
     np.testing.assert_array_equal(t_interval(np.zeros(10), added=0.0), [0, 0])
 
 
+@pytest.mark.parametrize(("seeds", "told"), [(3, False), (4, True)])
+def test_a_difference_can_be_told_from_none_from_four_seeds_on(seeds, told):
+    assert (t_interval(np.ones(seeds), added=0.0).low > 0) == told
+
+
 def test_the_runs_of_all_matrices_must_be_the_same():
     with pytest.raises(ValueError, match="same runs"):
         jackknife_interval(probability_of_improvement, np.zeros((2, 3)), np.zeros((3, 3)))

@@ -13,10 +13,10 @@ from subcritic.config import Profile
 from subcritic.stats import Interval, jackknife_interval, median_interval, t_interval
 
 MISSING = "n/a"
-# Kinds of intervals, as captions name them.
-T = "t-interval"
-FAILED_ADDED = "t-interval with one failed run added, which scores as the random policy"
-NO_DIFFERENCE_ADDED = "t-interval with one seed added that shows no difference"
+# What captions say of intervals: their kind, and the run that is added.
+T, JACKKNIFE, ORDER = "t-interval", "jackknife interval", "interval between order statistics"
+FAILED_ADDED = "one added run that scores as random actions do"
+EQUAL_ADDED = "one added seed without a difference"
 
 
 class Estimate(NamedTuple):
@@ -57,11 +57,12 @@ def over_environments(
     return _estimate(statistic(*scores), ends)
 
 
-def described(profile: Profile, kind: str = T) -> str:
-    """An interval for captions: `95 % t-interval, 10 seeds`."""
+def described(profile: Profile, added: str = "", kind: str = T) -> str:
+    """An interval for captions: `95 % t-interval, 10 seeds`, `95 % t-interval, 10 seeds and one added run …`."""
     if profile.seeds == 1:
         return "none, from one seed"
-    return f"{percent(profile.statistics.confidence)} {kind}, {profile.seeds} seeds"
+    more = f" and {added}" if added else ""
+    return f"{percent(profile.statistics.confidence)} {kind}, {profile.seeds} seeds{more}"
 
 
 def _estimate(value: float, ends: Interval) -> Estimate:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import comparison, documents, records, style
 from subcritic.reporting.curves import curve_note
-from subcritic.reporting.estimates import NO_DIFFERENCE_ADDED, described, number
+from subcritic.reporting.estimates import EQUAL_ADDED, described, number
 from subcritic.reporting.pages import bullets, image
 from subcritic.reporting.rounds import SETTING, settings
 from subcritic.studies.asynchronous import STUDY
@@ -92,7 +92,7 @@ def markdown(profile: Profile, table: pd.DataFrame, speeds: pd.DataFrame, lags: 
         + "".join(f"- {sentence}\n" for sentence in sentences(table))
         + f"\n{documents.markdown(comparison.readable(table, BASELINE))}\n"
         f"Return: mean over seeds of the last, noise-free evaluation [{described(profile)}]; differences are paired by "
-        f"seed [{NO_DIFFERENCE_ADDED}]. Updates the slowest thread was behind acting: {behind}.\n\n"
+        f"seed [{described(profile, EQUAL_ADDED)}]. Updates the slowest thread was behind acting: {behind}.\n\n"
         f"## Speed\n\n{documents.markdown(shown)}\n"
         "Medians over interleaved rounds, ratios within a round with quartiles. `linear` and `ddpg` learn on one thread; "
         "`threads-n`: the linear rule's neurons dealt to n threads; `layers-n`: whole layers dealt to n threads; "

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.curves import curve_note, draw_curve, over_steps
-from subcritic.reporting.estimates import described, median_over_seeds
+from subcritic.reporting.estimates import ORDER, described, median_over_seeds
 from subcritic.reporting.pages import image
 from subcritic.studies.experiment1 import STUDY
 from subcritic.studies.experiment1.settings import Experiment1
@@ -112,8 +112,8 @@ def steps_markdown(profile: Profile, table: pd.DataFrame) -> str:
     return (
         f"# Steps until the windowed Pearson correlation reaches {THRESHOLD}\n\n"
         f"{documents.markdown(printed)}\n"
-        f"Median over seeds with its interval ({described(profile, 'interval between order statistics')}; of few seeds, "
-        "from the first to the last); a seed that never reached it counts as later than the run's end.\n"
+        f"Median over seeds ({described(profile, kind=ORDER)}; of few seeds, from the first to the last); a seed that never "
+        "reached it counts as later than the run's end.\n"
     )
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import (
-    NO_DIFFERENCE_ADDED,
+    EQUAL_ADDED,
     Estimate,
     described,
     difference,
@@ -28,7 +28,7 @@ KEYS = ["environment", "method", "disturbance", "level"]
 COMPARED = (
     "In brackets: whether a method loses more or less return than the first one with backpropagation, paired by seed; "
     "'not told apart' where the interval of the difference includes 0 "
-    f"({NO_DIFFERENCE_ADDED}). A method whose policies are no better than random actions has nothing to lose.\n"
+    f"(a t-interval with {EQUAL_ADDED}). A method whose policies are no better than random actions has nothing to lose.\n"
 )
 
 

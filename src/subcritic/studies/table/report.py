@@ -12,6 +12,7 @@ from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import (
     FAILED_ADDED,
+    JACKKNIFE,
     MISSING,
     Estimate,
     described,
@@ -220,8 +221,8 @@ def _explanation(profile: Profile) -> str:
 def _aggregates_explanation(profile: Profile) -> str:
     return (
         "Interquartile mean: of the normalised scores. Probability of improvement: of the raw scores. In brackets: "
-        f"{described(profile, 'jackknife interval')}, a seed left out in all environments at once, with one run added that "
-        "fails everywhere, or that ties with all others.\n"
+        f"{described(profile, 'one added run, which fails everywhere or ties with all others', JACKKNIFE)}; seeds are left "
+        "out in all environments at once.\n"
     )
 
 
