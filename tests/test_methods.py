@@ -36,7 +36,7 @@ def test_a_rule_holds_the_settings_that_all_share_and_its_own():
     assert {name: keys for name, keys in own.items() if keys} == {
         "compatible": imagining | {"natural", "trace", "trace_length"},
         "node_perturbation": imagining,
-        "learned_feedback": imagining,
+        "learned_feedback": imagining | {"action_error", "feedback_inputs"},
     }
 
 

@@ -28,7 +28,7 @@ def mean_voltage(layer, voltage):
     return SIGMA[layer.activation](voltage @ layer.weight + layer.bias)
 
 
-def make_transition(rng, layer, seeds=SEEDS):
+def make_transition(rng, layer, seeds=SEEDS, noise_variance=0.09):
     """With α = μ^n(v) + ξ."""
     voltage, noise = draw(rng, seeds, BATCH, N_IN), 0.3 * draw(rng, seeds, BATCH, N_OUT)
     return LocalTransition(
@@ -38,6 +38,7 @@ def make_transition(rng, layer, seeds=SEEDS):
         terminated=torch.from_numpy((rng.random((seeds, BATCH, 1)) < 0.3).astype(float)),
         next_voltage=draw(rng, seeds, BATCH, N_IN),
         noise=noise,
+        noise_variance=noise_variance,
     )
 
 

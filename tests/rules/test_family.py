@@ -38,11 +38,11 @@ KINDS |= {
 }
 
 
-def make_rule(name, optimiser="sgd"):
+def make_rule(name, optimiser="sgd", **more):
     algorithm, changes = KINDS.get(name, (name, {}))
     settings = parse_method({"algorithm": algorithm, "optimiser": optimiser, **SETTINGS})
     rule = load(algorithm).from_settings(settings, action_size=3)
-    return replace(rule, **SMALL.get(algorithm, {}), **changes)
+    return replace(rule, **SMALL.get(algorithm, {}), **changes, **more)
 
 
 def received(rule, *given):
@@ -187,7 +187,7 @@ def test_a_network_per_neuron_equals_each_network_alone():
 
 def test_node_perturbation_is_the_plain_loop():
     rng, rule = np.random.default_rng(6), make_rule("node_perturbation")
-    layer = make_layer("tanh", rng, noise_variance=0.09)
+    layer = make_layer("tanh", rng)
     seen, broadcast = received(rule, make_transition(rng, layer), make_broadcast(rng))
     weight, bias = rule.direction(rule.init(layer, rngs()), layer, seen, broadcast)
     for s in range(SEEDS):
@@ -205,12 +205,12 @@ def test_node_perturbation_is_the_plain_loop():
 def test_node_perturbation_has_the_gradient_as_its_mean():
     """A linear in the noise: then the mean over noise is exact, and the estimate must come within its standard error."""
     rng, rule, draws = np.random.default_rng(7), make_rule("node_perturbation"), 200_000
-    layer = make_layer("tanh", rng, seeds=1, noise_variance=0.25)
+    layer = make_layer("tanh", rng, seeds=1)
     v = draw(rng, 1, 1, N_IN)
     slopes = draw(rng, 1, 1, N_OUT)
     noise = 0.5 * draw(rng, 1, draws, N_OUT)
     alpha = mean_voltage(layer, v) + noise
-    seen = LocalTransition(voltage=v.expand(-1, draws, -1), alpha=alpha, noise=noise)
+    seen = LocalTransition(voltage=v.expand(-1, draws, -1), alpha=alpha, noise=noise, noise_variance=0.25)
     broadcast = Broadcast(advantage=(noise * slopes).sum(dim=-1, keepdim=True))
     _, found = rule.direction(rule.init(layer, rngs([0])), layer, seen, broadcast)
     expected = slopes * (1 - mean_voltage(layer, v) ** 2)
@@ -220,22 +220,25 @@ def test_node_perturbation_has_the_gradient_as_its_mean():
     assert (expected.abs() > 5 * error).any()
 
 
-def test_learned_feedback_by_plain_loops():
-    rng, rule = np.random.default_rng(9), make_rule("learned_feedback")
-    hidden, last = make_layer("tanh", rng, noise_variance=0.09), make_layer("tanh", rng, last=True)
+@pytest.mark.parametrize("kind", ["residual", "correlation"])
+def test_learned_feedback_by_plain_loops(kind):
+    """The weights step by the feedback as it was before this update; the residual rule hears ρ in place of Δz."""
+    rng, rule = np.random.default_rng(9), make_rule("learned_feedback", feedback_rule=kind, feedback_rate=0.1)
+    hidden, last = make_layer("tanh", rng), make_layer("tanh", rng, last=True)
     seen, broadcast = received(rule, make_transition(rng, hidden), make_broadcast(rng))
     state = rule.init(hidden, rngs())
     assert not state.weight.any()
     state.weight.copy_(draw(rng, *state.weight.shape))
-    expected, errors = state.weight.clone().numpy(), np.zeros((SEEDS, BATCH, N_OUT))
-    for s, n, i in np.ndindex(SEEDS, N_OUT, 3):
-        before = expected[s, i, n]
-        for b in range(BATCH):
-            xi, dz = float(seen.noise[s, b, n]), float(broadcast.deviation[s, b, i])
-            expected[s, i, n] += 0.1 / 0.09 * (dz - before * xi) * xi / BATCH
+    before, errors = state.weight.clone().numpy(), np.zeros((SEEDS, BATCH, N_OUT))
+    expected = before.copy()
+    shrink = 1 + (rule.hidden_neurons + 1) / BATCH
+    for s, n, i, b in np.ndindex(SEEDS, N_OUT, 3, BATCH):
+        xi, dz = float(seen.noise[s, b, n]), float(broadcast.deviation[s, b, i])
+        step = dz * xi / shrink if kind == "residual" else (dz - before[s, i, n] * xi) * xi
+        expected[s, i, n] += 0.1 / 0.09 * step / BATCH
     clean = (seen.alpha - seen.noise).numpy()
     for s, b, n in np.ndindex(SEEDS, BATCH, N_OUT):
-        errors[s, b, n] = broadcast.feedback[s, b].numpy() @ expected[s, :, n] * (1 - clean[s, b, n] ** 2)
+        errors[s, b, n] = broadcast.feedback[s, b].numpy() @ before[s, :, n] * (1 - clean[s, b, n] ** 2)
     weight = hidden.weight + ACTOR_RATE * seen.voltage.mT @ torch.from_numpy(errors) / BATCH
     rule.update(state, hidden, seen, broadcast)
     close(state.weight, expected)

@@ -72,33 +72,54 @@ class Broadcaster:
     ) -> tuple[list[LocalTransition], Broadcast]:
         """Fresh noise ±ξ on every neuron at `observation` (S, B, n_0), `draws` pairs each, stacked along the batch.
 
-        Per layer: v without noise, α = μ^n(v) + ξ, ξ. And A = (Q^μ(s, a⁺) − Q^μ(s, a⁻)) / 2, (S, draws · B, 1), for the
-        actions, clipped to [-1, 1], of the actor run with +ξ and with −ξ on all its voltages.
+        Per layer: v without noise, α = μ^n(v) + ξ, ξ, E[ξ²]. And A = (Q^μ(s, a⁺) − Q^μ(s, a⁻)) / 2, (S, draws · B, 1), for
+        the actions, clipped to [-1, 1], of the actor run with +ξ and with −ξ on all its voltages. ξ is normal for hidden
+        neurons and ±σ for those of the action, of which ξ and ξ² are what clipping leaves (`_executed`).
         """
         clean = self._clean(observation)
         noise = self._noise(clean[0], rngs)
         voltages = self._run_both_ways(clean[0], noise)
         advantage = self._advantage_of(voltages.h[0], voltages.output)
-        return _transitions(clean, noise), Broadcast(advantage=advantage)
+        return self._transitions(clean, noise), Broadcast(advantage=advantage)
 
     def imagine_separately(
         self, observation: Tensor, rngs: Sequence[np.random.Generator]
     ) -> tuple[list[LocalTransition], Broadcast]:
         """As `imagine`, but output and hidden neurons are perturbed in separate passes, so that their noise does not mix.
 
-        The critic scores a ± ξ_L, with ξ_L = ±σ with equal probability; from that scalar, each of the action's neurons finds
-        e = σ'(z) A ξ / σ² (`feedback`). The noise ±ξ of the hidden neurons moves z_L by ±Δz (`deviation`) and is not scored.
+        The critic scores a ± ξ_L (`advantage`), or it gives each of the action's neurons its own error (`feedback`), see
+        the setting `action_error`. The noise ξ of the hidden neurons moves z_L by Δz (`deviation`) and is not scored.
         """
         clean = self._clean(observation)
         noise = self._noise(clean[0], rngs)
-        scale = per_layer(self._imagined.perturbation_scale, self.actor.depth)[-1]
-        step = noise[-1].sign().mul_(scale)
-        action = torch.cat((clean[-1] + step, clean[-1] - step), dim=1).clamp_(-1, 1)
-        advantage = self._advantage_of(torch.cat((clean[0], clean[0]), dim=1), action)
-        error = times_slope(step * (advantage / scale**2), clean[-1], self.actor.activation(self.actor.depth))
-        plus, minus = self._run_both_ways(clean[0], [*noise[:-1], None]).h[-2].chunk(2, dim=1)
-        deviation = torch.bmm((plus - minus) / 2, self.policy.weights[-1])
-        return _transitions(clean, [*noise[:-1], step]), Broadcast(feedback=error, deviation=deviation)
+        transitions = self._transitions(clean, noise)
+        hidden: list[Tensor | None] = [*noise[:-1], None]
+        moved = self.actor.forward(self.policy, clean[0], perturbation=hidden).h[-2]
+        deviation = torch.bmm(moved - clean[-2], self.policy.weights[-1])
+        how = getattr(self.settings, "action_error", "coins")
+        if how in ("one_by_one", "gradient"):
+            find = self._one_by_one if how == "one_by_one" else self._gradient
+            return transitions, Broadcast(feedback=find(clean), deviation=deviation)
+        both = torch.cat((clean[0], clean[0]), dim=1)
+        action = torch.cat((clean[-1] + noise[-1], clean[-1] - noise[-1]), dim=1).clamp_(-1, 1)
+        return transitions, Broadcast(advantage=self._advantage_of(both, action), deviation=deviation)
+
+    def _one_by_one(self, clean: list[Tensor]) -> Tensor:
+        """∂Q^μ/∂z_L, (S, B, n_L), by a central difference for each action alone: n_L pairs of values per state."""
+        state, action = clean[0], clean[-1]
+        n = action.shape[-1]
+        alone = self._scales()[-1] * torch.eye(n, dtype=action.dtype).repeat_interleave(
+            action.shape[1], dim=0
+        )
+        states, actions = state.repeat(1, 2 * n, 1), action.repeat(1, n, 1)
+        both = torch.cat((actions + alone, actions - alone), dim=1).clamp_(-1, 1)
+        slope = self._advantage_of(states, both).view(len(state), n, -1).mT / self._step(action)
+        return times_slope(slope, action, self.actor.activation(self.actor.depth))
+
+    def _gradient(self, clean: list[Tensor]) -> Tensor:
+        """∂Q^μ/∂z_L, (S, B, n_L), by backpropagation within the critic."""
+        gradient = self.critic.action_gradient(clean[0], clean[-1])
+        return times_slope(gradient, clean[-1], self.actor.activation(self.actor.depth))
 
     def _clean(self, observation: Tensor) -> list[Tensor]:
         """h_0 … h_L without noise, once per draw."""
@@ -106,29 +127,39 @@ class Broadcaster:
         voltages = self.actor.forward(self.policy, observation).h
         return [h.repeat(1, draws, 1) for h in voltages] if draws > 1 else voltages
 
-    def _run_both_ways(self, observation: Tensor, noise: Sequence[Tensor | None]) -> Voltages:
+    def _run_both_ways(self, observation: Tensor, noise: Sequence[Tensor]) -> Voltages:
         """The actor with +ξ, then with −ξ, stacked along the batch."""
         both = torch.cat((observation, observation), dim=1)
-        signed = [None if xi is None else torch.cat((xi, -xi), dim=1) for xi in noise]
-        return perturbed_forward(self.actor, self.policy, both, signed)
+        return perturbed_forward(self.actor, self.policy, both, [torch.cat((xi, -xi), dim=1) for xi in noise])
 
     def _advantage_of(self, both: Tensor, action: Tensor) -> Tensor:
         """A = (Q^μ(s, a⁺) − Q^μ(s, a⁻)) / 2; both arguments hold the one half above the other."""
         plus, minus = self.critic.values(both, action).chunk(2, dim=1)
         return (plus - minus) / 2
 
+    def _scales(self) -> list[float]:
+        return per_layer(self._imagined.perturbation_scale, self.actor.depth)
+
     def _noise(self, like: Tensor, rngs: Sequence[np.random.Generator]) -> list[Tensor]:
         widths = list(self.actor.sizes[1:])
-        scales = np.repeat(per_layer(self._imagined.perturbation_scale, len(widths)), widths)
+        scales = np.repeat(self._scales(), widths)
         shape = (like.shape[1], sum(widths))
         drawn = np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in rngs])
-        drawn *= scales.astype(np.float32)
-        return list(torch.from_numpy(drawn).to(like.dtype).split(widths, dim=-1))
+        drawn[..., -widths[-1] :] = np.sign(drawn[..., -widths[-1] :])
+        scaled = torch.from_numpy(drawn).to(like.dtype) * torch.from_numpy(scales).to(like.dtype)
+        return list(scaled.split(widths, dim=-1))
 
+    def _step(self, action: Tensor) -> Tensor:
+        """Half the distance between a + σ and a − σ when both are clipped to [-1, 1]: from σ/2 to σ."""
+        sigma = self._scales()[-1]
+        return ((action + sigma).clamp_(max=1) - (action - sigma).clamp_(min=-1)) / 2
 
-def _transitions(clean: list[Tensor], noise: list[Tensor]) -> list[LocalTransition]:
-    """What the neurons of each layer know of an imagined trial."""
-    return [
-        LocalTransition(voltage=v, alpha=h + xi, noise=xi)
-        for v, h, xi in zip(clean, clean[1:], noise, strict=False)
-    ]
+    def _transitions(self, clean: list[Tensor], noise: list[Tensor]) -> list[LocalTransition]:
+        """What the neurons of each layer know of an imagined trial."""
+        step = self._step(clean[-1])
+        executed = [*noise[:-1], noise[-1].sign() * step]
+        variances: list[float | Tensor] = [*(scale**2 for scale in self._scales()[:-1]), step.square()]
+        return [
+            LocalTransition(voltage=v, alpha=h + xi, noise=xi, noise_variance=variance)
+            for v, h, xi, variance in zip(clean, clean[1:], executed, variances, strict=False)
+        ]

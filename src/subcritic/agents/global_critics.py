@@ -15,6 +15,7 @@ from subcritic.nn import MLP, Parameters, Voltages, backprop
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.nn.adam import Adam
 from subcritic.nn.network import Network
+from subcritic.rules.learned_feedback import follow
 
 
 class GlobalCritic(Protocol):
@@ -173,8 +174,8 @@ class LearnedFeedbackCritic(_WithoutBackprop):
     """DDPG's critic without backpropagation: its neurons learn by the rule of the same name.
 
     The TD error D = y − Q is broadcast. A hidden neuron finds out by its own noise ±ξ, ξ ~ N(0, σ²), in two more forward
-    passes, how it moves the value: B_n += feedback_rate (mean(ΔQ ξ_n) − B_n mean(ξ_n²)) / σ². Its error is D B_n σ'(z):
-    K^n += Adam(mean(D B_n σ'(z) v)). B starts at 0; the value's own neuron learns from D itself.
+    passes, how it moves the value, by one of the two rules of `rules.learned_feedback`, with ΔQ for Δz. Its error is
+    D B_n σ'(z): K^n += Adam(mean(D B_n σ'(z) v)). B starts at 0; the value's own neuron learns from D itself.
     """
 
     SCALE = 0.1
@@ -193,7 +194,7 @@ class LearnedFeedbackCritic(_WithoutBackprop):
         self._own, self._copy, self._gradients = map(
             self.spec.views, (self.online, self.target, self.gradient)
         )
-        self.rngs, self.rate = list(rngs), settings.feedback_rate
+        self.rngs, self.rule, self.rate = list(rngs), settings.feedback_rule, settings.feedback_rate
         self.feedback = [torch.zeros(len(rngs), 1, width, dtype=dtype) for width in hidden]
 
     def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
@@ -221,9 +222,12 @@ class LearnedFeedbackCritic(_WithoutBackprop):
         states, actions = (torch.cat((x, x), dim=1) for x in (observation, action))
         signed: list[Tensor | None] = [*(torch.cat((xi, -xi), dim=1) for xi in noise), None]
         plus, minus = self.spec.forward(self._own, states, actions, signed).output.chunk(2, dim=1)
+        deviation = (plus - minus) / 2
+        if self.rule == "residual":
+            for b, xi in zip(self.feedback, noise, strict=True):
+                deviation = deviation - torch.bmm(xi, b.mT)
         for b, xi in zip(self.feedback, noise, strict=True):
-            slope = torch.bmm((plus - minus).mT / 2, xi) / xi.shape[1]
-            b.add_(slope - b * xi.square().mean(dim=1, keepdim=True), alpha=self.rate / self.SCALE**2)
+            follow(b, deviation, xi, self.SCALE**2, self.rule, self.rate, sum(widths))
 
     def action_gradient(self, observation: Tensor, action: Tensor) -> Tensor:
         raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class LocalLearner:
             self.target.biases[k],
             self.actor.activation(number),
             last=number == self.actor.depth,
-            noise_variance=self.memory.noise_variance(number),
+            feeds_action=number == self.actor.depth - 1,
         )
 
     def _weight_optimisers(self) -> Iterator[Optimiser | None]:
@@ -146,7 +147,15 @@ class LocalLearner:
 
     def rule_inputs(self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator]) -> RuleInputs:
         """What each layer sees of a minibatch, and what is broadcast to all; imagined noise comes from `rngs`."""
-        return self.memory.rule_inputs(batch, self.broadcaster, rngs)
+        transitions, broadcast = self.memory.rule_inputs(batch, self.broadcaster, rngs)
+        said: dict[str, Tensor] = {}
+        for state, layer, transition in self._of_layers(transitions):
+            for name, value in self.rule.says(state, layer, transition, broadcast).items():
+                said[name] = said[name] + value if name in said else value
+        for name, value in said.items():
+            heard = getattr(broadcast, name)
+            said[name] = value if heard is None else heard + value
+        return transitions, replace(broadcast, **said)
 
     def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """The rule's; none of a rule that reads nothing."""

@@ -31,10 +31,6 @@ class Memory(ABC):
         self.settings, self.actor, self.policy, self.receives = settings, actor, policy, receives
 
     @abstractmethod
-    def noise_variance(self, layer: int) -> float:
-        """E[ξ²] of a neuron of a layer, counted from 1, in what the rule reads; 1 where it is not known."""
-
-    @abstractmethod
     def rule_inputs(
         self,
         batch: dict[str, Tensor],
@@ -55,6 +51,10 @@ class _ReplayedMemory(Memory):
     def _later_voltages(self, later: dict[str, Tensor]) -> Sequence[Tensor]:
         """h_0 … h_{L-1} at the next states of the rows that follow, (S, B, T, n_l)."""
 
+    def _noise_variances(self) -> list[float]:
+        """E[ξ²] of a neuron of layers 1 … L; clipping of the action is left out of account."""
+        raise NotImplementedError("the noise is not kept")
+
     def rule_inputs(
         self,
         batch: dict[str, Tensor],
@@ -72,6 +72,8 @@ class _ReplayedMemory(Memory):
         fields: dict[str, Sequence[Any]] = {"voltage": h[:-1], "alpha": h[1:], "next_voltage": h_next}
         if "noise" in self.receives:
             fields["noise"] = [alpha - mean for alpha, mean in zip(h[1:], clean, strict=True)]
+        if "noise_variance" in self.receives:
+            fields["noise_variance"] = self._noise_variances()
         if "later" in self.receives:
             fields["later"] = self._later_rows(batch)
         shared: dict[str, Any] = {
@@ -108,9 +110,6 @@ class StoredMemory(_ReplayedMemory):
         super().__init__(settings, actor, policy, receives)
         self.rows = VoltageRows(actor, policy)
 
-    def noise_variance(self, layer: int) -> float:
-        return 1.0
-
     def voltages(self, batch: dict[str, Tensor]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         """The noise is not kept: μ^n(v) is the voltage as acted."""
         h = batch["voltages"].split(list(self.actor.sizes), dim=-1)
@@ -132,10 +131,12 @@ class RecomputedMemory(_ReplayedMemory):
         super().__init__(settings, actor, policy, receives)
         self.rows = AgentRows(actor.sizes, noisy=settings.exploration != "action")
 
-    def noise_variance(self, layer: int) -> float:
+    def _noise_variances(self) -> list[float]:
         s = self.settings
-        scale = per_layer(s.noise_scale, self.actor.depth)[layer - 1]
-        return stationary_variance(scale, s.exploration, s.noise, s.noisy_fraction)
+        return [
+            stationary_variance(scale, s.exploration, s.noise, s.noisy_fraction)
+            for scale in per_layer(s.noise_scale, self.actor.depth)
+        ]
 
     def voltages(self, batch: dict[str, Tensor]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         """h_L is the action as executed."""
@@ -162,9 +163,6 @@ class ImaginedMemory(Memory):
     ) -> None:
         super().__init__(settings, actor, policy, receives)
         self.rows = AgentRows(actor.sizes, noisy=False)
-
-    def noise_variance(self, layer: int) -> float:
-        return per_layer(self.settings.perturbation_scale, self.actor.depth)[layer - 1] ** 2
 
     def rule_inputs(
         self,

@@ -9,6 +9,9 @@ from pydantic import Field
 from subcritic.config.agents import AgentSettings, check_scales
 from subcritic.config.sections import Count, Fraction, Rate, Sizes
 
+FeedbackRule = Literal["residual", "correlation"]
+ActionError = Literal["coins", "control_variate", "one_by_one", "gradient"]
+
 
 class LocalSettings(AgentSettings):
     """A policy whose neurons learn by a local rule (Experiment 2); the defaults are the drafts' choices."""
@@ -38,8 +41,15 @@ class LocalSettings(AgentSettings):
         None, description="Neurons of each hidden layer of the global critic; None: as `hidden`."
     )
     random_features: Count = Field(1024, description="Neurons of the fixed layer of critic random_features.")
+    feedback_rule: FeedbackRule = Field(
+        "residual",
+        description="How feedback is learned: residual, from what all neurons' expectations together leave unexplained; "
+        "correlation, from the whole effect of all noise.",
+    )
     feedback_rate: Fraction = Field(
-        0.1, description="Share by which learned feedback follows its newest estimate, per update."
+        1.0,
+        description="Step size of learned feedback: a share of the fastest one with feedback_rule residual (default "
+        "1), the share by which it follows its newest estimate with correlation (default 0.1).",
     )
     layers_in_turn: Count | None = Field(
         None,
@@ -51,6 +61,11 @@ class LocalSettings(AgentSettings):
         description="Whether the updates are compared with the true policy gradient, by a critic that learns beside the "
         "agent if it has no backpropagated one of its own.",
     )
+
+    @classmethod
+    def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
+        rate = {"feedback_rate": 0.1} if given.get("feedback_rule") == "correlation" else {}
+        return rate | super().defaults(given)
 
     @property
     def needs_global_critic(self) -> bool:
@@ -79,6 +94,7 @@ class LocalSettings(AgentSettings):
             "critic": global_critic,
             "critic_hidden": global_critic,
             "random_features": (self.critic == "random_features", "critic random_features"),
+            "feedback_rule": (self.learns_feedback, "algorithm or critic learned_feedback"),
             "feedback_rate": (self.learns_feedback, "algorithm or critic learned_feedback"),
         }
 

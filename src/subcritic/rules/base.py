@@ -102,6 +102,12 @@ class Rule(Generic[State]):
         """Q^n(v, α) of every neuron, (S, B, n)."""
         raise NotImplementedError
 
+    def says(
+        self, state: State, layer: Layer, transition: LocalTransition, broadcast: Broadcast
+    ) -> dict[str, Tensor]:
+        """What these neurons say to all before anyone learns, by the field of Broadcast to which it is added."""
+        return {}
+
     def update_state(
         self, state: State, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[Tensor | None, Tensor | None]:
@@ -170,9 +176,9 @@ def given(settings: LocalSettings, receives: frozenset[str]) -> frozenset[str]:
     """The fields of LocalTransition and Broadcast that a rule which asks for `receives` can be given."""
     if settings.replay == "imagined":
         # Output and hidden neurons are perturbed in separate passes for a rule that reads the deviation.
-        scored = {"feedback", "deviation"} if "deviation" in receives else {"advantage"}
-        return frozenset({"voltage", "alpha", "noise"} | scored)
-    noise = {"noise"} if settings.replay == "recomputed" else set()
+        scored = {"advantage", "feedback", "deviation"} if "deviation" in receives else {"advantage"}
+        return frozenset({"voltage", "alpha", "noise", "noise_variance"} | scored)
+    noise = {"noise", "noise_variance"} if settings.replay == "recomputed" else set()
     broadcast = {"target", "advantage", "feedback"} if settings.needs_global_critic else set()
     return TRANSITION | {"later"} | noise | broadcast
 

@@ -53,7 +53,7 @@ class NodePerturbationRule(Rule[RuleState]):
 
     @property
     def receives(self) -> frozenset[str]:
-        return frozenset({"voltage", "alpha", "noise", "advantage"})
+        return frozenset({"voltage", "alpha", "noise", "noise_variance", "advantage"})
 
     def local_error(
         self,
@@ -62,5 +62,5 @@ class NodePerturbationRule(Rule[RuleState]):
         transition: LocalTransition,
         broadcast: Broadcast = NO_BROADCAST,
     ) -> Tensor:
-        eligibility = transition.noise * (broadcast.advantage / layer.noise_variance)
+        eligibility = transition.noise * (broadcast.advantage / transition.noise_variance)
         return times_slope(eligibility, transition.alpha - transition.noise, layer.activation)

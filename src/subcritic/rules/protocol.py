@@ -21,7 +21,8 @@ class Layer:
     """The neurons of one layer of the actor, and their target copies; a rule changes these tensors in place.
 
     weight (S, n_in, n): column n is K^n. bias (S, 1, n): the weight from a presynaptic voltage that is always 1.
-    last: whether these neurons' voltages are the action. noise_variance: E[ξ²] of one of these neurons.
+    last: whether these neurons' voltages are the action. feeds_action: whether they go straight to the action's neurons, so
+    that their effect on z_L is the same in every state.
     """
 
     weight: Tensor
@@ -30,7 +31,7 @@ class Layer:
     target_bias: Tensor
     activation: Activation
     last: bool = False
-    noise_variance: float = 1.0
+    feeds_action: bool = False
 
     def track(self, polyak: float) -> None:
         """K′ ← τK + (1 − τ)K′, in place."""
@@ -57,8 +58,9 @@ class LocalTransition:
     """A minibatch as the neurons of one layer saw it; a field that the rule does not receive is None.
 
     voltage v (S, B, n_in): presynaptic voltages. alpha α (S, B, n): the voltages the neurons put out, noise included.
-    reward, terminated (S, B, 1): the whole agent's. next_voltage v′ (S, B, n_in). noise ξ (S, B, n): α − μ^n(v).
-    later: the rows that came after, for rules with traces.
+    reward, terminated (S, B, 1): the whole agent's. next_voltage v′ (S, B, n_in). noise ξ (S, B, n): α − μ^n(v), as far as
+    the action was not clipped. noise_variance: E[ξ²], or (S, B, n) where it differs from state to state. later: the rows
+    that came after, for rules with traces.
     """
 
     voltage: Tensor = ABSENT
@@ -67,6 +69,7 @@ class LocalTransition:
     terminated: Tensor = ABSENT
     next_voltage: Tensor = ABSENT
     noise: Tensor = ABSENT
+    noise_variance: float | Tensor = ABSENT
     later: LaterRows = ABSENT
 
 
@@ -76,7 +79,10 @@ class Broadcast:
 
     target y (S, B, 1): what local critics regress on, when a global critic gives it. advantage A (S, B, 1): by how much
     the action was better than without the neurons' noise. feedback (S, B, n_L), for the two rules named after it: the error
-    at the action's neurons. deviation Δz (S, B, n_L): by how much the hidden neurons' noise moved those neurons' z.
+    at the action's neurons. deviation Δz (S, B, n_L): by how much the hidden neurons' noise moved those neurons' z, or how
+    much more than all hidden neurons together expected.
+
+    What neurons say to all others (`Rule.says`) is added to these fields before anyone learns.
     """
 
     target: Tensor = ABSENT
