@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from subcritic import profiles
 from subcritic.agents import make_agent
 from subcritic.config import Profile, dump, parse_method
-from subcritic.measuring import policies
 from subcritic.reporting import records
 from subcritic.studies import STUDIES
 from subcritic.studies.ablation.settings import environments_of, steps_of
@@ -85,8 +83,7 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
             _csv(root / "ablation" / environment.name / f"{method.name}.csv", curves)
             _csv(root / "ablation" / environment.name / f"{method.name}.scores.csv", scores)
             path = root / "ablation" / environment.name / f"{method.name}.method.json"
-            path.write_text(json.dumps(facts(method)))
-            _policy(path.with_name(f"{method.name}.policy.pt"), ACTIONS.get(environment.name, 2))
+            path.write_text(json.dumps(facts(method) | {"actions": ACTIONS.get(environment.name, 2)}))
     for job in STUDIES["robustness"].jobs(profile):
         _csv(root / job.path(STUDIES["robustness"].records["returns"].path), _disturbed(profile, job))
     rounds, operations = _throughput(profile, rng)
@@ -98,18 +95,6 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
 def _csv(path: Path, rows: list[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(path, index=False)
-
-
-def _policy(path: Path, actions: int) -> None:
-    """An actor without parameters, of which reports read the number of actions alone."""
-    saved = {
-        "seed": 0,
-        "sizes": (3, 8, 8, actions),
-        "hidden": "tanh",
-        "output": "tanh",
-        "parameters": torch.zeros(1),
-    }
-    policies.save(path, [saved])
 
 
 def _anchor(root: Path, name: str) -> None:

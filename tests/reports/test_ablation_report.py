@@ -12,6 +12,7 @@ from scipy import stats
 from subcritic import config
 from subcritic.config import LocalSettings, parse_method
 from subcritic.reporting import records
+from subcritic.studies import STUDIES
 from subcritic.studies.ablation import diagnostics, drawing, methods
 from subcritic.studies.ablation import report as ablation
 from subcritic.studies.ablation.answer import answer
@@ -211,8 +212,14 @@ def test_verdicts_rest_on_paired_differences_and_scipys_intervals(made):
     assert made.judged.set_index("method").loc[["ddpg", "random-direction"], "verdict"].eq(NO_VERDICT).all()
 
 
-def test_the_actions_of_a_task_are_those_of_the_recorded_policies(made):
+def test_the_actions_of_a_task_are_those_that_were_recorded(made, tmp_path):
     assert dict(zip(made.tasks["environment"], made.tasks["actions"], strict=True)) == {"Pendulum-v1": 1}
+    for job in STUDIES["ablation"].jobs(made.profile):
+        path = tmp_path / job.path(STUDIES["ablation"].records["method"].path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    with pytest.raises(records.MissingResult, match="number of actions"):
+        ablation.actions(made.profile, tmp_path)
 
 
 @pytest.mark.parametrize(

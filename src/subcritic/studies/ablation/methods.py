@@ -65,6 +65,7 @@ def _backpropagation(given: dict[str, Any]) -> str:
 
 def _rule(given: dict[str, Any]) -> str:
     parts = [given["algorithm"].rpartition(":")[2].replace("_", " ")]
+    parts += [f"action's error {given['action_error'].replace('_', ' ')}"] if "action_error" in given else []
     parts += ["natural step"] if given.get("natural") else []
     parts += [f"λ {given['trace']:g}"] if given.get("trace") else []
     parts += ["layers in turn"] if given.get("layers_in_turn") else []

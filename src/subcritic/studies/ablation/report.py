@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from subcritic.config import Profile
-from subcritic.measuring import policies
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, number, over_environments, over_seeds
 from subcritic.reporting.normalise import normalise
@@ -44,10 +43,19 @@ def make(profile: Profile, root: Path) -> list[Path]:
 
 
 def actions(profile: Profile, root: Path) -> dict[str, int]:
-    """The dimension of each task's action, as the recorded policies have it."""
-    path = STUDY.records["policy"].path
-    one = {job.environment: root / job.path(path) for job in STUDY.jobs(profile)}
-    return {environment: policies.load(policy)[0].sizes[-1] for environment, policy in one.items()}
+    """The dimension of each task's action.
+
+    Raises:
+        MissingResult: a training recorded before this was.
+    """
+    found = {}
+    for job in STUDY.jobs(profile):
+        path = root / job.path(STUDY.records["method"].path)
+        facts = json.loads(path.read_text())
+        if "actions" not in facts:
+            raise records.MissingResult(f"{path} lacks the number of actions: train anew")
+        found[job.environment] = facts["actions"]
+    return found
 
 
 def summary(
