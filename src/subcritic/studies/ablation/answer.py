@@ -15,6 +15,7 @@ from subcritic.studies.ablation.verdicts import (
     CONTROL,
     LEARNS,
     LOCAL,
+    MATCHED,
     MATCHES,
     TELLS_APART,
     VERDICTS,
@@ -173,8 +174,8 @@ def _closing(
             for level in less
         )
         return (
-            f"On {where} it sufficed {words} layers: by {enough['best']}, neurons that learn each by itself "
-            f"optimise the whole policy as well as {name}. {tried}"
+            f"On {where} it sufficed {words} layers: by {enough['best']}, neurons that learn each by itself take the whole "
+            f"policy to at least {100 * MATCHED:.0f} % of {name}'s score. {tried}"
         ).strip()
     some = int(((local[MATCHES] + local[LEARNS]) > 0).sum())
     if case == "in part":

@@ -96,12 +96,14 @@ def _draw_heads(axes: Axes, tasks: pd.DataFrame) -> None:
     for name, place in WORDS.items():
         axes.text(place, -0.65, name, va="bottom", fontsize=7, weight="bold")
     width = _width(tasks)
+    angle = 0 if len(tasks) == 1 else 35 if width >= NARROW else 90
     for index, task in enumerate(tasks.itertuples()):
-        head = task.environment.removeprefix("subcritic-")
-        shade, angle = (style.INK if task.tells_apart else "#888888"), (35 if len(tasks) > 1 else 0)
-        axes.text(
-            CELLS + (index + 0.3) * width, -0.65, head, va="bottom", fontsize=6.5, color=shade, rotation=angle
+        head, shade = (
+            task.environment.removeprefix("subcritic-"),
+            style.INK if task.tells_apart else "#888888",
         )
+        left = CELLS + (index + 0.3) * width
+        axes.text(left, -0.65, head, va="bottom", fontsize=6.5, color=shade, rotation=angle)
 
 
 def _colour(row: dict) -> str:

@@ -77,13 +77,8 @@ def aggregate(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> 
         )
         if baseline and name != baseline:
             statistic = f"probability_of_improvement_over_{baseline}"
-            rows.append(
-                [
-                    name,
-                    statistic,
-                    *_estimate(profile, probability_of_improvement, np.nan, matrix, matrices[baseline]),
-                ]
-            )
+            value, *ends = _estimate(profile, probability_of_improvement, np.nan, matrix, matrices[baseline])
+            rows.append([name, statistic, value, *np.clip(ends[:2], 0, 1), *ends[2:]])
     return pd.DataFrame(
         rows, columns=["method", "statistic", "value", "low", "high", "environments", "seeds"]
     )
