@@ -211,6 +211,18 @@ def counted(row: Any) -> str:
     return ", ".join(f"{int(row[verdict])} {verdict}" for verdict in VERDICTS if row[verdict]) or "–"
 
 
+def task_cells(table: pd.DataFrame, task: str, telling: bool) -> list[str]:
+    """`0.98 [0.70, 1.10] matches` for every row; the verdict only where the task tells rules apart."""
+    scores = estimates(table, task, f"{task}/low", f"{task}/high")
+    said = [verdict if telling and isinstance(verdict, str) else "" for verdict in table[f"{task}/verdict"]]
+    return [f"{score} {verdict}".strip() for score, verdict in zip(scores, said, strict=True)]
+
+
+def estimates(table: pd.DataFrame, *columns: str) -> list[str]:
+    """Every row's value and interval, of the columns that hold value, low, high."""
+    return [str(Estimate(*values)) for values in table[list(columns)].itertuples(index=False, name=None)]
+
+
 def explanation(profile: Profile, table: pd.DataFrame) -> str:
     """What the columns of the table mean."""
     steps = sorted({steps_of(profile, environment) for environment in environments_of(profile)})

@@ -16,7 +16,15 @@ from subcritic.reporting.normalise import normalise
 from subcritic.reporting.pages import image
 from subcritic.stats import interquartile_mean
 from subcritic.studies.ablation import STUDY, diagnostics, drawing
-from subcritic.studies.ablation.answer import KINDS, answer, counted, explanation, first
+from subcritic.studies.ablation.answer import (
+    KINDS,
+    answer,
+    counted,
+    estimates,
+    explanation,
+    first,
+    task_cells,
+)
 from subcritic.studies.ablation.methods import Facts, describe
 from subcritic.studies.ablation.settings import environments_of
 from subcritic.studies.ablation.verdicts import BACKPROPAGATION, LOCAL, VERDICTS, tasks, verdicts
@@ -137,27 +145,16 @@ def readable(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """The table as readers see it: strings, a score with its interval and its verdict in one cell."""
     words = ["method", "crosses layers", "rule", "activation", "noise", "target", "global critic"]
     printed = table[words].copy()
-    printed["interquartile mean"] = _estimates(table, "iqm", "low", "high")
+    printed["interquartile mean"] = estimates(table, "iqm", "low", "high")
     if all(table[kind].notna().any() for kind in KINDS):
         for kind, said in KINDS.items():
-            printed[f"on tasks with {said}"] = _estimates(table, kind, f"{kind}_low", f"{kind}_high")
+            printed[f"on tasks with {said}"] = estimates(table, kind, f"{kind}_low", f"{kind}_high")
     for name, telling in zip(found["environment"], found["tells_apart"], strict=True):
         printed[name if telling else f"{name} (tells no rules apart)"] = task_cells(table, name, telling)
     printed["verdicts"] = [counted(row) for row in table.to_dict("records")]
     printed["diverged"] = [f"{row.diverged} of {row.runs}" for row in table.itertuples()]
     printed["update cosine"] = [number(value) for value in table["cosine"]]
     return printed
-
-
-def task_cells(table: pd.DataFrame, task: str, telling: bool) -> list[str]:
-    """`0.98 [0.70, 1.10] matches` for every row; the verdict only where the task tells rules apart."""
-    scores = _estimates(table, task, f"{task}/low", f"{task}/high")
-    said = [verdict if telling and isinstance(verdict, str) else "" for verdict in table[f"{task}/verdict"]]
-    return [f"{score} {verdict}".strip() for score, verdict in zip(scores, said, strict=True)]
-
-
-def _estimates(table: pd.DataFrame, *columns: str) -> list[str]:
-    return [str(Estimate(*values)) for values in table[list(columns)].itertuples(index=False, name=None)]
 
 
 def markdown(profile: Profile, table: pd.DataFrame, found: pd.DataFrame, sentence: str) -> str:

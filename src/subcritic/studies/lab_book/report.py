@@ -12,9 +12,8 @@ from subcritic.config import Profile
 from subcritic.reporting import documents, records
 from subcritic.reporting.estimates import Estimate, number
 from subcritic.studies import ablation
-from subcritic.studies.ablation.answer import counted, explanation
+from subcritic.studies.ablation.answer import counted, explanation, task_cells
 from subcritic.studies.ablation.methods import Facts
-from subcritic.studies.ablation.report import task_cells
 from subcritic.studies.ablation.settings import environments_of
 from subcritic.studies.ablation.verdicts import LOCAL
 
