@@ -19,8 +19,9 @@ def test_importing_the_rules_does_not_load_backpropagation():
     assert shown.split() == ["False", "False"]
 
 
-# Every rule by its defaults, and variants; `mlp` has a test of its own below.
-DEFAULTS = {name: parse_method({"algorithm": name}) for name in RULES if name != "mlp"}
+# Every rule by its defaults, and variants; rules whose own critics are networks have a test of their own below.
+NETWORKS = ("mlp", "coagent")
+DEFAULTS = {name: parse_method({"algorithm": name}) for name in RULES if name not in NETWORKS}
 NEEDS_CRITIC = [name for name, settings in DEFAULTS.items() if settings.needs_global_critic]
 NO_BACKPROP = {name: {"algorithm": name} for name in DEFAULTS if name not in NEEDS_CRITIC}
 NO_BACKPROP |= {
@@ -52,6 +53,7 @@ THROUGH_THE_CRITIC |= {
         {"gradients"},
     ),
     "global target": ({"algorithm": "linear", "target": "global_q"}, {"gradients"}),
+    "global TD error": ({"algorithm": "coagent", "target": "global_td"}, {"gradients"}),
 }
 
 
@@ -106,8 +108,19 @@ def test_with_a_backpropagated_critic_errors_cross_the_critic_and_never_the_acto
     assert all(spec is agent.global_critic.network.spec for _, spec in called)
 
 
-def test_the_mlp_rule_takes_gradients_within_one_neurons_own_critic_and_nowhere_else():
-    """The exception: no rule but this one imports backprop, and what it calls it on are networks of one neuron each."""
+OWN_CRITICS = {
+    "mlp": ({"algorithm": "mlp"}, {"gradients", "side_gradient"}),
+    "coagent of each neuron": ({"algorithm": "coagent", "own_critic": "neuron"}, {"gradients"}),
+    "coagent of a layer": ({"algorithm": "coagent"}, {"gradients"}),
+    "coagent reading slopes": ({"algorithm": "coagent", "reads": "slope"}, {"gradients", "side_gradient"}),
+    "coagent with linear values": ({"algorithm": "coagent", "own_critic": "linear"}, {"gradients"}),
+}
+
+
+@pytest.mark.parametrize("method", OWN_CRITICS)
+def test_gradients_are_taken_within_the_own_critic_of_a_neuron_or_layer_and_nowhere_else(method):
+    """The exceptions: no rules but these import backprop, and what they call it on are these critics."""
+    settings, allowed = OWN_CRITICS[method]
     called = []
 
     def noted(name, original):
@@ -117,11 +130,14 @@ def test_the_mlp_rule_takes_gradients_within_one_neurons_own_critic_and_nowhere_
 
         return call
 
-    learn_once({"algorithm": "mlp"}, noted)
-    sizes = {(n_in, 32, 32, 1) for n_in in (3, 8)}
-    assert {name for name, *_ in called} == {"gradients", "side_gradient"}
-    assert {size for _, size, _ in called} == sizes
-    assert {count for *_, count in called} == {2 * 8, 2 * 2}, "seeds times neurons"
+    learn_once(settings, noted)
+    hidden = () if settings.get("own_critic") == "linear" else (32, 32)
+    assert {name for name, *_ in called} == allowed
+    assert {size for _, size, _ in called} == {(n_in, *hidden, 1) for n_in in (3, 8)}
+    each = "mlp" in method or settings.get("own_critic") == "neuron"
+    assert {count for *_, count in called} == ({2 * 8, 2 * 2} if each else {2}), (
+        "seeds times neurons, or seeds"
+    )
 
 
 def test_a_layer_learns_from_nothing_but_its_own_voltages():

@@ -36,23 +36,34 @@ class Replay:
         self.added += 1
 
     def sample(
-        self, batch_size: int, rngs: Sequence[np.random.Generator], consecutive: int = 1
+        self,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        consecutive: int = 1,
+        newest: int | None = None,
     ) -> dict[str, Tensor]:
         """A minibatch, drawn with replacement by each seed's own generator: every column (S, B, width).
+
+        newest: only from so many rows, those stored last.
 
         consecutive > 1 adds `following` (S, B, consecutive − 1, W): the packed rows stored after each. They may cross the
         end of an episode, or of what is stored; the caller must mask them.
         """
-        slots = self._draw(batch_size, rngs)
+        slots = self._draw(batch_size, rngs, newest)
         batch = self._gather(slots)
         if consecutive > 1:
             after = (slots[..., None] + np.arange(1, consecutive)) % self.capacity
             batch["following"] = self._rows(after.reshape(len(slots), -1)).view(*after.shape, -1)
         return batch
 
-    def _draw(self, batch_size: int, rngs: Sequence[np.random.Generator]) -> np.ndarray:
+    def _draw(
+        self, batch_size: int, rngs: Sequence[np.random.Generator], newest: int | None = None
+    ) -> np.ndarray:
         """Slots (S, B) of stored rows."""
-        return np.array([rng.integers(len(self), size=batch_size) for rng in rngs])
+        if newest is None:
+            return np.array([rng.integers(len(self), size=batch_size) for rng in rngs])
+        ages = np.array([rng.integers(min(newest, len(self)), size=batch_size) for rng in rngs])
+        return (self.added - 1 - ages) % self.capacity
 
     def _gather(self, slots: np.ndarray) -> dict[str, Tensor]:
         return self.unpack(self._rows(slots))
@@ -94,15 +105,19 @@ class SharedReplay(Replay):
         super().add(transition)
 
     def sample(
-        self, batch_size: int, rngs: Sequence[np.random.Generator], consecutive: int = 1
+        self,
+        batch_size: int,
+        rngs: Sequence[np.random.Generator],
+        consecutive: int = 1,
+        newest: int | None = None,
     ) -> dict[str, Tensor]:
-        """As `Replay.sample`, for any number of threads, each with its own generators; single rows only.
+        """As `Replay.sample`, for any number of threads, each with its own generators; single rows of the whole replay only.
 
-        Raises ValueError for consecutive > 1.
+        Raises ValueError for consecutive > 1 or newest.
         """
-        if consecutive > 1:
+        if consecutive > 1 or newest is not None:
             raise ValueError(
-                f"consecutive = {consecutive}: a SharedReplay samples single rows, consecutive = 1"
+                f"consecutive = {consecutive}, newest = {newest}: a SharedReplay samples single rows, from the whole replay"
             )
         while True:
             before = self.added

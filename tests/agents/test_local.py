@@ -33,9 +33,9 @@ METHODS = {name: {"algorithm": name} for name in RULES} | {
     "imagined-heads": {"algorithm": "node_perturbation", "critic": "local_heads"},
     "imagined-feedback": {"algorithm": "node_perturbation", "critic": "learned_feedback"},
     "imagined-features": {"algorithm": "node_perturbation", "critic": "random_features"},
-    "replayed-noise": {
-        "algorithm": "node_perturbation", "replay": "recomputed", "exploration": "neuron", "noise_scale": (0.1, 0.2, 0.3),
-    },
+    "coagent-td": {"algorithm": "coagent", "target": "global_td", "noise_scale": (0.1, 0.2, 0.3)},
+    "coagent-neuron": {"algorithm": "coagent", "own_critic": "neuron", "trace": 0.5, "trace_length": 3},
+    "coagent-linear": {"algorithm": "coagent", "own_critic": "linear", "optimiser": "adam", "trace": 0.5},
     "feedback-features": {"algorithm": "feedback_alignment", "critic": "random_features"},
     "in-turn": {"algorithm": "linear", "layers_in_turn": 3, "optimiser": "adam", "target": "global_advantage"},
 }  # fmt: skip
@@ -99,7 +99,7 @@ def test_a_seed_trains_the_same_alone_or_beside_others_and_a_look_changes_nothin
         torch.testing.assert_close(value[1:], alone.metrics()[key], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["replayed-noise", "compatible-recomputed"])
+@pytest.mark.parametrize("name", ["coagent-td", "compatible-recomputed"])
 def test_recomputed_voltages_are_those_of_acting_as_long_as_the_weights_are_the_same(name):
     agent = learner(name)
     batch = filled(agent)

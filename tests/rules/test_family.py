@@ -32,6 +32,14 @@ SMALL = {"mlp": {"hidden": (5, 3)}}
 KINDS = {name: (name, {}) for name in RULES}
 KINDS |= {f"{name} told": (name, {"aim": "told"}) for name in RULES if load(name).has_critic}
 KINDS |= {
+    "coagent of a layer's value": ("coagent", {"own_critic": "layer_value"}),
+    "coagent of each neuron": ("coagent", {"own_critic": "neuron", "own_critic_hidden": (4,)}),
+    "coagent with linear values": ("coagent", {"own_critic": "linear"}),
+    "coagent reading slopes": ("coagent", {"reads": "slope"}),
+    "coagent of each neuron reading slopes": (
+        "coagent",
+        {"own_critic": "neuron", "own_critic_hidden": (4,), "reads": "slope"},
+    ),
     "compatible natural": ("compatible", {"natural": True}),
     "compatible imagined": ("compatible", {"imagined": True}),
     "compatible with known noise": ("compatible", {"knows_noise": True}),
@@ -231,7 +239,7 @@ def test_learned_feedback_by_plain_loops(kind):
     state.weight.copy_(draw(rng, *state.weight.shape))
     before, errors = state.weight.clone().numpy(), np.zeros((SEEDS, BATCH, N_OUT))
     expected = before.copy()
-    shrink = 1 + (rule.hidden_neurons + 1) / BATCH
+    shrink = 1 + (sum(rule.hidden) + 1) / BATCH
     for s, n, i, b in np.ndindex(SEEDS, N_OUT, 3, BATCH):
         xi, dz = float(seen.noise[s, b, n]), float(broadcast.deviation[s, b, i])
         step = dz * xi / shrink if kind == "residual" else (dz - before[s, i, n] * xi) * xi
@@ -282,3 +290,55 @@ OF_ALL_RULES = (
     test_a_seed_learns_the_same_alone_or_beside_another,
     test_adam_steps_are_torchs_adam_on_the_rules_own_directions,
 )
+
+
+@pytest.mark.parametrize("kind", ["layer", "layer_value", "neuron", "linear"])
+def test_a_coagent_multiplies_its_noise_by_the_td_error_of_its_own_critic(kind):
+    """By plain loops over states and neurons, the critics evaluated one at a time by torch."""
+    rng = np.random.default_rng(11)
+    rule = make_rule("coagent", own_critic=kind, own_critic_hidden=(4, 3))
+    layer = make_layer("tanh", rng)
+    state = rule.init(layer, rngs())
+    state.network.target.flat.add_(0.1)
+    seen = make_transition(rng, layer)
+    found = rule.local_error(state, layer, seen)
+
+    def judge(s, n, v, alpha, target):
+        network = state.network
+        flat = (network.target if target else network.online).flat
+        row = flat[s * N_OUT + n if kind == "neuron" else s]
+        side = {"layer": alpha, "neuron": alpha[n : n + 1]}.get(kind, alpha[:0])
+        named, h = network.spec.views(row.unsqueeze(0)), torch.cat((v, side))
+        for weight, bias in zip(named.weights, named.biases, strict=True):
+            h = h @ weight[0] + bias[0, 0]
+            h = torch.relu(h) if weight is not named.weights[-1] else h
+        return h[0]
+
+    for s, b, n in np.ndindex(SEEDS, BATCH, N_OUT):
+        v, after = seen.voltage[s, b], seen.next_voltage[s, b]
+        h = torch.tanh(v @ layer.weight[s] + layer.bias[s, 0])
+        next_h = torch.tanh(after @ layer.target_weight[s] + layer.target_bias[s, 0])
+        y = seen.reward[s, b, 0] + 0.9 * (1 - seen.terminated[s, b, 0]) * judge(s, n, after, next_h, True)
+        error = y - judge(s, n, v, h, False)
+        close(found[s, b, n], error * (seen.alpha[s, b, n] - h[n]) / 0.09 * (1 - h[n] ** 2))
+
+
+@pytest.mark.parametrize("kind", ["layer", "neuron"])
+def test_the_slope_twin_reads_the_gradient_of_the_same_critic_by_autograd(kind):
+    rng = np.random.default_rng(12)
+    rule = make_rule("coagent", own_critic=kind, own_critic_hidden=(4, 3), reads="slope")
+    layer = make_layer("tanh", rng)
+    state = rule.init(layer, rngs())
+    seen = make_transition(rng, layer)
+    h = mean_voltage(layer, seen.voltage)
+    flat = state.network.online.flat
+    weights = [w.clone().requires_grad_() for w in state.network.spec.views(flat).weights]
+    alpha = h.clone().requires_grad_()
+    stacked = alpha.mT.flatten(0, 1).unsqueeze(-1) if kind == "neuron" else alpha
+    times = N_OUT if kind == "neuron" else 1
+    x = torch.cat((seen.voltage.repeat_interleave(times, dim=0), stacked), dim=-1)
+    for weight, bias in zip(weights, state.network.online.biases, strict=True):
+        x = x @ weight + bias
+        x = torch.relu(x) if weight is not weights[-1] else x
+    x.sum().backward()
+    close(rule.local_error(state, layer, seen), alpha.grad * (1 - h**2))

@@ -22,6 +22,7 @@ class DDPG:
 
     Settings: ClassVar[type[AgentSettings]] = DDPGSettings
     consecutive = 1
+    newest = None
     receives = frozenset({"error"})
 
     def __init__(

@@ -15,14 +15,14 @@ from subcritic import rules, seeding
 from subcritic.agents.broadcast import Broadcaster
 from subcritic.agents.global_critics import GLOBAL_CRITICS, GlobalCritic
 from subcritic.agents.memory import MEMORIES, Memory, RuleInputs
-from subcritic.agents.protocol import AgentBatch, perturbed_forward
+from subcritic.agents.protocol import NEWEST, AgentBatch, perturbed_forward
 from subcritic.config import LocalSettings
 from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.adam import Adam
 from subcritic.nn.network import Network
 from subcritic.rules.base import Rule
 from subcritic.rules.optimisers import Collecting, Optimiser
-from subcritic.rules.protocol import Layer, LocalTransition, RuleState
+from subcritic.rules.protocol import Broadcast, Layer, LocalTransition, RuleState
 
 
 class LocalLearner:
@@ -48,7 +48,7 @@ class LocalLearner:
         self.rule = _rule(settings, action_size)
         self.memory: Memory = MEMORIES[settings.replay](settings, self.actor, self.online, self.rule.receives)
         self.columns, self.consecutive = self.memory.rows.columns, self.rule.consecutive
-        self.receives = self.rule.receives
+        self.receives, self.newest = self.rule.receives, settings.newest
         self.layers = [self._layer(number) for number in range(1, self.actor.depth + 1)]
         self.adam: Adam | None = None
         self.rule_states: list[RuleState] = [
@@ -125,14 +125,27 @@ class LocalLearner:
             target = self.broadcaster.td_target(whole)
             self._global_fit = self.global_critic.fit(whole.observation, whole.action, target)
         self._transitions, broadcast = self.rule_inputs(batch, self.noise_rngs)
-        self.residuals = [
-            self.rule.learn(state, layer, transition, broadcast, moves=self._has_turn(number))
-            for number, (state, layer, transition) in enumerate(self._of_layers(self._transitions))
-        ]
+        if self.newest is None:
+            self.residuals = [
+                self.rule.learn(state, layer, transition, broadcast, moves=self._has_turn(number))
+                for number, (state, layer, transition) in enumerate(self._of_layers(self._transitions))
+            ]
+        else:
+            self._learn_from_newest(_newest(batch), broadcast)
         if self.adam is not None:
             self.adam.step()
         self.target.move_towards(self.online, self.settings.polyak)
         self.updates += 1
+
+    def _learn_from_newest(self, batch: dict[str, Tensor], broadcast: Broadcast) -> None:
+        """What the rule keeps learns from the transitions and broadcast of the whole replay, the weights from `batch`."""
+        self.residuals = [
+            self.rule.update_state(*of_layer, broadcast)[0] for of_layer in self._of_layers(self._transitions)
+        ]
+        transitions, heard = self.rule_inputs(batch, self.noise_rngs)
+        for number, of_layer in enumerate(self._of_layers(transitions)):
+            if self._has_turn(number):
+                self.rule.update_weights(*of_layer, self.rule.local_error(*of_layer, heard))
 
     def _has_turn(self, number: int) -> bool:
         if self.settings.frozen_hidden and not self.layers[number].last:
@@ -224,6 +237,10 @@ class LocalLearner:
             self.global_critic.load_state_dict(state["global_critic"])
         seeding.restore(self.noise_rngs, state["noise_rngs"])
         self.updates = state["updates"]
+
+
+def _newest(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(NEWEST): column for name, column in batch.items() if name.startswith(NEWEST)}
 
 
 def _rule(settings: LocalSettings, action_size: int) -> Rule[Any]:

@@ -12,6 +12,8 @@ from subcritic.config import AgentSettings
 from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.network import Network
 
+NEWEST = "newest/"
+
 
 @dataclass(frozen=True)
 class AgentBatch:
@@ -29,8 +31,9 @@ class Agent(Protocol):
 
     The class is made with (settings, observation_size, action_size, seeds), and names the class of its settings, a subclass
     of `AgentSettings`, in `Settings`. settings: an instance of it. actor: the shape of the policy's network. columns: what
-    its replay stores, name → width. consecutive: how many rows in a row it learns from. receives: what a neuron learns from,
-    as fields of LocalTransition and Broadcast, or {"error"} for a backpropagated error.
+    its replay stores, name → width. consecutive: how many rows in a row it learns from. newest: None, or from how many of
+    the newest rows a second minibatch is drawn, whose columns come under their names after NEWEST. receives: what a neuron
+    learns from, as fields of LocalTransition and Broadcast, or {"error"} for a backpropagated error.
     """
 
     @property
@@ -47,6 +50,9 @@ class Agent(Protocol):
 
     @property
     def receives(self) -> frozenset[str]: ...
+
+    @property
+    def newest(self) -> int | None: ...
 
     def policy(self) -> Parameters:
         """The actor's parameters, the tensors themselves."""

@@ -51,6 +51,7 @@ class AgentSettings(Section):
     replay_size: Count = Field(
         1_000_000, description="Transitions that the replay holds; the oldest go first."
     )
+    update_every: Count = Field(1, description="Environment steps between two updates.")
     learning_starts: Count = Field(
         1_000, description="Environment steps with uniform random actions before the first update."
     )

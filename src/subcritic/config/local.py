@@ -51,6 +51,11 @@ class LocalSettings(AgentSettings):
         description="Step size of learned feedback: a share of the fastest one with feedback_rule residual (default "
         "1), the share by which it follows its newest estimate with correlation (default 0.1).",
     )
+    newest: Count | None = Field(
+        None,
+        description="From so many of the newest rows of the replay the neurons' weights learn, while critics "
+        "learn from all of it, each from a minibatch of their own; None: both learn from the same one.",
+    )
     layers_in_turn: Count | None = Field(
         None,
         description="So many updates of the weights of one layer, then of the next; None: all layers at every update. "
@@ -90,6 +95,7 @@ class LocalSettings(AgentSettings):
         )
         return {
             **super().unused(),
+            "newest": (self.replay != "imagined", "replay stored or recomputed"),
             "noisy_fraction": (self.exploration == "subset", "exploration subset"),
             "critic": global_critic,
             "critic_hidden": global_critic,

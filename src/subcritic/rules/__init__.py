@@ -19,6 +19,7 @@ RULES: dict[str, str] = {
     "bilinear": "subcritic.rules.bilinear:BilinearRule",
     "compatible": "subcritic.rules.compatible:CompatibleRule",
     "mlp": "subcritic.rules.mlp:MlpRule",
+    "coagent": "subcritic.rules.coagent:CoagentRule",
     "node_perturbation": "subcritic.rules.node_perturbation:NodePerturbationRule",
     "feedback_alignment": "subcritic.rules.feedback_alignment:FeedbackAlignmentRule",
     "learned_feedback": "subcritic.rules.learned_feedback:LearnedFeedbackRule",

@@ -183,6 +183,26 @@ def given(settings: LocalSettings, receives: frozenset[str]) -> frozenset[str]:
     return TRANSITION | {"later"} | noise | broadcast
 
 
+def lambda_return(
+    transition: LocalTransition, next_value: Tensor, later_values: Tensor, discount: float, trace: float
+) -> Tensor:
+    """G_k = r_k + γ (1 − terminated_k) ((1 − λ) V′(v′_k) + λ G_{k+1}), (S, B, n), over the rows that follow, as far as they
+    are of the same episode; the last one with V′ alone (Sutton and Barto 2018, section 12.3).
+
+    next_value V′(v′) (S, B, n), later_values V′ at the v′ of `transition.later` (S, B, T, n). It is not corrected for the
+    actions in between, which were those of older policies.
+    """
+    after = transition.later
+    values = torch.cat((next_value.unsqueeze(2), later_values), dim=2)
+    rewards = torch.cat((transition.reward.unsqueeze(2), after.reward), dim=2)
+    ends = torch.cat((transition.terminated.unsqueeze(2), after.terminated), dim=2)
+    mixed = values[:, :, -1]
+    for k in range(values.shape[2] - 1, 0, -1):
+        found = bellman_target(rewards[:, :, k], discount, ends[:, :, k], mixed)
+        mixed = values[:, :, k - 1].lerp(found, trace * after.continues[:, :, k - 1])
+    return bellman_target(rewards[:, :, 0], discount, ends[:, :, 0], mixed)
+
+
 def uniform(rngs: Sequence[np.random.Generator], fan_in: int, shape: tuple[int, ...], like: Tensor) -> Tensor:
     """(S, *shape), uniform in ±1/√fan_in, each seed from its own generator."""
     bound = 1 / np.sqrt(fan_in)

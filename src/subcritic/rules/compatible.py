@@ -11,11 +11,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from subcritic.bellman import bellman_target
 from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.config.sections import Count
 from subcritic.nn.activations import neurons, times_slope
-from subcritic.rules.base import TRANSITION, Rule, shared
+from subcritic.rules.base import TRANSITION, Rule, lambda_return, shared
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 
@@ -68,9 +67,7 @@ class CompatibleRule(Rule[CompatibleState]):
     With a broadcast y in place of the TD target, D_V = y − V(v). With a broadcast advantage (`imagined`), which already is
     free of V, D_V = A. Reads v, α, v′, r, terminated, or ξ in place of z where it is known. Four products per layer at most.
 
-    With trace λ > 0, the TD target is the λ-return over the rows that follow, as far as they are of the same episode:
-    G_k = r_k + γ (1 − terminated_k) ((1 − λ) V′(v′_k) + λ G_{k+1}), the last one with V′ alone (Sutton and Barto 2018,
-    section 12.3). It is not corrected for the actions in between, which were those of older policies.
+    With trace λ > 0, the TD target is the λ-return, see `lambda_return`.
     """
 
     natural: bool = False
@@ -183,14 +180,7 @@ class CompatibleRule(Rule[CompatibleState]):
         after = transition.later
         v = after.next_voltage.flatten(1, 2)
         later = torch.baddbmm(state.target_value_bias, v, state.target_value).view_as(after.reward)
-        values = torch.cat((next_value.unsqueeze(2), later), dim=2)
-        rewards = torch.cat((transition.reward.unsqueeze(2), after.reward), dim=2)
-        ends = torch.cat((transition.terminated.unsqueeze(2), after.terminated), dim=2)
-        mixed = values[:, :, -1]
-        for k in range(values.shape[2] - 1, 0, -1):
-            found = bellman_target(rewards[:, :, k], self.discount, ends[:, :, k], mixed)
-            mixed = values[:, :, k - 1].lerp(found, self.trace * after.continues[:, :, k - 1])
-        return bellman_target(rewards[:, :, 0], self.discount, ends[:, :, 0], mixed)
+        return lambda_return(transition, next_value, later, self.discount, self.trace)
 
     def _learn_value(self, state: CompatibleState, v: Tensor, surprise: Tensor) -> None:
         state.critic_optimiser.outer("value", v, surprise)

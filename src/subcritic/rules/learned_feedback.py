@@ -97,7 +97,7 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
     feedback_rate: float = 1.0
     feedback_inputs: bool = False
     action_error: ActionError = "one_by_one"
-    hidden_neurons: int = 1
+    hidden: tuple[int, ...] = (1,)
 
     Settings: ClassVar[type[LocalSettings]] = LearnedFeedbackSettings
 
@@ -110,7 +110,7 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
             feedback_rate=settings.feedback_rate,
             feedback_inputs=settings.feedback_inputs,
             action_error=settings.action_error,
-            hidden_neurons=sum(settings.hidden),
+            hidden=settings.hidden,
         )
 
     @property
@@ -183,14 +183,14 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
     ) -> None:
         xi, variance = transition.noise, transition.noise_variance
         assert isinstance(variance, float), "hidden voltages are not clipped"
-        follow(
-            state.weight, deviation, xi, variance, self.feedback_rule, self.feedback_rate, self.hidden_neurons
-        )
+        # B and the C of each layer that has one learn from the same ρ: each takes its share of the step.
+        step = self.feedback_rate / (len(self.hidden) if self.feedback_inputs else 1)
+        follow(state.weight, deviation, xi, variance, self.feedback_rule, step, sum(self.hidden))
         if state.context.shape[-1]:
             v, rows = transition.voltage, xi.shape[1]
             power = v.square().sum(dim=2).mean(dim=1).view(-1, 1, 1)
             features = (deviation.unsqueeze(3) * xi.unsqueeze(2)).flatten(2)
-            rate = self.feedback_rate / variance / mean_square(xi.shape[2], rows)
+            rate = step / variance / mean_square(xi.shape[2], rows)
             state.context.add_(torch.bmm(v.mT, features) / power, alpha=rate / rows)
 
     def _context(self, state: LearnedFeedbackState, voltage: Tensor) -> Tensor:

@@ -14,29 +14,20 @@ from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransi
 
 
 class NodePerturbationSettings(ImaginingSettings):
-    """A neuron's own TD error tells nothing of its noise: the defaults are imagined noise and a global critic."""
+    """Noise is imagined, and scored by a global critic."""
 
     @classmethod
     def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
-        own = {"replay": "imagined", "target": "global_advantage"}
-        return own | super().defaults({"replay": own["replay"], **given})
+        own = {"replay": "imagined"}
+        return own | super().defaults({**own, **given})
 
     def conflicts(self) -> list[tuple[bool, str]]:
-        imagined = self.replay == "imagined"
-        scales = self.noise_scale if isinstance(self.noise_scale, tuple) else (self.noise_scale,)
         return [
             *super().conflicts(),
             (
-                self.replay == "stored",
-                "node_perturbation needs replay imagined, or recomputed: stored rows do not keep the noise",
-            ),
-            (
-                not imagined and self.target not in ("global_td", "global_advantage"),
-                f"node_perturbation needs a baseline: target must be global_td or global_advantage, not {self.target}",
-            ),
-            (
-                not imagined and (self.exploration == "action" or 0 in scales),
-                "node_perturbation from replayed noise needs exploration neuron or subset, with noise_scale above 0",
+                self.replay != "imagined",
+                f"node_perturbation learns from imagined noise: replay must be imagined, not {self.replay}; from executed "
+                "noise learns coagent",
             ),
         ]
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from subcritic import seeding
 from subcritic.agents import Agent
+from subcritic.agents.protocol import NEWEST
 from subcritic.envs import EpisodeStream
 from subcritic.exploration import Exploration
 from subcritic.replay import Replay
@@ -32,8 +33,8 @@ class Observer(Protocol):
 class Trainer:
     """Trains S agents, one per seed, each in its own environment, for `steps` environment steps each.
 
-    One update per environment step from `learning_starts` on; before it, actions are uniform random. Seeds that diverge
-    are stopped: they neither act nor count as learning from then on, and `policy_of` gives what they had then.
+    One update per `update_every` environment steps from `learning_starts` on; before it, actions are uniform random. Seeds
+    that diverge are stopped: they neither act nor count as learning from then on, and `policy_of` gives what they had then.
     `purpose` names the random streams, so that two phases of an experiment do not share them.
     """
 
@@ -80,10 +81,11 @@ class Trainer:
         """One environment step and, after the warm-up, one update, for every seed."""
         self._act_and_store()
         self.step += 1
-        if self.learning:
+        self.batch = None
+        if self.learning and self.step % self.agent.settings.update_every == 0:
             self._learn()
-            if self.step % WATCH_EVERY == 0:
-                self._stop_diverged()
+        if self.learning and self.step % WATCH_EVERY == 0:
+            self._stop_diverged()
 
     @property
     def learning(self) -> bool:
@@ -105,6 +107,9 @@ class Trainer:
     def _learn(self) -> None:
         batch_size, consecutive = self.agent.settings.batch_size, self.agent.consecutive
         self.batch = self.replay.sample(batch_size, self.minibatch_rngs, consecutive)
+        if newest := self.agent.newest:
+            rows = self.replay.sample(batch_size, self.minibatch_rngs, consecutive, newest)
+            self.batch |= {f"{NEWEST}{name}": column for name, column in rows.items()}
         self.agent.learn(self.batch)
 
     def _stop_diverged(self) -> None:
