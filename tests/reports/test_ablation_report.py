@@ -126,9 +126,30 @@ def test_a_method_is_told_by_its_activation_and_its_noise(settings, noise, activ
 
 
 @pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        (
+            {"algorithm": "coagent", "own_critic": "layer_value"},
+            "coagent, error of own critic layer value, SGD",
+        ),
+        ({"algorithm": "coagent", "target": "global_td"}, "coagent, SGD"),
+        (
+            {"algorithm": "learned_feedback", "optimiser": "adam"},
+            "learned feedback, action's error one by one, Adam",
+        ),
+        ({"algorithm": "ddpg", "frozen_hidden": True}, "backpropagation, Adam, hidden layers frozen"),
+    ],
+)
+def test_a_rule_is_told_by_what_it_reads(settings, rule):
+    assert methods.describe(synthetic.facts(parse_method(settings)))["rule"] == rule
+
+
+@pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({"algorithm": "linear"}, methods.NOTHING),
+        ({"algorithm": "coagent"}, methods.NOTHING),
+        ({"algorithm": "coagent", "target": "global_td"}, methods.SCALAR),
         ({"algorithm": "compatible", "exploration": "neuron"}, methods.NOTHING),
         ({"algorithm": "compatible", "target": "global_td"}, methods.SCALAR),
         ({"algorithm": "compatible", "replay": "imagined"}, methods.SCALAR),

@@ -66,6 +66,8 @@ def _backpropagation(given: dict[str, Any]) -> str:
 def _rule(given: dict[str, Any]) -> str:
     parts = [given["algorithm"].rpartition(":")[2].replace("_", " ")]
     parts += [f"action's error {given['action_error'].replace('_', ' ')}"] if "action_error" in given else []
+    if "own_critic" in given and given["target"] == "own_td":
+        parts += [f"{given['reads']} of own critic {given['own_critic'].replace('_', ' ')}"]
     parts += ["natural step"] if given.get("natural") else []
     parts += [f"λ {given['trace']:g}"] if given.get("trace") else []
     parts += ["layers in turn"] if given.get("layers_in_turn") else []
