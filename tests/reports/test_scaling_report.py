@@ -43,11 +43,11 @@ def test_the_exponents_are_those_the_draws_were_made_with(recorded):
     assert main.loc[(100, "actor"), "slope"] == pytest.approx(2, abs=0.15)
 
 
-def test_the_page_answers_the_earlier_measurements(recorded):
+def test_the_page_says_what_the_numbers_say(recorded):
     profile, root = recorded
     paths = scaling.make(profile, root)
     text = next(path for path in paths if path.name == "scaling.md").read_text()
-    assert "fit Q-values at a correlation of 0.98" in text and "is confirmed" in text
+    assert "fit the Q-values of the draws they learned from at a correlation of 0.98" in text
     assert "more than in proportion" in text
     assert "> 65,536" in text, "a width that did not get there says so"
 

@@ -45,20 +45,20 @@ def test_the_headline_names_its_setting_and_the_saved_operations(frames):
 
 def test_every_local_rule_has_its_ratio_to_ddpg_where_it_was_measured(frames):
     rounds, operations = frames
-    compatible = rounds[rounds["learner"] == "ddpg"].assign(learner="compatible")
-    compatible["updates_per_second"] *= 1.25
-    slow = compatible.assign(learner="mlp", hidden="8-8")
+    coagent = rounds[rounds["learner"] == "ddpg"].assign(learner="coagent")
+    coagent["updates_per_second"] *= 1.25
+    slow = coagent.assign(learner="mlp", hidden="8-8")
     ddpg = rounds[rounds["learner"] == "ddpg"].assign(hidden="8-8")
-    both = pd.concat([rounds, compatible, slow, ddpg])
+    both = pd.concat([rounds, coagent, slow, ddpg])
     table = throughput.ratio_table(both, operations)
-    found = table[table["ratio"].isin(["compatible / ddpg", "mlp / ddpg"])]
+    found = table[table["ratio"].isin(["coagent / ddpg", "mlp / ddpg"])]
     assert list(zip(found["ratio"], found["hidden"], strict=True)) == [
-        ("compatible / ddpg", "256-256"),
+        ("coagent / ddpg", "256-256"),
         ("mlp / ddpg", "8-8"),
     ]
     np.testing.assert_allclose(found["median"], 1.25)
     speeds = throughput.speed_table(both, operations)
     text = throughput.sentence(speeds, table)
-    assert "compatible / ddpg = 1.25" in text and "mlp" not in text
+    assert "coagent / ddpg = 1.25" in text and "mlp" not in text
     last = throughput.figure(speeds, table).axes[2]
-    assert {label.get_text() for label in last.get_yticklabels()} == {"linear", "compatible", "mlp"}
+    assert {label.get_text() for label in last.get_yticklabels()} == {"linear", "coagent", "mlp"}

@@ -76,6 +76,20 @@ def sentences(table: pd.DataFrame) -> list[str]:
     return found
 
 
+def cost(speeds: pd.DataFrame) -> str:
+    """What threads make of the speed of the linear rule, over all sizes."""
+    threads = sorted(name for name in speeds["learner"].unique() if name.startswith("threads-"))
+    if not threads:
+        return "No threads were timed."
+    number_of_threads = threads[-1].removeprefix("threads-")
+    here = speeds[speeds["learner"] == threads[-1]]
+    parts = ", ".join(f"{number(row.over_linear)} at {row.hidden}/{row.batch}" for row in here.itertuples())
+    return (
+        f"Updates per second of the linear rule with its neurons in {number_of_threads} threads, over those "
+        f"in one (hidden neurons/batch): {parts}. Below 1, threads cost more than they save."
+    )
+
+
 def markdown(profile: Profile, table: pd.DataFrame, speeds: pd.DataFrame, lags: pd.DataFrame) -> str:
     """Both tables for readers."""
     shown = pd.DataFrame([{
@@ -141,7 +155,12 @@ def _draw_speeds(axes: Axes, speeds: pd.DataFrame) -> None:
 def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
     return [
-        bullets(sentences(pd.read_csv(folder / "asynchronous.csv"))),
+        bullets(
+            [
+                *sentences(pd.read_csv(folder / "asynchronous.csv")),
+                cost(pd.read_csv(folder / "asynchronous_speed.csv")),
+            ]
+        ),
         image(folder, link, "asynchronous"),
         f"Tables: [asynchronous.md]({link}/asynchronous.md).\n",
     ]

@@ -58,7 +58,9 @@ def sentences(table: pd.DataFrame) -> list[str]:
                 f"{interval(here.loc[method, f'minus_{baseline}_low'], here.loc[method, f'minus_{baseline}_high'])})"
                 for baseline in BASELINES
             ]
-            found.append(f"{environment}: `{method}` is {' and '.join(parts)}.")
+            fails = not here.loc[method, "minus_random_low"] > 0
+            note = ": it has not learned the task" if fails else ""
+            found.append(f"{environment}: `{method}` is {' and '.join(parts)}{note}.")
     return found
 
 

@@ -37,14 +37,20 @@ class Config(Section):
 
 
 def local_rules() -> tuple[dict[str, Any], ...]:
-    """Every local rule but the linear one, and one of them with four draws."""
+    """Every local rule but the linear one; one with four draws, and one with the critic's own gradient."""
     others = [
         {"algorithm": name} if name in PLAIN else {"algorithm": name, "optimiser": "adam"}
         for name in RULES
         if name != "linear"
     ]
     four = {"algorithm": "node_perturbation", "name": "node-perturbation-4", "optimiser": "adam", "draws": 4}
-    return (*others, four)
+    gradient = {
+        "algorithm": "learned_feedback",
+        "name": "learned-feedback-gradient",
+        "optimiser": "adam",
+        "action_error": "gradient",
+    }
+    return (*others, four, gradient)
 
 
 def jobs(profile: Profile) -> Iterator[Job]:
