@@ -49,7 +49,10 @@ class Replay:
         consecutive > 1 adds `following` (S, B, consecutive − 1, W): the packed rows stored after each. They may cross the
         end of an episode, or of what is stored; the caller must mask them.
         """
-        slots = self._draw(batch_size, rngs, newest)
+        return self.at(self._draw(batch_size, rngs, newest), consecutive)
+
+    def at(self, slots: np.ndarray, consecutive: int = 1) -> dict[str, Tensor]:
+        """The rows at slots (S, B), each below `len(self)`; otherwise as `sample`."""
         batch = self._gather(slots)
         if consecutive > 1:
             after = (slots[..., None] + np.arange(1, consecutive)) % self.capacity

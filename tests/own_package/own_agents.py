@@ -62,6 +62,9 @@ class WanderingAgent:
     def predictions(self, observation):
         return {}
 
+    def directions(self, batch, rngs=None):
+        return []
+
     def value_magnitude(self):
         return torch.zeros(len(self.rngs))
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -5,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats as scipy_stats
 
-from subcritic.stats import agreement, permutation_without_fixed_points, scalar_agreement
+from subcritic.stats import (
+    agreement,
+    directional_cosine,
+    limit_cosine,
+    permutation_test,
+    permutation_without_fixed_points,
+    scalar_agreement,
+)
 
 numbers = st.floats(-100, 100, width=32)
 gradients = st.integers(2, 30).flatmap(lambda n: arrays(float, (2, n), elements=numbers))
@@ -121,3 +130,92 @@ def test_all_derangements_are_equally_likely():
 def test_too_few_neurons_cannot_be_permuted(n):
     with pytest.raises(ValueError, match=f"n = {n}"):
         permutation_without_fixed_points(n, np.random.default_rng(0))
+
+
+def flat_cosine(first, second):
+    first, second = (np.concatenate([layer.ravel() for layer in side]) for side in (first, second))
+    return first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+
+
+def two_layers(seed, agree):
+    """Gradients of layers of 4 and 3 neurons; `agree`: how much of the true gradient is in the local one."""
+    rng = np.random.default_rng(seed)
+    true = [rng.normal(0, 1, (4, 3)), rng.normal(0, 1, (3, 5))]
+    return [rng.normal(0, 1, layer.shape) + agree * layer for layer in true], true
+
+
+@pytest.mark.parametrize("agree", [0.0, 1.0])
+def test_a_permutation_test_is_the_loop_over_all_orders(agree):
+    local, true = two_layers(0, agree)
+    orders = list(itertools.product(itertools.permutations(range(4)), itertools.permutations(range(3))))
+    everything = np.array([
+        [
+            flat_cosine([local[0][list(first)]], true[:1]),
+            flat_cosine([local[1][list(second)]], true[1:]),
+            flat_cosine([local[0][list(first)], local[1][list(second)]], true),
+        ]
+        for first, second in orders
+    ])  # fmt: skip
+    found = permutation_test(local, true, 20_000, np.random.default_rng(1))
+    np.testing.assert_allclose(found.cosine, everything[0], atol=1e-12)
+    np.testing.assert_allclose(found.permuted, everything.mean(axis=0), atol=0.02)
+    np.testing.assert_allclose(found.p, (everything >= everything[0] - 1e-12).mean(axis=0), atol=0.02)
+
+
+def test_p_values_of_unrelated_gradients_are_uniform():
+    found = [
+        permutation_test(*two_layers(seed, 0.0), 199, np.random.default_rng(seed)).p[-1]
+        for seed in range(600)
+    ]
+    assert scipy_stats.kstest(found, "uniform").pvalue > 0.01
+
+
+def test_a_layer_of_one_neuron_has_no_p_and_zero_gradients_have_nothing():
+    rng = np.random.default_rng(0)
+    one, more = rng.normal(0, 1, (1, 4)), rng.normal(0, 1, (5, 4))
+    found = permutation_test([more, one], [more, one], 99, rng)
+    np.testing.assert_array_equal(np.isnan(found.p), [False, True, False])
+    assert found.p[0] == found.p[2] == 0.01 and found.permuted[1] == pytest.approx(1)
+    assert np.isnan(permutation_test([one], [one], 99, rng).p).all()
+    zero = permutation_test([0 * more], [more], 99, rng)
+    assert all(np.isnan(values).all() for values in zero)
+
+
+@pytest.mark.parametrize("noise", [0.5, 5.0])
+def test_the_limit_cosine_is_that_of_the_expectations(noise):
+    rng = np.random.default_rng(0)
+    true = rng.normal(0, 1, (3, 400))
+    bias = true + rng.normal(0, 0.7, true.shape)
+    samples = bias + noise * rng.normal(0, 1, (200, *true.shape))
+    around = true + 0.3 * rng.normal(0, 1, (200, *true.shape))
+    expected = np.sum(true * bias, axis=-1) / np.linalg.norm(true, axis=-1) / np.linalg.norm(bias, axis=-1)
+    np.testing.assert_allclose(limit_cosine(samples, around), expected, atol=0.03)
+    np.testing.assert_allclose(limit_cosine(samples, samples), 1)
+
+
+def test_the_limit_cosine_is_undefined_where_noise_hides_the_expectation():
+    rng = np.random.default_rng(0)
+    true = np.ones((10, 2, 50))
+    samples = np.stack(
+        [true[:, 0] + 0.1 * rng.normal(0, 1, (10, 50)), 100 * rng.normal(0, 1, (10, 50))], axis=1
+    )
+    found = limit_cosine(samples, true)
+    assert found[0] > 0.99 and np.isnan(found[1])
+    assert np.isnan(limit_cosine(samples[:1], true[:1])).all(), "one sample says nothing of its noise"
+
+
+def test_a_directional_cosine_is_corrected_for_the_noise_of_start_states():
+    rng = np.random.default_rng(0)
+    gradient, size, count = rng.normal(0, 1, 300), 300, 20_000
+    guess = gradient + rng.normal(0, 1, size)
+    along = rng.normal(0, 1, (count, size))
+    noisy = (along @ gradient)[:, None] + 40 * rng.normal(0, 1, (count, 4))
+    found = directional_cosine(noisy, along @ guess)
+    signal = gradient @ gradient
+    assert found.reliability == pytest.approx(signal / (signal + 40**2 / 4), abs=0.03)
+    expected = gradient @ guess / np.linalg.norm(gradient) / np.linalg.norm(guess)
+    assert found.cosine == pytest.approx(expected, abs=0.03) and found.correlation < expected - 0.15
+    only_noise = directional_cosine(rng.normal(0, 1, (count, 4)), along @ guess)
+    assert abs(only_noise.correlation) < 0.03 and np.isnan(only_noise.cosine)
+    with pytest.raises(ValueError, match="at least 2 of these"):
+        directional_cosine(noisy[:, :1], along @ guess)

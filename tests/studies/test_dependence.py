@@ -146,7 +146,15 @@ def test_a_comment_a_docstring_and_layout_repeat_nothing(copied):
     [
         (
             "training/trainer.py",
-            {"experiment1", "experiment2", "ablation", "asynchronous", "recurrent", "robustness"},
+            {
+                "experiment1",
+                "experiment2",
+                "ablation",
+                "asynchronous",
+                "recurrent",
+                "robustness",
+                "agreement",
+            },
         ),
         ("subcritics/family.py", {"experiment1", "gradients", "scaling"}),
         ("studies/throughput/operations.py", {"throughput"}),
@@ -193,7 +201,9 @@ def test_a_rule_counts_where_it_is_used(copied):
     edit(package / "rules/compatible.py")
     found = changed(before, digests())
     assert f"ablation/{PENDULUM}/compatible" in found and "throughput" in found
-    assert not {name for name in found if "ddpg" in name or "linear" in name}
+    assert f"agreement/{PENDULUM}/ddpg" in found, "rules follow it there"
+    others = {name for name in found if not name.startswith("agreement/")}
+    assert not {name for name in others if "ddpg" in name or "linear" in name}
 
 
 def test_a_new_rule_leaves_all_that_was_there_but_the_timing_of_all_rules(copied, monkeypatch):

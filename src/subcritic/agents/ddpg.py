@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,6 +76,15 @@ class DDPG:
     def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """The backpropagated ones."""
         return self._critic_at(batch["observation"]).local_errors()
+
+    def directions(
+        self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The gradient of the mean of Q^μ(s, μ(s)); no noise is imagined."""
+        observation = batch["observation"]
+        gradient = self.actor.views(torch.zeros_like(self.policy().flat))
+        self._critic_at(observation, weight=1 / observation.shape[1]).weight_gradients(into=gradient)
+        return list(zip(gradient.weights, gradient.biases, strict=True))
 
     def voltages(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """h_0 … h_L at the states of a minibatch, by today's weights: α = μ^n(v) + ξ with the noise of that time.

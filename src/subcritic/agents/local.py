@@ -177,9 +177,11 @@ class LocalLearner:
         transitions, broadcast = self.rule_inputs(batch, copy.deepcopy(self.noise_rngs))
         return [self.rule.local_error(*of_layer, broadcast) for of_layer in self._of_layers(transitions)]
 
-    def directions(self, batch: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-        """The ascent direction (weight, bias) of each layer, before the optimiser; asking changes nothing."""
-        transitions, broadcast = self.rule_inputs(batch, copy.deepcopy(self.noise_rngs))
+    def directions(
+        self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """As `Agent.directions`: the rule's."""
+        transitions, broadcast = self.rule_inputs(batch, rngs or copy.deepcopy(self.noise_rngs))
         return [self.rule.direction(*of_layer, broadcast) for of_layer in self._of_layers(transitions)]
 
     def predictions(self, observation: Tensor) -> dict[str, Tensor]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from subcritic.config import AgentSettings
@@ -88,6 +89,15 @@ class Agent(Protocol):
 
         `critic` is the critic of the whole agent, `layer_l` the mean over the own critics of layer l's neurons. {} of an
         agent without critics.
+        """
+
+    def directions(
+        self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The ascent direction of each layer before the optimiser, (weight (S, n_in, n), bias (S, 1, n)); [] without one.
+
+        Of layers that are frozen too. rngs: what noise is imagined with, one generator per seed; None: as the next update
+        will. Asking changes nothing.
         """
 
     def value_magnitude(self) -> Tensor:

@@ -47,9 +47,9 @@ class LocalSettings(AgentSettings):
         "correlation, from the whole effect of all noise.",
     )
     feedback_rate: Fraction = Field(
-        1.0,
+        0.3,
         description="Step size of learned feedback: a share of the fastest one with feedback_rule residual (default "
-        "1), the share by which it follows its newest estimate with correlation (default 0.1).",
+        "0.3), the share by which it follows its newest estimate with correlation (default 0.1).",
     )
     newest: Count | None = Field(
         None,

@@ -47,6 +47,18 @@ def oracle_gradient(
     return leaf.grad
 
 
+def oracle_weight_gradient(observation: Tensor, networks: Networks) -> Tensor:
+    """∇_K mean Q^μ(s, μ(s)) over the states (S, B, n_0), as a flat tensor (S, P), in float64."""
+    actor, policy, critic, critic_params = networks
+    with torch.enable_grad():
+        leaf = policy.flat.detach().double().requires_grad_()
+        judged = (actor, actor.views(leaf), critic, critic.views(critic_params.flat.double()))
+        states = observation.double()
+        value_from(0, states, states, judged).mean(dim=1).sum().backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
 def finite_difference(
     layer: int,
     neuron: int,

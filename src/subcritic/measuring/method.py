@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from subcritic import envs
-from subcritic.agents import make_agent
-from subcritic.config import AgentSettings, MethodTraining, dump, parse_method
+from subcritic.agents import Agent, make_agent
+from subcritic.config import AgentSettings, MethodTraining, Runtime, dump, parse_method
 from subcritic.measuring import policies
-from subcritic.measuring.observers import Evaluation, LearningMetrics
+from subcritic.measuring.observers import Evaluation, LearningMetrics, Log
 from subcritic.measuring.probe import PolicyGradientProbe, probed
 from subcritic.measuring.session import Session
 from subcritic.measuring.tables import paths, read_curves, write_csv, write_json
 from subcritic.study import Job, Study
 from subcritic.training import Trainer
+
+# (settings, observation size, action size, seeds) → an agent.
+MakeAgent = Callable[[AgentSettings, int, int, Sequence[int]], Agent]
 
 
 def train(job: Job, study: Study, results: Path) -> list[Path]:
@@ -29,36 +33,44 @@ def train(job: Job, study: Study, results: Path) -> list[Path]:
     """
     config = job.config
     assert isinstance(config, MethodTraining)
-    task, method, training, seeds = config.environment, config.agent, config.training, list(job.seeds)
-    envs.check(task.id, task.kwargs, task.max_episode_steps)
-    make_environment = envs.maker(task)
     session = Session(job, job.runs[0], results)
 
-    def setup(log):
-        first = make_environment()
-        sizes = envs.sizes(first)
-        first.close()
-        agent = make_agent(method, *sizes, seeds)
-        observers = [
-            Evaluation(log, training, make_environment, seeds),
-            LearningMetrics(log, job.runtime.log_every),
-        ]
-        if probed(agent):
-            observers.append(PolicyGradientProbe(log, job.runtime, agent, seeds))
-        return Trainer(agent, make_environment, seeds, training.steps, training.divergence_factor), observers
+    def setup(log: Log) -> tuple[Trainer, list]:
+        trainer, observers = watched_training(config, job.runtime, log)
+        if probed(trainer.agent):
+            observers.append(PolicyGradientProbe(log, job.runtime, trainer.agent, job.seeds))
+        return trainer, observers
 
     trainer, observers = session.run(setup)
     evaluation = observers[0]
     scores = score_rows(job.environment, job.method, trainer, evaluation.scores)
-    scores.insert(2, "role", method.role)
+    scores.insert(2, "role", config.agent.role)
     scores["critic"], scores["reached"] = zip(*evaluation.furthest, strict=True)
     to = paths(job, study, results)
     return [
         write_csv(to["curves"], read_curves(session.identities, results)),
         write_csv(to["scores"], scores),
-        write_json(to["method"], facts(method, trainer)),
+        write_json(to["method"], facts(config.agent, trainer)),
         policies.save(to["policy"], policies.of(trainer)),
     ]
+
+
+def watched_training(
+    config: MethodTraining, runtime: Runtime, log: Log, make: MakeAgent = make_agent
+) -> tuple[Trainer, list]:
+    """A trainer of the method, all its seeds, and what watches every training: evaluation first, then losses.
+
+    make: what makes the agent of the method's settings.
+    """
+    task, training, seeds = config.environment, config.training, list(config.seeds)
+    envs.check(task.id, task.kwargs, task.max_episode_steps)
+    make_environment = envs.maker(task)
+    first = make_environment()
+    sizes = envs.sizes(first)
+    first.close()
+    agent = make(config.agent, *sizes, seeds)
+    observers = [Evaluation(log, training, make_environment, seeds), LearningMetrics(log, runtime.log_every)]
+    return Trainer(agent, make_environment, seeds, training.steps, training.divergence_factor), observers
 
 
 def score_rows(environment: str, method: str, trainer: Trainer, scores: list[float]) -> pd.DataFrame:

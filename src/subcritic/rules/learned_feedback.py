@@ -83,10 +83,10 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
         correlation   B_n += rate (mean(Δz ξ_n) − B_n mean(ξ_n²)) / σ²
 
     The first is Widrow and Hoff's: every neuron says what it expects of its own noise, and all hear by how much the sum was
-    wrong. Its steps vanish at the right B, while the noise of the other neurons keeps the second one moving; with rate 1 the
-    squared error shrinks as fast as it can (Proposition 7 in docs/theory.md).
-    For the last hidden layer this is a weight mirror (Akrout et al. 2019; for deeper layers Lansdell, Prakash and Kording
-    2020). With `feedback_inputs`, B_n(v) = B_n + C_n v below that layer, C_n learned from the same ρ.
+    wrong. Its steps vanish at the right B, while the noise of the other neurons keeps the second one moving. At rate 1 the
+    squared error shrinks as fast as it can (Proposition 7 in docs/theory.md); smaller rates average over the spread of
+    ∂z_L/∂h_n. For the last hidden layer this is a weight mirror (Akrout et al. 2019; for deeper layers Lansdell,
+    Prakash and Kording 2020). With `feedback_inputs`, B_n(v) = B_n + C_n v below that layer, C_n learned from the same ρ.
 
     Q^n(v, α) = (α − μ^n(v)) (e · B_n) is a critic whose context is broadcast. Reads v, ξ, and vectors as wide as the action:
     e and Δz or ρ cross layers, no gradient does. One narrow product per layer, or two.
@@ -94,7 +94,7 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
 
     action_size: int = 1
     feedback_rule: FeedbackRule = "residual"
-    feedback_rate: float = 1.0
+    feedback_rate: float = 0.3
     feedback_inputs: bool = False
     action_error: ActionError = "one_by_one"
     hidden: tuple[int, ...] = (1,)

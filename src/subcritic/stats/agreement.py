@@ -7,12 +7,17 @@ their scalar factors dQ^n/d alpha and dQ^mu/dh_l[n].
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .similarity import Floats, cosine, pearson
+
+# The share that signal must have of a variance before a cosine is corrected for noise: below, the correction would itself be
+# mostly noise.
+RELIABLE = 0.25
 
 
 class Agreement(NamedTuple):
@@ -30,6 +35,22 @@ class ScalarAgreement(NamedTuple):
 
     pearson: Floats
     sign: Floats
+
+
+class PermutationTest(NamedTuple):
+    """Of every layer, and of all layers together, last: (L + 1,) each; see `permutation_test`."""
+
+    cosine: Floats
+    permuted: Floats
+    p: Floats
+
+
+class DirectionalCosine(NamedTuple):
+    """A cosine with a gradient that is known along some directions only; see `directional_cosine`."""
+
+    correlation: float
+    reliability: float
+    cosine: float
 
 
 def agreement(local: ArrayLike, global_: ArrayLike) -> Agreement:
@@ -78,6 +99,91 @@ def permutation_without_fixed_points(n: int, rng: np.random.Generator) -> NDArra
         permutation = rng.permutation(n)
         if not np.any(permutation == np.arange(n)):
             return permutation
+
+
+def permutation_test(
+    local: Sequence[Floats], global_: Sequence[Floats], permutations: int, rng: np.random.Generator
+) -> PermutationTest:
+    """Do neurons have their own gradients, or would those of other neurons of their layer agree as well?
+
+    local, global_: of every layer, one row per neuron, (n_l, entries_l). cosine: over all entries of a layer, and of all.
+    permuted: its mean when the rows of `local` are permuted within each layer. p: one-sided, the share of permutations with
+    at least this cosine, the given order counted in (Phipson and Smyth 2010). A layer of one neuron has no p (NaN), and
+    stays as it is when all layers are taken together. Of a zero gradient nothing is defined.
+    """
+    products = [
+        np.asarray(mine, float) @ np.asarray(true, float).T for mine, true in zip(local, global_, strict=True)
+    ]
+    own = np.array([product.trace() for product in products])
+    shuffled = np.stack([_permuted_traces(product, permutations, rng) for product in products])
+    squares = np.array([[np.sum(np.square(rows, dtype=float)) for rows in side] for side in (local, global_)])
+    own, shuffled = (np.concatenate([sums, sums.sum(axis=0, keepdims=True)]) for sums in (own, shuffled))
+    lengths = np.sqrt(np.concatenate([squares, squares.sum(axis=1, keepdims=True)], axis=1)).prod(axis=0)
+    lengths[lengths == 0] = np.nan
+    # Permutations that change nothing must count as equal, whatever the rounding.
+    p = (1 + np.sum(shuffled >= (own - 1e-12 * np.abs(lengths))[:, None], axis=1)) / (1 + permutations)
+    widths = np.array([len(rows) for rows in local])
+    fixed = np.append(widths < 2, (widths < 2).all()) | np.isnan(lengths)
+    return PermutationTest(own / lengths, shuffled.mean(axis=1) / lengths, np.where(fixed, np.nan, p))
+
+
+def _permuted_traces(product: Floats, permutations: int, rng: np.random.Generator) -> Floats:
+    """Σ_j product[π(j), j] for random permutations π, (permutations,)."""
+    n = len(product)
+    order = rng.permuted(np.tile(np.arange(n), (permutations, 1)), axis=1)
+    traces: Floats = product[order, np.arange(n)].sum(axis=1)
+    return traces
+
+
+def limit_cosine(local: ArrayLike, global_: ArrayLike) -> Floats:
+    """The cosine of the expectations of `local` and `global_` from K independent samples of both, (K, ..., entries) → (...).
+
+    All products are between different samples, so that what varies from sample to sample adds nothing to them in the mean:
+    E⟨x_i, x_j⟩ = ‖E x‖² for i ≠ j. NaN with one sample, and where ‖E x‖² found in this way is less than `RELIABLE` of the
+    squared length of the samples' mean, for either side: too few samples for their noise. It may exceed 1 by chance.
+    """
+    local, global_ = _same_shape(local, global_)
+    samples = len(local)
+    cross, mine, theirs = (
+        _between(first, second) / max(1, samples * (samples - 1))
+        for first, second in ((local, global_), (local, local), (global_, global_))
+    )
+    enough = [
+        expected > RELIABLE * np.square(given.mean(axis=0)).sum(axis=-1)
+        for expected, given in ((mine, local), (theirs, global_))
+    ]
+    known = np.all(enough, axis=0)
+    return np.where(known, cross, np.nan) / np.sqrt(np.where(known, mine * theirs, 1.0))
+
+
+def _between(first: Floats, second: Floats) -> Floats:
+    """Σ_{i ≠ j} ⟨first_i, second_j⟩."""
+    total: Floats = np.sum(first.sum(axis=0) * second.sum(axis=0), axis=-1) - np.sum(
+        first * second, axis=(0, -1)
+    )
+    return total
+
+
+def directional_cosine(differences: ArrayLike, along: ArrayLike) -> DirectionalCosine:
+    """The cosine of a vector g with a gradient, from the gradient's noisy parts along M random directions d ~ N(0, I).
+
+    differences (M, E): estimates of d·∇J, each from another start state. along (M,): d·g. correlation: over directions, of
+    the mean over start states with d·g. For exact differences this is the cosine, up to an error of about 1/√M. reliability:
+    the share of the variance of the mean that start states have in common (Cronbach's α, the mean of all split-half
+    coefficients). cosine: correlation / √reliability, with the gradient of the mean over all start states (Spearman 1904);
+    NaN where the reliability is below `RELIABLE`. It may exceed 1 by chance.
+    """
+    differences, along = np.asarray(differences, float), np.asarray(along, float)
+    episodes = differences.shape[1]
+    if episodes < 2:
+        raise ValueError(
+            f"differences {differences.shape}: must be (directions, start states), at least 2 of these"
+        )
+    parts, whole = differences.var(axis=0, ddof=1).sum(), differences.sum(axis=1).var(ddof=1)
+    reliability = episodes / (episodes - 1) * (1 - parts / whole) if whole > 0 else np.nan
+    correlation = float(pearson(differences.mean(axis=1), along))
+    corrected = correlation / np.sqrt(reliability) if reliability >= RELIABLE else np.nan
+    return DirectionalCosine(correlation, float(reliability), float(corrected))
 
 
 def _best_scale(local: Floats, global_: Floats) -> Floats:

@@ -24,6 +24,7 @@ NAMES = (
     "gallery",
     "lab_book",
     "robustness",
+    "agreement",
 )
 
 STUDIES: dict[str, Study] = {name: import_module(f"subcritic.studies.{name}").STUDY for name in NAMES}
