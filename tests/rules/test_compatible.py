@@ -182,6 +182,19 @@ def test_by_adam_a_value_of_large_returns_needs_a_rate_of_its_own():
     assert found[0.3] == pytest.approx(-30, rel=0.05)
 
 
+def test_a_value_that_fits_its_target_at_once_is_slowed_down_by_its_target_copy():
+    """V = r + γ V′ after every update leaves V′ at the share 1 − (1 − τ(1 − γ))^U of r / (1 − γ)."""
+    layer, updates = make_layer("tanh", np.random.default_rng(7)), 250
+    compatible = CompatibleRule(critic_rate=1.0, actor_rate=0.0, discount=0.99, polyak=0.05)
+    critics = compatible.init(layer, rngs())
+    nothing, one = (torch.full((SEEDS, BATCH, n), value).double() for n, value in ((N_IN, 0.0), (1, 1.0)))
+    seen = LocalTransition(nothing, mean_voltage(layer, nothing), -3 * one, 0 * one, nothing)
+    for _ in range(updates):
+        compatible.update(critics, layer, seen)
+    expected = -300 * (1 - (1 - 0.05 * 0.01) ** updates)
+    close(critics.target_value_bias, torch.full_like(critics.target_value_bias, expected))
+
+
 def test_known_noise_gives_what_computing_mu_gives():
     rng = np.random.default_rng(4)
     layer = make_layer("tanh", rng)
