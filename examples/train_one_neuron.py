@@ -6,7 +6,7 @@ For every seed: our DDPG trains a small Pendulum actor (3-8-8-1, tanh). Then all
 and Stable-Baselines3, which knows nothing of networks of neurons, learns that one's voltage from the voltages it sees and
 the reward of the whole agent. Two neurons are trained so: the output neuron, and the hidden neuron whose random firing
 costs the agent most. Printed: the return of the whole agent with that neuron firing at random, with the neuron
-Stable-Baselines3 trained, and with the neuron it had; means over seeds, with 95 % bootstrap intervals of the mean.
+Stable-Baselines3 trained, and with the neuron it had; means over seeds, with 95 % t-intervals of the mean.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from subcritic import envs, seeding
 from subcritic.agents import DDPG
 from subcritic.config import DDPGSettings
 from subcritic.neuro import NeurocomputationalAgent, SubEnvironment, feedforward
-from subcritic.stats import bootstrap_interval
+from subcritic.stats import t_interval
 from subcritic.training import Trainer
 
 PENDULUM = partial(envs.make, "Pendulum-v1")
@@ -132,7 +132,7 @@ def run(seed: int, kinds: tuple[str, ...], algorithm: str, steps: int, episodes:
 
 
 def summary(outcomes: list[Outcome]) -> str:
-    """Means over seeds with 95 % bootstrap intervals, per kind of neuron."""
+    """Means over seeds with 95 % t-intervals, per kind of neuron."""
     lines = []
     for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
         rows = [outcome for outcome in outcomes if outcome.kind == kind]
@@ -147,7 +147,7 @@ def summary(outcomes: list[Outcome]) -> str:
 def _interval(values: list[float]) -> str:
     if len(values) < 2:
         return f"{values[0]:.0f}"
-    low, high = bootstrap_interval(values)
+    low, high = t_interval(values)
     return f"{np.mean(values):.0f} [{low:.0f}, {high:.0f}]"
 
 

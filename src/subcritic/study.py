@@ -150,7 +150,7 @@ def method_records(study: str) -> dict[str, Recorded]:
         ),
         "method": Recorded(
             f"{stem}.method.json",
-            about="the method's role, what its neurons receive, its settings, their defaults",
+            about="the method's role, its number of actions, what its neurons receive, its settings, their defaults",
         ),
         "policy": Recorded(f"{stem}.policy.pt", about="the trained actors of all seeds"),
     }

@@ -26,7 +26,7 @@ def test_a_neuron_trained_by_stable_baselines3_improves_the_whole_agent(example)
 def test_the_summary_gives_means_over_seeds_and_their_intervals(example):
     rows = [example.Outcome(seed, "output", 20, -1000.0, -200.0 - 10 * seed, -150.0) for seed in range(2)]
     assert example.summary(rows) == (
-        "output neuron, 2 seeds: random -1000 [-1000, -1000], trained -205 [-210, -200], "
-        "original -150 [-150, -150], improvement 795 [790, 800]"
+        "output neuron, 2 seeds: random -1000 [-1000, -1000], trained -205 [-269, -141], "
+        "original -150 [-150, -150], improvement 795 [731, 859]"
     )
     assert "trained -200," in example.summary(rows[:1])

@@ -154,7 +154,7 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
         # The ablation of this profile has no steps of its own.
         ("training={steps: 700}", {"experiment2": 4, "ablation": 3, "robustness": 4}),
         (
-            "statistics={resamples: 300}",
+            "statistics={confidence: 0.9}",
             {"gradients_report": 1, "table_report": 1, "theorem_report": 1, "ablation_report": 1},
         ),
         ("ablation={steps: 400}", {"ablation": 3}),

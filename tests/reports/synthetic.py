@@ -24,13 +24,14 @@ ANCHORS = {  # random mean, standard error, reference
 }
 ACTIONS = {"Pendulum-v1": 1, "MountainCarContinuous-v0": 1, "LunarLanderContinuous-v3": 2}
 LAYERS = (1, 2, 3)
-# Method of the ablation → the normalised score it reaches.
+# Method of the ablation → its settings, and the normalised score it reaches.
 ABLATED = {
-    "ddpg": 0.95,
-    "random_direction": 0.0,
-    "linear": -0.1,
-    "node_perturbation": 0.9,
-    "feedback_alignment": 0.6,
+    "ddpg": ({"algorithm": "ddpg"}, 0.95),
+    "ddpg-frozen": ({"algorithm": "ddpg", "frozen_hidden": True}, 0.3),
+    "random-direction": ({"algorithm": "random_direction"}, 0.0),
+    "linear": ({"algorithm": "linear"}, -0.1),
+    "node-perturbation": ({"algorithm": "node_perturbation"}, 0.9),
+    "feedback-alignment": ({"algorithm": "feedback_alignment"}, 0.6),
 }
 FIRST = ("oracle", "drafts", "untrained", "permuted")  # they draw from the stream of everything else
 CRITICS = {"oracle": "oracle", "random_direction": "none", "regression": "neuron"}
@@ -40,8 +41,9 @@ def profile(environments=ENVIRONMENTS, seeds: int = 3, **changes) -> Profile:
     return profiles.parse({
         "profile": "synthetic", "seeds": seeds, "environments": list(environments),
         "methods": [{"algorithm": "ddpg", "hidden": [64, 64]}, {"algorithm": "linear", "hidden": [64, 64]}],
-        "statistics": {"resamples": 200},
-        "ablation": {"methods": [{"algorithm": name, "hidden": [8, 8]} for name in ABLATED]}, **changes,
+        "ablation": {
+            "methods": [{"name": name, "hidden": [8, 8], **given} for name, (given, _) in ABLATED.items()]
+        }, **changes,
     })  # fmt: skip
 
 
@@ -81,7 +83,7 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
             _csv(root / "ablation" / environment.name / f"{method.name}.csv", curves)
             _csv(root / "ablation" / environment.name / f"{method.name}.scores.csv", scores)
             path = root / "ablation" / environment.name / f"{method.name}.method.json"
-            path.write_text(json.dumps(facts(method)))
+            path.write_text(json.dumps(facts(method) | {"actions": ACTIONS.get(environment.name, 2)}))
     for job in STUDIES["robustness"].jobs(profile):
         _csv(root / job.path(STUDIES["robustness"].records["returns"].path), _disturbed(profile, job))
     rounds, operations = _throughput(profile, rng)
@@ -156,7 +158,7 @@ def _disturbed(profile: Profile, job) -> list[dict]:
 
 def _ablation(profile: Profile, environment, method, rng) -> tuple[list[dict], list[dict]]:
     low, _, reference = ANCHORS.get(environment.name, (0.0, 1.0, 100.0))
-    last, reach = steps_of(profile, environment), ABLATED.get(method.algorithm, 0.2)
+    last, reach = steps_of(profile, environment), ABLATED.get(method.name, ({}, 0.2))[1]
     curves, scores = [], []
     for seed in profile.seed_list():
         base = {"environment": environment.name, "method": method.name, "seed": seed}

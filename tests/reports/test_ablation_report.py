@@ -1,5 +1,6 @@
-"""What the ablation's table says, and that the answer follows from it, whatever it is."""
+"""What the ablation's tables say, and that the answer follows from them, whatever they are."""
 
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -11,10 +12,25 @@ from scipy import stats
 from subcritic import config
 from subcritic.config import LocalSettings, parse_method
 from subcritic.reporting import records
-from subcritic.studies.ablation import diagnostics, methods
+from subcritic.studies import STUDIES
+from subcritic.studies.ablation import diagnostics, drawing, methods
 from subcritic.studies.ablation import report as ablation
-from subcritic.studies.ablation.answer import MATCHED, answer, floor_of, verdict
+from subcritic.studies.ablation.answer import answer
 from subcritic.studies.ablation.settings import environments_of
+from subcritic.studies.ablation.verdicts import (
+    DIVERGES,
+    LEARNS,
+    MATCHED,
+    MATCHES,
+    NO_VERDICT,
+    SAME,
+    TELLS_APART,
+    WORSE,
+    control_of,
+    tasks,
+    verdict,
+    verdicts,
+)
 from subcritic.studies.lab_book import publish as publishing
 from subcritic.studies.lab_book import report as lab_book
 
@@ -23,181 +39,335 @@ def facts(profile):
     return {method.name: synthetic.facts(method) for method in profile.ablation.methods}
 
 
-@pytest.fixture(scope="module")
-def tables(recorded):
-    profile, root = recorded
-    scores, curves = (
-        synthetic.read("ablation", "scores", profile, root),
-        synthetic.read("ablation", "curves", profile, root),
+def tables_of(profile, scores, curves, anchors, actions):
+    """Everything that the report makes of scores and curves."""
+    known = facts(profile)
+    judged = verdicts(profile, scores, anchors, known)
+    found = tasks(judged, known, actions)
+    table = ablation.summary(profile, scores, curves, anchors, known, judged, found)
+    return SimpleNamespace(
+        profile=profile,
+        scores=scores,
+        curves=curves,
+        anchors=anchors,
+        judged=judged,
+        tasks=found,
+        table=table,
     )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Of one task, five seeds."""
+    profile = synthetic.profile(environments=["Pendulum-v1"], seeds=5)
+    root = synthetic.write(profile, tmp_path_factory.mktemp("results") / "synthetic")
+    scores, curves = (synthetic.read("ablation", name, profile, root) for name in ("scores", "curves"))
     anchors = records.anchors(profile, root, environments_of(profile))
-    table = ablation.summary(profile, scores, curves, anchors, facts(profile))
-    return profile, scores, curves, anchors, table
+    return tables_of(profile, scores, curves, anchors, ablation.actions(profile, root))
+
+
+def on_tasks(levels, seeds=5, actions=None):
+    """Tables of tasks: {task: {method: normalised score}}, random at 0, the reference at 1; seeds differ by 0.02."""
+    names = list(levels)
+    profile = synthetic.profile(
+        environments=[{"id": "Pendulum-v1", "name": name} for name in names],
+        seeds=seeds,
+        ablation={
+            "environments": names,
+            "methods": [
+                {"name": name, "hidden": [8, 8], **given} for name, (given, _) in synthetic.ABLATED.items()
+            ],
+        },
+    )
+    rng, known = np.random.default_rng(0), facts(profile)
+    scores = pd.DataFrame([
+        {"environment": task, "method": method, "role": known[method]["role"], "seed": seed,
+         "score": levels[task][method] + rng.uniform(-0.02, 0.02), "steps": 1000, "diverged_at": np.nan}
+        for task in names for method in known for seed in range(seeds)
+    ])  # fmt: skip
+    curves = pd.DataFrame({"method": ["linear"], "metric": ["cosine/actor"], "value": [0.1]})
+    anchors = pd.DataFrame(
+        {"random_mean": 0.0, "random_standard_error": 0.0, "reference_return": 1.0}, index=names
+    )
+    return tables_of(profile, scores, curves, anchors, actions or dict.fromkeys(names, 1))
+
+
+GOOD = {name: reached for name, (_, reached) in synthetic.ABLATED.items()}
+
+
+def said(made):
+    return answer(made.table, made.tasks, made.profile.seeds)
 
 
 def test_every_global_critic_has_its_words():
     for critic in get_args(LocalSettings.model_fields["critic"].annotation):
-        said = methods.describe(
+        found = methods.describe(
             synthetic.facts(parse_method({"algorithm": "node_perturbation", "critic": critic}))
         )
-        assert said["global critic"] == methods.CRITICS[critic] != methods.NONE
+        assert found["global critic"] == methods.CRITICS[critic] != methods.NONE
 
 
-def test_rows_are_sorted_by_the_interquartile_mean_which_is_scipys(tables):
-    _, scores, _, anchors, table = tables
-    assert list(table["method"]) == [
-        "ddpg",
-        "node-perturbation",
-        "feedback-alignment",
-        "random-direction",
-        "linear",
-    ]
-    anchor = anchors.loc["Pendulum-v1"]
-    raw = scores[scores["method"] == "linear"]["score"]
-    normalised = (raw - anchor["random_mean"]) / (anchor["reference_return"] - anchor["random_mean"])
-    row = table.set_index("method").loc["linear"]
-    assert row["iqm"] == pytest.approx(stats.trim_mean(normalised, 0.25))
-    assert row["Pendulum-v1"] == pytest.approx(normalised.mean())
-    assert row["Pendulum-v1/worst"] == pytest.approx(normalised.min())
-    assert row["low"] <= row["iqm"] <= row["high"]
+@pytest.mark.parametrize(
+    ("settings", "noise", "activation"),
+    [
+        ({"algorithm": "node_perturbation", "draws": 4}, "imagined ×4", "tanh"),
+        ({"algorithm": "ddpg", "activation": "relu"}, "executed, action", "relu"),
+        ({"algorithm": "compatible", "exploration": "neuron"}, "executed, all neurons", "tanh"),
+        (
+            {"algorithm": "compatible", "exploration": "subset", "replay": "recomputed"},
+            "executed, some neurons; recomputed",
+            "tanh",
+        ),
+    ],
+)
+def test_a_method_is_told_by_its_activation_and_its_noise(settings, noise, activation):
+    found = methods.describe(synthetic.facts(parse_method(settings)))
+    assert (found["noise"], found["activation"]) == (noise, activation)
 
 
-def test_environments_that_ddpg_does_not_learn_do_not_count(tables):
-    profile, scores, curves, anchors, _ = tables
-    assert ablation.learned(profile, scores, anchors) == ["Pendulum-v1"]
-    lost = scores.assign(score=scores["score"].where(scores["method"] != "ddpg", -1222.0))
-    assert ablation.learned(profile, lost, anchors) == []
-    table = ablation.summary(profile, lost, curves, anchors, facts(profile))
-    assert table["iqm"].notna().all(), "with none learned, all that are normalised count"
-
-
-def test_the_cosine_is_the_mean_over_training(tables):
-    *_, table = tables
-    assert table.set_index("method").loc["node-perturbation", "cosine"] == pytest.approx(0.45)
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        (
+            {"algorithm": "coagent", "own_critic": "layer_value"},
+            "coagent, error of own critic layer value, SGD",
+        ),
+        ({"algorithm": "coagent", "target": "global_td"}, "coagent, SGD"),
+        (
+            {"algorithm": "learned_feedback", "optimiser": "adam"},
+            "learned feedback, action's error one by one, Adam",
+        ),
+        ({"algorithm": "ddpg", "frozen_hidden": True}, "backpropagation, Adam, hidden layers frozen"),
+    ],
+)
+def test_a_rule_is_told_by_what_it_reads(settings, rule):
+    assert methods.describe(synthetic.facts(parse_method(settings)))["rule"] == rule
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({"algorithm": "linear"}, methods.NOTHING),
+        ({"algorithm": "coagent"}, methods.NOTHING),
+        ({"algorithm": "coagent", "target": "global_td"}, methods.SCALAR),
         ({"algorithm": "compatible", "exploration": "neuron"}, methods.NOTHING),
         ({"algorithm": "compatible", "target": "global_td"}, methods.SCALAR),
         ({"algorithm": "compatible", "replay": "imagined"}, methods.SCALAR),
         ({"algorithm": "node_perturbation"}, methods.SCALAR),
         ({"algorithm": "feedback_alignment"}, methods.VECTOR),
         ({"algorithm": "random_direction"}, methods.NOTHING),
+        ({"algorithm": "ddpg"}, methods.ERROR),
+        ({"algorithm": "ddpg", "frozen_hidden": True}, methods.NOTHING),
     ],
 )
 def test_what_crosses_layers_is_what_the_rule_receives(settings, expected):
     assert methods.crosses(synthetic.facts(parse_method(settings))) == expected
 
 
-ROLES = {"ddpg": "backpropagation", "random_direction": "control"}
+def test_a_rule_is_compared_with_its_frozen_twin_or_else_with_ddpgs():
+    given = [
+        {"algorithm": "random_direction"},
+        {"algorithm": "ddpg"},
+        {"algorithm": "ddpg", "name": "ddpg-frozen", "frozen_hidden": True},
+        {"algorithm": "node_perturbation", "draws": 2},
+        {"algorithm": "node_perturbation", "name": "other", "draws": 3},
+        {"algorithm": "node_perturbation", "name": "twin", "draws": 2, "frozen_hidden": True},
+    ]
+    known = {method.name: synthetic.facts(method) for method in map(parse_method, given)}
+    assert {name: control_of(name, known) for name in known} == {
+        "random-direction": None, "ddpg": "ddpg-frozen", "ddpg-frozen": None,
+        "node-perturbation": "twin", "other": "ddpg-frozen", "twin": None,
+    }  # fmt: skip
+    without = {name: known[name] for name in ("random-direction", "ddpg", "other")}
+    assert control_of("other", without) == "random-direction"
+    assert control_of("ddpg", {"ddpg": known["ddpg"]}) is None
 
 
-def made(**rules):
-    """A table of rules: name=(what crosses, iqm, low, high), beside DDPG at 1.0 and a random direction at 0 ± 0.05."""
-    rows = {
-        "ddpg": (methods.ERROR, 1.0, 0.9, 1.1),
-        "random_direction": (methods.NOTHING, 0.0, -0.05, 0.05),
-    } | rules
-    return pd.DataFrame([
-        {"method": name, "order": order, "algorithm": name, "role": ROLES.get(name, "local"),
-         "crosses layers": crossing, "iqm": iqm, "low": low, "high": high,
-         "diverged": 0, "runs": 3, "cosine": iqm / 2}
-        for order, (name, (crossing, iqm, low, high)) in enumerate(rows.items())
-    ])  # fmt: skip
-
-
-GOOD, SOME, WIDE, BAD = (0.95, 0.9, 1.0), (0.5, 0.4, 0.6), (0.4, -0.1, 0.9), (0.01, -0.02, 0.04)
-POOR = {"a": (methods.NOTHING, *BAD)}
+ROW = {
+    "diverged": 0,
+    "runs": 5,
+    "score": 0.6,
+    "low": 0.4,
+    "high": 0.8,
+    "minus_control_low": 0.1,
+    "minus_control_high": 0.5,
+}
 
 
 @pytest.mark.parametrize(
-    ("rules", "case", "words"),
+    ("changes", "expected"),
     [
-        ({"a": (methods.NOTHING, *GOOD)}, methods.NOTHING, ["yes: the one rule, a, reaches 0.95", "nothing has to cross"]),
-        (POOR | {"b": (methods.SCALAR, *GOOD)}, methods.SCALAR, ["no: the one rule, a,", "one broadcast scalar has to"]),
-        (POOR | {"b": (methods.VECTOR, *GOOD)}, methods.VECTOR, ["a broadcast vector has to cross"]),
-        (POOR | {"b": (methods.SCALAR, *SOME)}, "in part", ["improves the whole policy", "no rule tried reaches 90 %"]),
-        (POOR | {"b": (methods.SCALAR, *WIDE)}, "no", ["it is not shown", "do not show that the whole policy"]),
-        (POOR, "no", ["does not exceed moving at random", "none of the rules tried"]),
+        ({}, LEARNS),
+        ({"score": MATCHED}, MATCHES),
+        ({"score": MATCHED - 1e-6}, LEARNS),
+        ({"score": 1.0, "minus_control_low": -0.01}, SAME),
+        ({"score": 1.0, "low": -0.01}, SAME),
+        ({"minus_control_low": -0.5, "minus_control_high": -0.1}, WORSE),
+        ({"score": 1.0, "diverged": 3}, DIVERGES),
+        ({"diverged": 2}, LEARNS),
+        ({"low": np.nan}, NO_VERDICT),
+        ({"minus_control_low": np.nan}, NO_VERDICT),
+    ],
+)
+def test_a_verdict_follows_from_the_intervals(changes, expected):
+    assert verdict(ROW | changes, 1.0) == expected
+
+
+def test_without_a_reference_there_is_no_verdict():
+    assert verdict(ROW, np.nan) == NO_VERDICT
+
+
+def test_verdicts_rest_on_paired_differences_and_scipys_intervals(made):
+    row = made.judged.set_index("method").loc["node-perturbation"]
+    anchor = made.anchors.loc["Pendulum-v1"]
+    wide = made.scores.pivot(index="seed", columns="method", values="score")
+    wide = (wide - anchor["random_mean"]) / (anchor["reference_return"] - anchor["random_mean"])
+    paired = wide["node-perturbation"] - wide["ddpg-frozen"]
+    ends = stats.ttest_1samp([*paired, 0.0], 0).confidence_interval()
+    assert row["control"] == "ddpg-frozen" and row["minus_control"] == pytest.approx(paired.mean())
+    np.testing.assert_allclose([row["minus_control_low"], row["minus_control_high"]], ends)
+    ends = stats.ttest_1samp([*wide["node-perturbation"], 0.0], 0).confidence_interval()
+    np.testing.assert_allclose([row["low"], row["high"]], ends)
+    paired = wide["node-perturbation"] - wide["ddpg"]
+    assert row["minus_reference"] == pytest.approx(paired.mean())
+    assert made.judged.set_index("method").loc[["ddpg", "random-direction"], "verdict"].eq(NO_VERDICT).all()
+
+
+def test_the_actions_of_a_task_are_those_that_were_recorded(made, tmp_path):
+    assert dict(zip(made.tasks["environment"], made.tasks["actions"], strict=True)) == {"Pendulum-v1": 1}
+    for job in STUDIES["ablation"].jobs(made.profile):
+        path = tmp_path / job.path(STUDIES["ablation"].records["method"].path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    with pytest.raises(records.MissingResult, match="number of actions"):
+        ablation.actions(made.profile, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ddpg", "frozen", "tells"),
+    [(0.95, 0.3, True), (0.95, 0.95 - TELLS_APART + 0.05, False), (0.95, 0.95, False), (-0.2, -0.9, False)],
+)
+def test_a_task_tells_rules_apart_where_learning_in_ddpgs_hidden_layers_helps(ddpg, frozen, tells):
+    made = on_tasks({"a": GOOD | {"ddpg": ddpg, "ddpg-frozen": frozen}})
+    row = made.tasks.iloc[0]
+    assert row["tells_apart"] == tells and row["difference"] == pytest.approx(ddpg - frozen, abs=0.02)
+
+
+def test_without_a_frozen_twin_no_task_tells_rules_apart(made):
+    known = {name: method for name, method in facts(made.profile).items() if name != "ddpg-frozen"}
+    judged = verdicts(made.profile, made.scores, made.anchors, known)
+    found = tasks(judged, known, {"Pendulum-v1": 1})
+    assert not found["tells_apart"].any() and found["difference"].isna().all()
+
+
+def test_rows_are_sorted_by_the_score_which_over_one_task_is_the_mean(made):
+    assert list(made.table["method"]) == [
+        "ddpg", "node-perturbation", "feedback-alignment", "ddpg-frozen", "random-direction", "linear",
+    ]  # fmt: skip
+    row = made.table.set_index("method").loc["linear"]
+    assert row["iqm"] == row["Pendulum-v1"] and row["low"] <= row["iqm"] <= row["high"]
+
+
+def test_over_several_tasks_it_is_scipys_trimmed_mean_of_those_that_tell_rules_apart():
+    flat = dict.fromkeys(GOOD, 0.9)
+    made = on_tasks(
+        {"a": GOOD, "b": GOOD | {"linear": 0.5}, "flat": flat}, actions={"a": 1, "b": 3, "flat": 1}
+    )
+    assert list(made.tasks["tells_apart"]) == [True, True, False]
+    row = made.table.set_index("method").loc["linear"]
+    own = made.scores[made.scores["method"] == "linear"].set_index("environment")["score"]
+    assert row["iqm"] == pytest.approx(stats.trim_mean(np.concatenate([own["a"], own["b"]]), 0.25))
+    assert row["one_action"] == pytest.approx(own["a"].mean())
+    assert row["many_actions"] == pytest.approx(own["b"].mean())
+    assert (row[WORSE], row[LEARNS], row[MATCHES]) == (1, 1, 0), (
+        "the task that tells none apart does not count"
+    )
+
+
+def test_the_cosine_is_the_mean_over_training(made):
+    assert made.table.set_index("method").loc["node-perturbation", "cosine"] == pytest.approx(0.45)
+
+
+POOR = GOOD | {"node-perturbation": 0.3, "feedback-alignment": 0.3, "linear": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("scores", "case", "words"),
+    [
+        (GOOD | {"linear": 0.93}, methods.NOTHING, ["it sufficed that nothing crosses layers: by linear,",
+                                                    "matches DDPG on a and b"]),
+        (GOOD, methods.SCALAR, ["it sufficed that one scalar crosses layers: by node-perturbation,",
+                                "Of the rules tried with nothing crossing layers (1), none matches DDPG"]),
+        (POOR | {"feedback-alignment": 0.94}, methods.VECTOR, ["it sufficed that a vector crosses layers"]),
+        (POOR | {"node-perturbation": 0.6}, "in part", ["by 1 of the 3 rules tried", "no rule tried matches DDPG"]),
+        (POOR, "no", ["none of the 3 rules tried is better than its control"]),
     ],
 )  # fmt: skip
-def test_the_answer_follows_from_the_numbers(rules, case, words):
-    found = answer(made(**rules), ["Pendulum-v1"])
-    assert found["case"] == case
-    assert (
-        "Pendulum-v1, which DDPG learns: DDPG, with backpropagation, 1.00 [0.90, 1.10]" in found["sentence"]
-    )
-    for text in words:
+def test_the_answer_follows_from_the_numbers(scores, case, words):
+    found = said(on_tasks({"a": scores, "b": scores}))
+    assert found["case"] == case and len(found["levels"]) == 3
+    for text in ["Rules are told apart on a (by 0.6", *words]:
         assert text in found["sentence"]
+    for word in ("has to", "must", "need"):
+        assert word not in found["sentence"], "what sufficed, not what is necessary"
 
 
-def test_the_best_of_a_group_speaks_for_it_and_the_group_is_counted():
-    table = made(a=(methods.NOTHING, *BAD), b=(methods.NOTHING, *SOME), c=(methods.NOTHING, *BAD))
-    found = answer(table, ["Pendulum-v1"])
-    assert (
-        "the best of 3 rules, b, improves the whole policy, to 0.50 [0.40, 0.60], 50 % of DDPG's"
-        in found["sentence"]
-    )
-    assert found["verdicts"] == {methods.NOTHING: "improves"}
+def test_each_level_names_its_best_rule_with_score_control_and_verdicts():
+    found = said(on_tasks({"a": GOOD, "b": GOOD | {"node-perturbation": 0.5}}, actions={"a": 1, "b": 4}))
+    level = found["levels"][1]
+    assert level["crosses layers"] == methods.SCALAR and level["best"] == "node-perturbation"
+    assert level["verdicts"] == {"a": MATCHES, "b": LEARNS} and level["control"] == "ddpg-frozen"
+    assert level["one_action"][0] == pytest.approx(0.9, abs=0.02) and level["many_actions"][0] < 0.55
+    assert "matches DDPG on a; learns, short of DDPG, on b" in found["sentence"]
+    assert found["case"] == "in part"
 
 
-def test_where_ddpg_learns_nothing_nothing_is_answered():
-    found = answer(made(**POOR), [])
-    assert found["case"] == "untested" and "cannot be told" in found["sentence"]
+def test_a_task_that_tells_no_rules_apart_is_named_with_its_difference_and_counts_in_nothing():
+    found = said(on_tasks({"a": GOOD, "flat": dict.fromkeys(GOOD, 0.9)}))
+    assert "flat (" in found["sentence"] and "does not tell rules apart" in found["sentence"]
+    assert all(set(level["verdicts"]) == {"a"} for level in found["levels"])
 
 
-def test_a_rule_whose_runs_were_mostly_stopped_diverges_however_it_scores():
-    row = made(a=(methods.NOTHING, *GOOD)).iloc[-1].to_dict()
-    assert verdict(row, 0.05, 1.0) == "works"
-    assert verdict(row | {"diverged": 1}, 0.05, 1.0) == "works"
-    assert verdict(row | {"diverged": 2}, 0.05, 1.0) == "diverges"
-    table = made(a=(methods.NOTHING, *GOOD))
-    table["diverged"] = [0, 0, 3]
-    assert "no: most runs diverge" in answer(table, ["Pendulum-v1"])["sentence"]
+def test_where_no_task_tells_rules_apart_nothing_is_answered():
+    made = on_tasks({"flat": dict.fromkeys(GOOD, 0.9)})
+    found = said(made)
+    assert found["case"] == "untested" and "cannot be told" in found["sentence"] and not found["levels"]
+    assert made.table["iqm"].isna().all()
 
 
-def test_the_threshold_of_matching_is_what_it_says():
-    row = {"iqm": MATCHED, "low": 0.5, "high": 1.0, "diverged": 0, "runs": 3}
-    assert verdict(row, 0.05, 1.0) == "works"
-    assert verdict(row | {"iqm": MATCHED - 1e-6}, 0.05, 1.0) == "improves"
+def test_one_seed_has_no_interval_and_no_verdict(tmp_path):
+    made = on_tasks({"a": GOOD}, seeds=1)
+    assert said(made)["case"] == "untested" and made.judged["verdict"].eq(NO_VERDICT).all()
+    drawing.figure(made.profile, made.table, made.tasks)
 
 
-def test_nothing_works_by_matching_a_ddpg_that_does_not_learn():
-    row = {"iqm": 0.2, "low": 0.1, "high": 0.3, "diverged": 0, "runs": 3}
-    assert verdict(row, 0.05, 0.0) == "improves"
-    assert verdict(row, 0.05, float("nan")) == "improves"
+def test_a_second_method_with_backpropagation_is_no_local_rule(made):
+    """Roles decide, not names: such a method is neither counted among the rules nor shown as one."""
+    table = made.table.replace({"algorithm": {"ddpg": "my_agents:TD3"}})
+    table.loc[table["method"] == "node-perturbation", "role"] = "backpropagation"
+    found = answer(table, made.tasks, 5)
+    assert {level["best"] for level in found["levels"]} == {"linear", "feedback-alignment"}
+    assert "TD3 exceeds TD3 with frozen hidden layers" in found["sentence"]
 
 
-def test_the_floor_is_the_upper_end_of_the_random_direction_but_at_least_the_random_policy():
-    assert floor_of(made()) == 0.05
-    assert floor_of(made().assign(high=-1.0)) == 0.0
-    assert floor_of(made().iloc[:1]) == 0.0
+def test_the_figure_names_every_method_and_every_task():
+    made = on_tasks({"a": GOOD, "flat": dict.fromkeys(GOOD, 0.9)})
+    figure = drawing.figure(made.profile, made.table, made.tasks)
+    axes, cells = figure.axes
+    assert [name.get_text() for name in axes.get_yticklabels()] == list(made.table["method"])
+    written = [text.get_text() for text in cells.texts]
+    assert {"1 scalar", "a vector", "nothing", "full error", "crosses layers", "a", "flat"} <= set(written)
+    shaded = len(cells.patches)
+    assert shaded == 3, "one verdict for each rule, on the task that tells rules apart"
 
 
-def test_one_seed_has_no_interval_and_still_an_answer():
-    table = made(b=(methods.SCALAR, *GOOD)).assign(low=np.nan, high=np.nan)
-    assert answer(table, ["Pendulum-v1"])["case"] == methods.SCALAR
-
-
-def test_the_figure_names_every_method_and_what_crosses_layers(tables):
-    profile, *_, table = tables
-    axes, words = ablation.figure(profile, table).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == list(table["method"])
-    written = [text.get_text() for text in words.texts]
-    assert {"1 scalar", "a vector", "nothing", "full error", "crosses layers"} <= set(written)
-
-
-def test_diagnostics_show_ddpg_the_drafts_rule_and_the_best_local_one(tables):
-    profile, _, curves, _, table = tables
-    assert ablation.shown(table) == ["ddpg", "linear", "node-perturbation"]
-    figure = diagnostics.figure(profile, curves, ablation.shown(table))
+def test_diagnostics_show_ddpg_the_drafts_rule_and_the_best_local_one(made):
+    assert ablation.shown(made.table) == ["ddpg", "linear", "node-perturbation"]
+    figure = diagnostics.figure(made.profile, made.curves, ablation.shown(made.table))
     titles = [axes.get_title("left") for axes in figure.axes if axes.get_title("left")]
     assert titles == ["ddpg, Pendulum-v1", "linear", "node-perturbation"]
     labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
-    assert any("saturated" in label for label in labels) and any("entropy" in label for label in labels)
+    assert any("saturated" in name for name in labels) and any("entropy" in name for name in labels)
 
 
 def test_an_attempt_is_told_by_what_it_changes():
@@ -217,16 +387,17 @@ def test_an_attempt_is_told_by_what_it_changes():
     assert lab_book.in_words({"noise_scale": 0.25, "hidden": [8, 8]}) == "noise scale 0.25, hidden 8-8"
 
 
-def test_the_lab_book_holds_every_attempt_in_the_order_of_the_config(tables):
-    profile, *_, table = tables
-    found = lab_book.attempts(profile, table, facts(profile))
-    assert list(found["attempt"]) == [method.name for method in profile.ablation.methods]
-    verdicts = dict(zip(found["attempt"], found["verdict"], strict=True))
-    assert verdicts == {"ddpg": "reference", "random-direction": "reference", "linear": "fails",
-                        "node-perturbation": "works", "feedback-alignment": "improves"}  # fmt: skip
-    text = lab_book.markdown(profile, found, facts(profile))
-    assert text.startswith("5 attempts, each on Pendulum-v1 with seeds 0 to 2.")
-    for method in profile.ablation.methods:
+def test_the_lab_book_holds_every_attempt_in_the_order_of_the_config(made):
+    found = lab_book.attempts(made.profile, made.table, made.tasks.to_dict("records"), facts(made.profile))
+    assert list(found["attempt"]) == [method.name for method in made.profile.ablation.methods]
+    verdicts = dict(zip(found["attempt"], found["verdicts"], strict=True))
+    assert verdicts == {
+        "ddpg": "backpropagation", "ddpg-frozen": "control", "random-direction": "control",
+        "linear": "1 worse", "node-perturbation": "1 matches", "feedback-alignment": "1 learns",
+    }  # fmt: skip
+    text = lab_book.markdown(made.profile, found, made.table, facts(made.profile))
+    assert text.startswith("6 attempts, each on Pendulum-v1 with seeds 0 to 4.")
+    for method in made.profile.ablation.methods:
         assert f"| {method.name} " in text
 
 
@@ -251,16 +422,3 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path):
 def test_an_environment_the_profile_does_not_have_is_refused():
     with pytest.raises(config.ConfigError, match="'Nope' is not among"):
         synthetic.profile(ablation={"environments": ["Nope"]})
-
-
-def test_a_second_method_with_backpropagation_is_no_local_rule():
-    """Roles decide, not names: such a method is neither counted among the rules nor shown as one."""
-    table = made(a=(methods.SCALAR, *SOME), td3=(methods.ERROR, 1.2, 1.1, 1.3))
-    table.loc[table["method"] == "td3", "role"] = "backpropagation"
-    found = answer(table, ["Pendulum-v1"])
-    assert set(found["verdicts"]) == {methods.SCALAR} and "td3" not in found["sentence"]
-    assert "DDPG, with backpropagation, 1.00 [0.90, 1.10]" in found["sentence"], "the first in the config"
-    own = table.replace({"algorithm": {"ddpg": "my_agents:TD3"}, "method": {"random_direction": "still"}})
-    sentence = answer(own, ["Pendulum-v1"])["sentence"]
-    assert "TD3, with backpropagation" in sentence and "the control still 0.00" in sentence
-    assert ablation.shown(table.sort_values("iqm", ascending=False)) == ["ddpg", "a"]

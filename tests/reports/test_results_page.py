@@ -20,6 +20,7 @@ from subcritic.publishing.check import chosen
 from subcritic.reporting import comparison, records
 from subcritic.studies import STUDIES
 from subcritic.studies.ablation import diagnostics
+from subcritic.studies.ablation import drawing as ablation_drawing
 from subcritic.studies.ablation import report as ablation
 from subcritic.studies.experiment1 import report as similarity
 from subcritic.studies.experiment2 import report as learning
@@ -43,7 +44,7 @@ DRAWN = (
         (module, "figure")
         for module in (
             learning,
-            ablation,
+            ablation_drawing,
             diagnostics,
             agreement,
             table,

@@ -75,7 +75,7 @@ def profile():
         "profile": "tiny", "seeds": 2, "environments": ["Pendulum-v1"], "studies": ["robustness"],
         "methods": [{"algorithm": "ddpg", "hidden": [8, 8]}, {"algorithm": "linear", "hidden": [8, 8]}],
         "robustness": {"noise_scales": [0.5, 2.0], "draws": 2, "episodes": 2},
-        "anchors": {"random_episodes": 10}, "statistics": {"resamples": 100},
+        "anchors": {"random_episodes": 10},
     })  # fmt: skip
 
 

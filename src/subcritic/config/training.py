@@ -53,4 +53,3 @@ class Statistics(Section):
     """How results over seeds are summarised."""
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Level of all intervals.")
-    resamples: Annotated[int, Field(ge=100)] = Field(2_000, description="Bootstrap resamples of an interval.")

@@ -88,9 +88,12 @@ def score_rows(environment: str, method: str, trainer: Trainer, scores: list[flo
 
 
 def facts(method: AgentSettings, trainer: Trainer) -> dict[str, Any]:
-    """What tables say of a method: its role, what reaches its neurons, its settings, and its algorithm's defaults."""
+    """What tables say of a method: its role, the dimension of its action, what reaches its neurons, its settings, and its
+    algorithm's defaults.
+    """
     return {
         "role": method.role,
+        "actions": trainer.agent.actor.sizes[-1],
         "receives": sorted(trainer.agent.receives),
         "settings": dump(method),
         "defaults": dump(parse_method({"algorithm": method.algorithm})),

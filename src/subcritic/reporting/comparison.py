@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from subcritic.config import Environment, Profile, Training
 from subcritic.reporting import style
 from subcritic.reporting.curves import RETURN, draw_curve, over_steps
-from subcritic.reporting.estimates import interval, number, over_seeds
+from subcritic.reporting.estimates import difference, interval, number, over_seeds
 
 
 def score_table(scores: pd.DataFrame, baselines: Sequence[str], profile: Profile) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def score_table(scores: pd.DataFrame, baselines: Sequence[str], profile: Profile
             row.append(int(mine["diverged_at"].notna().sum()))
             for baseline in baselines:
                 same = method == baseline
-                row += [np.nan] * 3 if same else list(over_seeds(wide[method] - wide[baseline], profile))
+                row += [np.nan] * 3 if same else list(difference(wide[method], wide[baseline], profile))
             rows.append(row)
     columns = ["environment", "method", "score", "low", "high", "seeds", "diverged"]
     for baseline in baselines:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from subcritic.config import Profile
-from subcritic.reporting.estimates import percent
-from subcritic.stats import bootstrap_interval
+from subcritic.reporting.estimates import described
+from subcritic.stats import t_interval
 
 RETURN = "return/evaluation"
 
@@ -32,8 +31,7 @@ def draw_curve(axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str, **
         known = wide[seed].dropna()
         axes.plot(known.index, known, color=colour, alpha=0.35, linewidth=0.6)
     filled = wide.ffill()
-    settings = profile.statistics
-    low, high = bootstrap_interval(filled.T.to_numpy(), np.mean, settings.confidence, settings.resamples)
+    low, high = t_interval(filled.T.to_numpy(), profile.statistics.confidence)
     mean = filled.mean(axis=1, skipna=False)
     axes.fill_between(filled.index, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(filled.index, mean, color=colour, **line)
@@ -44,7 +42,4 @@ def curve_note(profile: Profile) -> str:
     """What the marks of a curve mean, for the line under a figure."""
     if profile.seeds == 1:
         return "one seed: no interval"
-    return (
-        f"thick: mean of {profile.seeds} seeds   ·   band: {percent(profile.statistics.confidence)} bootstrap "
-        "interval of the mean   ·   thin: single seeds"
-    )
+    return f"thick: mean over seeds   ·   band: {described(profile)}   ·   thin: single seeds"

@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from subcritic.config import Profile
-from subcritic.stats import bootstrap_interval, stratified_interval
+from subcritic.stats import Interval, jackknife_interval, median_interval, t_interval
 
 MISSING = "n/a"
+# What captions say of intervals: their kind, and the run that is added.
+T, JACKKNIFE, ORDER = "t-interval", "jackknife interval", "interval between order statistics"
+FAILED_ADDED = "one added run that scores as random actions do"
+EQUAL_ADDED = "one added seed without a difference"
 
 
 class Estimate(NamedTuple):
@@ -27,21 +31,42 @@ class Estimate(NamedTuple):
         return number(self.value) if ends == MISSING else f"{number(self.value)} {ends}"
 
 
-def over_seeds(values: ArrayLike, profile: Profile, statistic: Callable = np.mean) -> Estimate:
-    """`statistic` of `values` (seeds,) with its percentile bootstrap interval."""
+def over_seeds(values: ArrayLike, profile: Profile, added: float | None = None) -> Estimate:
+    """The mean of `values` (seeds,) with its t-interval, with one run added that has the score `added`."""
     values = np.asarray(values, dtype=float)
-    settings = profile.statistics
-    ends = bootstrap_interval(values, statistic, settings.confidence, settings.resamples)
-    return Estimate(float(statistic(values, axis=0)), float(ends.low), float(ends.high))
+    return _estimate(values.mean(), t_interval(values, profile.statistics.confidence, added))
 
 
-def stratified(profile: Profile, statistic: Callable, *scores: ArrayLike) -> Estimate:
-    """`statistic` of matrices (seeds, environments), with its interval stratified by environment."""
-    settings = profile.statistics
-    ends = stratified_interval(
-        statistic, *scores, confidence=settings.confidence, resamples=settings.resamples
-    )
-    return Estimate(float(statistic(*scores)), float(ends.low), float(ends.high))
+def difference(values: ArrayLike, others: ArrayLike, profile: Profile) -> Estimate:
+    """Mean difference of `values` and `others` (seeds,), paired by seed; with one seed added that shows none."""
+    paired = np.asarray(values, dtype=float) - np.asarray(others, dtype=float)
+    return over_seeds(paired, profile, added=0.0)
+
+
+def median_over_seeds(values: ArrayLike, profile: Profile) -> Estimate:
+    """The median of `values` (seeds,) with its interval between order statistics."""
+    return _estimate(np.median(values), median_interval(values, profile.statistics.confidence))
+
+
+def over_environments(
+    profile: Profile, statistic: Callable, *scores: ArrayLike, added: float | None = None
+) -> Estimate:
+    """`statistic` of matrices (seeds, environments) with its jackknife interval over seeds; see `over_seeds`."""
+    confidence = profile.statistics.confidence
+    ends = jackknife_interval(statistic, *scores, confidence=confidence, added=added)
+    return _estimate(statistic(*scores), ends)
+
+
+def described(profile: Profile, added: str = "", kind: str = T) -> str:
+    """An interval for captions: `95 % t-interval, 10 seeds`, `95 % t-interval, 10 seeds and one added run …`."""
+    if profile.seeds == 1:
+        return "none, from one seed"
+    more = f" and {added}" if added else ""
+    return f"{percent(profile.statistics.confidence)} {kind}, {profile.seeds} seeds{more}"
+
+
+def _estimate(value: float, ends: Interval) -> Estimate:
+    return Estimate(float(value), float(ends.low), float(ends.high))
 
 
 def number(value: float) -> str:

@@ -178,23 +178,22 @@ class CoagentRule(Rule[CoagentState]):
         transition: LocalTransition,
         broadcast: Broadcast = NO_BROADCAST,
     ) -> Tensor:
-        h = transition.alpha - transition.noise
-        if self.aim == "own" and self.reads == "slope":
-            return times_slope(self._slope(state, transition.voltage, h), h, layer.activation)
-        error = self._error(state, layer, transition, h) if self.aim == "own" else broadcast.advantage
-        return times_slope(transition.noise * (error / transition.noise_variance), h, layer.activation)
+        if self.aim == "told":
+            return self._times_noise(layer, transition, broadcast.advantage)
+        target = None if self.reads == "slope" else self._target(state, layer, transition)
+        return self._own_error(state, layer, transition, target)
 
     def update_state(
         self, state: CoagentState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[Tensor | None, Tensor]:
-        error = self.local_error(state, layer, transition, broadcast)
+        """The critic first, then the error with the new critic."""
         if state.network is None:
-            return None, error
-        judged = self._judge(state, transition.voltage, transition.alpha)
+            return None, self.local_error(state, layer, transition, broadcast)
         target = self._target(state, layer, transition)
+        judged = self._judge(state, transition.voltage, transition.alpha)
         residual = state.network.fit(judged, _forth(state, target))
         state.network.track(self.polyak)
-        return _back(state, residual), error
+        return _back(state, residual), self._own_error(state, layer, transition, target)
 
     def diagnostics(self, state: CoagentState) -> dict[str, Tensor]:
         if state.network is None:
@@ -208,9 +207,19 @@ class CoagentRule(Rule[CoagentState]):
             return state.network.forward(shared_voltage, _forth(state, alpha), target=target)
         return state.network.forward(voltage, alpha if self.own_critic == "layer" else None, target=target)
 
-    def _error(self, state: CoagentState, layer: Layer, transition: LocalTransition, h: Tensor) -> Tensor:
-        """D, with Q read at μ(v)."""
-        return self._target(state, layer, transition) - self.values(state, layer, transition.voltage, h)
+    def _own_error(
+        self, state: CoagentState, layer: Layer, transition: LocalTransition, target: Tensor | None
+    ) -> Tensor:
+        """δ from D = target − Q(v, μ(v)), or from the slope ∂Q/∂α there."""
+        h = transition.alpha - transition.noise
+        if self.reads == "slope":
+            return times_slope(self._slope(state, transition.voltage, h), h, layer.activation)
+        assert target is not None
+        return self._times_noise(layer, transition, target - self.values(state, layer, transition.voltage, h))
+
+    def _times_noise(self, layer: Layer, transition: LocalTransition, error: Tensor) -> Tensor:
+        h = transition.alpha - transition.noise
+        return times_slope(transition.noise * (error / transition.noise_variance), h, layer.activation)
 
     def _target(self, state: CoagentState, layer: Layer, transition: LocalTransition) -> Tensor:
         """The one-step target or the λ-return, (S, B, 1) or (S, B, n)."""

@@ -1,4 +1,4 @@
-"""Statistics as pure functions of arrays: similarity, gradient agreement, bootstrap intervals."""
+"""Statistics as pure functions of arrays: similarity, gradient agreement, intervals over seeds."""
 
 from .agreement import (
     Agreement,
@@ -15,11 +15,12 @@ from .agreement import (
 from .intervals import (
     CLEAR,
     Interval,
-    bootstrap_interval,
     interquartile_mean,
+    jackknife_interval,
+    median_interval,
     performance_profile,
     probability_of_improvement,
-    stratified_interval,
+    t_interval,
 )
 from .similarity import Similarity, cosine, first_crossing, pearson, similarity, window_mean
 
@@ -32,12 +33,13 @@ __all__ = [
     "ScalarAgreement",
     "Similarity",
     "agreement",
-    "bootstrap_interval",
     "cosine",
     "directional_cosine",
     "first_crossing",
     "interquartile_mean",
+    "jackknife_interval",
     "limit_cosine",
+    "median_interval",
     "pearson",
     "performance_profile",
     "permutation_test",
@@ -45,6 +47,6 @@ __all__ = [
     "probability_of_improvement",
     "scalar_agreement",
     "similarity",
-    "stratified_interval",
+    "t_interval",
     "window_mean",
 ]

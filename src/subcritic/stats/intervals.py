@@ -1,4 +1,12 @@
-"""Bootstrap intervals over seeds; aggregates over environments after Agarwal et al. 2021 (arXiv 2108.13264)."""
+"""Confidence intervals over seeds; aggregates over environments after Agarwal et al. 2021 (arXiv 2108.13264).
+
+A percentile bootstrap of few seeds covers too little: 82 % instead of 95 % for five normal scores. A t-interval covers
+95 % of them. Where runs either solve a task or fail, though, all n seeds may solve it, and then no interval made from
+their spread reaches the mean: at a chance p of solving that happens in pⁿ of all samples, 35 % for ten seeds at p = 0.9.
+So where the score of a run that fails is known, or that of a seed that shows no difference, one such run is `added`
+before the interval is computed, as Agresti and Coull (1998) add successes and failures to a proportion. docs/reading.md
+has the simulated coverage.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from .similarity import Floats
 
@@ -21,46 +30,68 @@ class Interval(NamedTuple):
     high: Floats
 
 
-def bootstrap_interval(
-    values: ArrayLike,
-    statistic: Callable[..., Floats] = np.mean,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    rng: np.random.Generator | int = 0,
-) -> Interval:
-    """Percentile bootstrap interval of `statistic` over the first axis: `values` (seeds, ...) -> (...).
+def t_interval(values: ArrayLike, confidence: float = 0.95, added: float | None = None) -> Interval:
+    """Student's t-interval of the mean over the first axis: `values` (seeds, ...) -> (...).
 
-    `statistic(samples, axis)` reduces one axis. With one seed there is no spread to estimate, and the interval is NaN.
-    Efron & Tibshirani 1993, section 13.3.
+    added: the score of one run more, counted among the n + 1; the interval holds the mean of `values` all the same, since
+    the added run moves the mean by less than it widens the interval. NaN from one seed.
     """
     values = np.asarray(values, dtype=float)
-    seeds = len(values)
-    if seeds < 2:
+    if len(values) < 2:
         return Interval(*np.full((2, *values.shape[1:]), np.nan))
-    draws = np.random.default_rng(rng).integers(seeds, size=(resamples, seeds))
-    return _percentiles(statistic(values[draws], axis=1), confidence)
+    if added is not None:
+        values = np.concatenate([values, np.full_like(values[:1], added)])
+    runs = len(values)
+    mean, error = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(runs)
+    return _around(mean, error, runs, confidence)
 
 
-def stratified_interval(
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Interval of the median between two order statistics of `values` (seeds,), whatever their distribution.
+
+    The narrowest symmetric pair that covers at least `confidence`; from too few seeds, such as five at 95 %, the smallest
+    and largest value, which cover 1 − 2^(1−n). NaN from one seed. Conover 1999, section 3.2.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    runs = len(ordered)
+    if runs < 2:
+        return Interval(np.array(np.nan), np.array(np.nan))
+    ranks = np.arange(1, runs // 2 + 1)
+    enough = ranks[1 - 2 * stats.binom.cdf(ranks - 1, runs, 0.5) >= confidence]
+    rank = int(enough.max(initial=1))
+    return Interval(ordered[rank - 1], ordered[-rank])
+
+
+def jackknife_interval(
     statistic: Callable[..., Floats],
     *scores: ArrayLike,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    rng: np.random.Generator | int = 0,
+    added: float | None = None,
 ) -> Interval:
-    """Stratified percentile bootstrap of `statistic(*scores)` over matrices (runs, tasks) -> a number.
+    """t-interval of `statistic(*scores)` over matrices (runs, tasks) -> a number, with the jackknife's standard error.
 
-    Runs are resampled within each task and separately for each matrix, so that every resample has every task
-    (Agarwal et al. 2021, section 4.1). `statistic` takes (..., runs, tasks) and returns (...).
-    One run per task gives NaN.
+    A run is left out in all tasks and all matrices at once: runs of one seed share their random numbers, so that they are
+    independent over seeds alone. `statistic` takes (runs, tasks) and returns a number. added: the score of one run more in
+    every task and matrix. The interval is widened to hold the statistic of the scores themselves. NaN from one run per task.
+    Efron & Tibshirani 1993, section 11.
+
+    Raises:
+        ValueError: the matrices differ in their number of runs.
     """
     matrices = [_matrix(score) for score in scores]
-    if min(len(matrix) for matrix in matrices) < 2:
+    runs = len(matrices[0])
+    if any(len(matrix) != runs for matrix in matrices):
+        raise ValueError(f"all scores must have the same runs: {[matrix.shape for matrix in matrices]}")
+    if runs < 2:
         return Interval(np.array(np.nan), np.array(np.nan))
-    rng = np.random.default_rng(rng)
-    return _percentiles(
-        statistic(*(_resample_runs(matrix, resamples, rng) for matrix in matrices)), confidence
-    )
+    found = statistic(*matrices)
+    if added is not None:
+        matrices = [np.vstack([matrix, np.full_like(matrix[:1], added)]) for matrix in matrices]
+        runs += 1
+    without = [statistic(*(np.delete(matrix, run, axis=0) for matrix in matrices)) for run in range(runs)]
+    error = np.sqrt(runs - 1) * np.std(without)
+    low, high = _around(statistic(*matrices), error, runs, confidence)
+    return Interval(np.minimum(low, found), np.maximum(high, found))
 
 
 def interquartile_mean(scores: ArrayLike) -> Floats:
@@ -76,7 +107,7 @@ def interquartile_mean(scores: ArrayLike) -> Floats:
 
 
 def probability_of_improvement(scores: ArrayLike, baseline: ArrayLike) -> Floats:
-    """P(a run of `scores` beats a run of `baseline`), ties counting half, averaged over tasks.
+    """P(a run of `scores` beats a run of `baseline`), ties counting half, averaged over tasks; NaN ties with every score.
 
     (..., runs, tasks) and (..., baseline runs, tasks) -> (...). Per task this is Mann and Whitney's U over
     the number of pairs (Agarwal et al. 2021, section 4.3).
@@ -87,7 +118,7 @@ def probability_of_improvement(scores: ArrayLike, baseline: ArrayLike) -> Floats
             f"scores {scores.shape} and baseline {baseline.shape} must have the same tasks (last axis)"
         )
     ours, theirs = scores[..., :, None, :], baseline[..., None, :, :]
-    share: Floats = np.mean((ours > theirs) + 0.5 * (ours == theirs), axis=(-3, -2, -1))
+    share: Floats = 0.5 + 0.5 * np.mean((ours > theirs) - 1.0 * (ours < theirs), axis=(-3, -2, -1))
     return share
 
 
@@ -101,16 +132,10 @@ def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
     return share
 
 
-def _resample_runs(matrix: Floats, resamples: int, rng: np.random.Generator) -> Floats:
-    """(runs, tasks) -> (resamples, runs, tasks), with the runs of every task drawn separately."""
-    runs, tasks = matrix.shape
-    draws = rng.integers(runs, size=(resamples, runs, tasks))
-    return matrix[draws, np.arange(tasks)]
-
-
-def _percentiles(statistics: Floats, confidence: float) -> Interval:
-    tail = (1 - confidence) / 2
-    return Interval(*np.quantile(statistics, [tail, 1 - tail], axis=0))
+def _around(mean: Floats, error: Floats, runs: int, confidence: float) -> Interval:
+    """Mean and standard error of `runs` runs as an interval."""
+    half = stats.t.ppf((1 + confidence) / 2, runs - 1) * error
+    return Interval(mean - half, mean + half)
 
 
 def _matrix(scores: ArrayLike) -> Floats:

@@ -11,7 +11,8 @@ STUDY = Study(
 
 One run per method, environment and seed, trained as in Experiment 2. Methods differ in the rule, in where the exploration
 noise enters, in what a neuron's critic regresses on, and in what crosses layers: nothing, one scalar, a vector as wide as
-the action, or, in DDPG, the whole error. `random-direction` is the control whose weights take random steps.
+the action, or, in DDPG, the whole error. Controls: with frozen hidden layers only the action's neurons learn; with
+`random-direction` weights take random steps.
 
 *Look at* `return/evaluation`, one environment at a time; at `cosine/actor`, what an update did to the weights against the
 true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1: every neuron is saturated) and
@@ -44,6 +45,7 @@ true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1:
         "diagnostics": figure("diagnostics", "diagnostics"),
         "table": table("ablation.csv", "ablation"),
         "page": table("ablation.md", about="local rules side by side"),
+        "verdicts": table("ablation_verdicts.csv"),
         "answer": table("ablation_answer.json"),
     },
     reads=("anchors",),

@@ -1,4 +1,4 @@
-"""A method in a reader's words: the rule, where noise enters, what its critics regress on, what crosses layers."""
+"""A method in a reader's words: the rule, its noise, what its critics regress on, what crosses layers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ CRITICS = {
     "local_heads": "local heads",
     "random_features": "random features",
 }
+PLACES = {"action": "action", "neuron": "all neurons", "subset": "some neurons"}
 NONE = "–"
 
 
 def crosses(facts: Facts) -> str:
-    """What reaches a neuron of the actor from beyond its own layer, besides the reward: one of CROSSES."""
-    receives = set(facts["receives"])
+    """What reaches a hidden neuron that learns from beyond its own layer, besides the reward: one of CROSSES."""
+    receives = set() if facts["settings"].get("frozen_hidden") else set(facts["receives"])
     if "error" in receives:
         return ERROR
     if receives & {"feedback", "deviation"}:
@@ -36,36 +37,50 @@ def crosses(facts: Facts) -> str:
 
 
 def describe(facts: Facts) -> dict[str, str]:
-    """Columns rule, exploration, target, global critic, crosses layers; from what was recorded of a method."""
+    """Columns rule, activation, noise, target, global critic, crosses layers; from what was recorded of a method."""
     given = facts["settings"]
-    if facts["role"] == "backpropagation":
-        name = given["algorithm"].rpartition(":")[2]
-        known = name == "ddpg"
-        words = (
-            "backpropagation, Adam" if known else f"backpropagation, {name}",
-            given["exploration"],
-            "global TD" if known else NONE,
-            CRITICS["backprop"],
-        )
+    backpropagated = "error" in facts["receives"]
+    if backpropagated:
+        known = given["algorithm"] == "ddpg"
+        target, critic = ("global TD" if known else NONE), CRITICS["backprop"]
     else:
-        target, replay = given.get("target", "own_td"), given.get("replay", "stored")
-        judged = target != "own_td" or replay == "imagined"
+        which, replay = given.get("target", "own_td"), given.get("replay", "stored")
+        judged = which != "own_td" or replay == "imagined"
+        target = TARGETS[which] if facts["receives"] else NONE
         critic = CRITICS[given["critic"]] if judged and "critic" in given else NONE
-        words = (_rule(given), _exploration(given), TARGETS[target] if facts["receives"] else NONE, critic)
-    return dict(zip(("rule", "exploration", "target", "global critic"), words, strict=True)) | {
-        "crosses layers": crosses(facts)
+    return {
+        "rule": _backpropagation(given) if backpropagated else _rule(given),
+        "activation": given.get("activation", NONE),
+        "noise": _noise(given),
+        "target": target,
+        "global critic": critic,
+        "crosses layers": crosses(facts),
     }
+
+
+def _backpropagation(given: dict[str, Any]) -> str:
+    name = given["algorithm"].rpartition(":")[2]
+    return ", ".join([f"backpropagation, {'Adam' if name == 'ddpg' else name}", *_frozen(given)])
 
 
 def _rule(given: dict[str, Any]) -> str:
     parts = [given["algorithm"].rpartition(":")[2].replace("_", " ")]
+    parts += [f"action's error {given['action_error'].replace('_', ' ')}"] if "action_error" in given else []
+    if "own_critic" in given and given["target"] == "own_td":
+        parts += [f"{given['reads']} of own critic {given['own_critic'].replace('_', ' ')}"]
     parts += ["natural step"] if given.get("natural") else []
     parts += [f"λ {given['trace']:g}"] if given.get("trace") else []
     parts += ["layers in turn"] if given.get("layers_in_turn") else []
-    return ", ".join([*parts, "Adam" if given.get("optimiser") == "adam" else "SGD"])
+    return ", ".join([*parts, "Adam" if given.get("optimiser") == "adam" else "SGD", *_frozen(given)])
 
 
-def _exploration(given: dict[str, Any]) -> str:
+def _frozen(given: dict[str, Any]) -> list[str]:
+    return ["hidden layers frozen"] if given.get("frozen_hidden") else []
+
+
+def _noise(given: dict[str, Any]) -> str:
+    """The noise that a rule learns from: imagined, or executed and where."""
     if given.get("replay") == "imagined":
-        return f"{given['exploration']}, imagined ×{given['draws']}"
-    return given["exploration"] + (", recomputed" if given.get("replay") == "recomputed" else "")
+        return f"imagined ×{given['draws']}"
+    executed = f"executed, {PLACES[given['exploration']]}"
+    return executed + ("; recomputed" if given.get("replay") == "recomputed" else "")

@@ -27,6 +27,7 @@ SUBSET: dict[str, Any] = {"exploration": "subset", "noise_scale": (0.3, 0.3, 0.3
 # Some combinations of rule, exploration and target: each line changes one thing of a line before it.
 METHODS: tuple[dict[str, Any], ...] = (
     {"algorithm": "ddpg"},
+    {"algorithm": "ddpg", "name": "ddpg-frozen", "frozen_hidden": True},
     {"algorithm": "random_direction", **ADAM},
     # Nothing crosses layers.
     {"algorithm": "linear"},
@@ -57,7 +58,7 @@ METHODS: tuple[dict[str, Any], ...] = (
 
 
 class Ablation(Section):
-    """Local rules side by side, with DDPG and a random direction as the two ends of the scale."""
+    """Local rules side by side, with DDPG and with controls: frozen hidden layers, and a random direction."""
 
     environments: tuple[str, ...] = Field(
         (), description="Names of the profile's environments to train on; none given: its first one."

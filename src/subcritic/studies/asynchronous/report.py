@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import comparison, documents, records, style
 from subcritic.reporting.curves import curve_note
-from subcritic.reporting.estimates import number
+from subcritic.reporting.estimates import EQUAL_ADDED, described, number
 from subcritic.reporting.pages import bullets, image
 from subcritic.reporting.rounds import SETTING, settings
 from subcritic.studies.asynchronous import STUDY
@@ -32,7 +32,7 @@ def make(profile: Profile, root: Path) -> list[Path]:
     return [
         documents.write(folder / "asynchronous.csv", table),
         documents.write(folder / "asynchronous_speed.csv", speeds),
-        documents.write(folder / "asynchronous.md", markdown(table, speeds, lags)),
+        documents.write(folder / "asynchronous.md", markdown(profile, table, speeds, lags)),
         *style.save(figure(profile, curves, speeds), root / "figures", "asynchronous"),
     ]
 
@@ -76,7 +76,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
     return found
 
 
-def markdown(table: pd.DataFrame, speeds: pd.DataFrame, lags: pd.DataFrame) -> str:
+def markdown(profile: Profile, table: pd.DataFrame, speeds: pd.DataFrame, lags: pd.DataFrame) -> str:
     """Both tables for readers."""
     shown = pd.DataFrame([{
         "hidden": row.hidden, "batch": row.batch, "learner": row.learner,
@@ -91,8 +91,8 @@ def markdown(table: pd.DataFrame, speeds: pd.DataFrame, lags: pd.DataFrame) -> s
         "# Learning in threads without a lock\n\n"
         + "".join(f"- {sentence}\n" for sentence in sentences(table))
         + f"\n{documents.markdown(comparison.readable(table, BASELINE))}\n"
-        "Return: mean over seeds of the last, noise-free evaluation, with its bootstrap interval; differences are paired by "
-        f"seed. Updates the slowest thread was behind acting: {behind}.\n\n"
+        f"Return: mean over seeds of the last, noise-free evaluation [{described(profile)}]; differences are paired by "
+        f"seed [{described(profile, EQUAL_ADDED)}]. Updates the slowest thread was behind acting: {behind}.\n\n"
         f"## Speed\n\n{documents.markdown(shown)}\n"
         "Medians over interleaved rounds, ratios within a round with quartiles. `linear` and `ddpg` learn on one thread; "
         "`threads-n`: the linear rule's neurons dealt to n threads; `layers-n`: whole layers dealt to n threads; "

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.curves import curve_note, draw_curve, over_steps
-from subcritic.reporting.estimates import over_seeds
+from subcritic.reporting.estimates import ORDER, described, median_over_seeds
 from subcritic.reporting.pages import image
 from subcritic.studies.experiment1 import STUDY
 from subcritic.studies.experiment1.settings import Experiment1
@@ -81,8 +81,8 @@ def steps_table(profile: Profile, steps: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (environment, phase, critic), group in steps.groupby(["environment", "method", "critic"], sort=False):
-        later = 1e12  # so far off that no interpolation with it lands inside the run
-        estimate = over_seeds(group["step"].fillna(later), profile, np.median)
+        later = 1e12  # so far off that no mean of two with it lies inside the run
+        estimate = median_over_seeds(group["step"].fillna(later), profile)
         ends = [np.inf if end > profile.section(Experiment1).steps else end for end in estimate]
         ends = [np.nan if np.isnan(raw) else end for raw, end in zip(estimate, ends, strict=True)]
         rows.append([environment, phase, critic, *ends, int(group["step"].notna().sum()), len(group)])
@@ -112,8 +112,8 @@ def steps_markdown(profile: Profile, table: pd.DataFrame) -> str:
     return (
         f"# Steps until the windowed Pearson correlation reaches {THRESHOLD}\n\n"
         f"{documents.markdown(printed)}\n"
-        "Median over seeds with its percentile bootstrap interval over seeds; a seed that never reached it counts as "
-        "later than the run's end.\n"
+        f"Median over seeds ({described(profile, kind=ORDER)}; of few seeds, from the first to the last); a seed that never "
+        "reached it counts as later than the run's end.\n"
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from subcritic.config import Profile
-from subcritic.reporting.estimates import Estimate, number, percent, stratified
+from subcritic.reporting.estimates import Estimate, described, number, over_seeds
 
 PARTS = ("all", "hidden", "output")
 CONTROLS = ("oracle", "permuted", "untrained", "random_direction")
@@ -45,7 +45,7 @@ class EmpiricalValue:
             "definition": "Pearson correlation over the entries of each neuron's batch-averaged weight gradient, "
             "reading `drafts`, last snapshot: median over neurons, then mean over seeds and environments",
             "confidence": profile.statistics.confidence,
-            "interval": "percentile bootstrap over seeds, stratified by environment",
+            "interval": described(profile),
             "environments": self.environments,
             "seeds": profile.seeds,
             **self.drafts["all"]._asdict(),
@@ -83,14 +83,14 @@ def empirical_value(profile: Profile, frame: pd.DataFrame, curves: pd.DataFrame)
 
 
 def pooled(profile: Profile, rows: pd.DataFrame) -> Estimate:
-    """Median over the rows of each (environment, seed), then their mean, with its interval stratified by environment.
+    """Median over the rows of each (environment, seed), then their mean, with its interval over seeds.
 
     Environments without a defined value are left out; NaN when none is left.
     """
     medians = rows.groupby(["seed", "environment"])["value"].median().unstack().dropna(axis="columns")
     if medians.empty:
         return Estimate(float("nan"), float("nan"), float("nan"))
-    return stratified(profile, lambda scores: np.mean(scores, axis=(-2, -1)), medians.to_numpy())
+    return over_seeds(medians.mean(axis="columns"), profile)
 
 
 def value_similarity(curves: pd.DataFrame, frame: pd.DataFrame, part: str) -> pd.DataFrame:
@@ -163,8 +163,7 @@ def sentence(result: EmpiricalValue, profile: Profile) -> str:
 def _interval(value: Estimate, profile: Profile) -> str:
     if np.isnan(value.low):
         return "(no interval)"
-    confidence = percent(profile.statistics.confidence)
-    return f"({confidence} interval {number(value.low)} to {number(value.high)}, {profile.seeds} seeds)"
+    return f"({number(value.low)} to {number(value.high)}, {described(profile)})"
 
 
 def _values(similarity: float, case: str) -> str:

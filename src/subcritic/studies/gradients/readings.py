@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import style
-from subcritic.reporting.estimates import Estimate, number, percent
-from subcritic.stats import bootstrap_interval
+from subcritic.reporting.estimates import Estimate, described, number
+from subcritic.stats import t_interval
 from subcritic.studies.experiment1.settings import Experiment1
 from subcritic.studies.gradients.empirical import last_snapshot, parts_of, pooled
 
@@ -130,8 +130,10 @@ def training_figure(profile: Profile, frame: pd.DataFrame) -> Figure:
         axes.set(ylim=(-1.05, 1.05), title=f"{environment}, {part} layer{'s' if part == 'hidden' else ''}")
         axes.set_ylabel("cosine with the true gradient")
         style.label_ends(axes, labels)
-    bar = "" if profile.seeds == 1 else f", band: {percent(profile.statistics.confidence)} bootstrap interval"
-    style.note(fig, f"median over neurons, mean over seeds{bar}   ·   oracle: 1 at all times")
+    style.note(
+        fig,
+        f"median over neurons, mean over seeds   ·   band: {described(profile)}   ·   oracle: 1 at all times",
+    )
     return fig
 
 
@@ -140,8 +142,8 @@ def _draw(axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str) -> floa
     wide = wide.dropna(how="all") if not wide.empty else wide
     if wide.empty:
         return float("nan")
-    settings = profile.statistics
-    low, high = bootstrap_interval(wide.T.to_numpy(), np.nanmean, settings.confidence, settings.resamples)
+    ends = [t_interval(seeds.dropna(), profile.statistics.confidence) for _, seeds in wide.iterrows()]
+    low, high = np.transpose(ends)
     mean = wide.mean(axis=1)
     axes.fill_between(wide.index, low, high, color=colour, alpha=0.1, linewidth=0)
     axes.plot(wide.index, mean, "o-", color=colour, markersize=3)

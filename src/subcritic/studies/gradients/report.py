@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
-from subcritic.reporting.estimates import Estimate, number, over_seeds, percent
+from subcritic.reporting.estimates import Estimate, described, number, over_seeds
 from subcritic.reporting.pages import image
 from subcritic.studies import experiment1
 from subcritic.studies.gradients import STUDY, readings
@@ -118,8 +118,8 @@ def markdown(profile: Profile, table: pd.DataFrame, short: pd.DataFrame, result:
         )
         blocks.append(documents.markdown(_side_by_side(group)))
     blocks.append(
-        f"At the last snapshot: median over neurons (or layers), mean over {profile.seeds} seeds "
-        f"[{percent(profile.statistics.confidence)} bootstrap interval over seeds]; quartiles over neurons (or "
+        "At the last snapshot: median over neurons (or layers), mean over seeds "
+        f"[{described(profile)}]; quartiles over neurons (or "
         "layers), mean over seeds. `equality` and `proportionality` are relative residuals, 0 at best; the others are "
         "1 at best. n/a: undefined, as for a permutation of one neuron.\n"
     )
@@ -165,12 +165,10 @@ def neuron_correlations(frame: pd.DataFrame, reading: str, part: str) -> pd.Data
 
 
 def _note(profile: Profile) -> str:
-    bar = f"bar: {percent(profile.statistics.confidence)} bootstrap interval over seeds"
     marks = (
         "dots: neurons of all seeds (Q-values: layers)   ·   diamond: median over neurons, mean over seeds"
     )
-    ends = "one seed: no interval" if profile.seeds == 1 else bar
-    return f"{marks}\n{ends}   ·   grey: that of permuted neurons, the null"
+    return f"{marks}\nbar: {described(profile)}   ·   grey: that of permuted neurons, the null"
 
 
 def _draw_row(axes: Axes, row: int, values: pd.DataFrame, colour: str, profile: Profile) -> None:

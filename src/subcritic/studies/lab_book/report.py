@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from subcritic.config import Profile
 from subcritic.reporting import documents, records
 from subcritic.reporting.estimates import Estimate, number
 from subcritic.studies import ablation
-from subcritic.studies.ablation.answer import LOCAL, MATCHED, explanation, floor_of, reference_of, verdict
+from subcritic.studies.ablation.answer import counted, explanation, task_cells
 from subcritic.studies.ablation.methods import Facts
 from subcritic.studies.ablation.settings import environments_of
+from subcritic.studies.ablation.verdicts import LOCAL
 
 # Settings that are no part of what an attempt tries.
 ASIDE = ("name", "algorithm", "preset", "probe")
@@ -21,36 +23,42 @@ ASIDE = ("name", "algorithm", "preset", "probe")
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/lab_book.{csv,md}. Needs what the report of the ablation made."""
-    path = root / "table" / "ablation.csv"
-    records.must_exist(path, "ablation")
+    paths = [root / "table" / name for name in ("ablation.csv", "ablation_answer.json")]
+    for path in paths:
+        records.must_exist(path, "ablation")
     facts = records.read_json(ablation.STUDY, "method", profile, root)
-    table = attempts(profile, pd.read_csv(path), facts)
+    methods, found = pd.read_csv(paths[0]), json.loads(paths[1].read_text())
+    table = attempts(profile, methods, found["tasks"], facts)
     return [
         documents.write(root / "table" / "lab_book.csv", table),
-        documents.write(root / "table" / "lab_book.md", markdown(profile, table, facts)),
+        documents.write(root / "table" / "lab_book.md", markdown(profile, table, methods, facts)),
     ]
 
 
-def attempts(profile: Profile, table: pd.DataFrame, facts: dict[str, Facts]) -> pd.DataFrame:
-    """One row per attempt, in the order of the config, from the ablation's table.
+def attempts(
+    profile: Profile, table: pd.DataFrame, tasks: list[dict[str, Any]], facts: dict[str, Facts]
+) -> pd.DataFrame:
+    """One row per attempt, in the order of the config, from the ablation's table and its tasks.
 
-    Columns: attempt, changes, crosses layers, global critic, a cell per environment, iqm, best and worst (single runs),
-    cosine, diverged, verdict.
+    Columns: attempt, changes, crosses layers, global critic, a cell per task, iqm, best and worst (single runs), cosine,
+    diverged, verdicts (over the tasks that tell rules apart).
     """
     names = [environment.name for environment in environments_of(profile)]
-    floor, ddpg = floor_of(table), reference_of(table).value
-    by_name, shared = table.set_index("method"), common(facts)
+    cells = {
+        task["environment"]: task_cells(table, task["environment"], task["tells_apart"]) for task in tasks
+    }
+    by_name, shared = table.assign(**cells).set_index("method"), common(facts)
     rows = []
-    for name, method in facts.items():
-        row = by_name.loc[name]
-        scores = {env: str(Estimate(row[env], row[f"{env}/low"], row[f"{env}/high"])) for env in names}
+    for attempt, method in facts.items():
+        row = by_name.loc[attempt]
+        scores = {name: row[name] for name in names}
         rows.append({
-            "attempt": name, "changes": in_words(changes(method, shared)),
+            "attempt": attempt, "changes": in_words(changes(method, shared)),
             "crosses layers": row["crosses layers"], "global critic": row["global critic"], **scores,
             "iqm": str(Estimate(row["iqm"], row["low"], row["high"])),
             "best": _extreme(row, names, "best"), "worst": _extreme(row, names, "worst"),
             "cosine": number(row["cosine"]), "diverged": f"{row['diverged']} of {row['runs']}",
-            "verdict": verdict(row, floor, ddpg) if row["role"] == LOCAL else "reference",
+            "verdicts": counted(row) if row["role"] == LOCAL else row["role"],
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -80,18 +88,15 @@ def in_words(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in settings.items()) or "–"
 
 
-def markdown(profile: Profile, table: pd.DataFrame, facts: dict[str, Facts]) -> str:
-    """The table of attempts, with what all of them share and what its words mean."""
+def markdown(profile: Profile, table: pd.DataFrame, methods: pd.DataFrame, facts: dict[str, Facts]) -> str:
+    """The table of attempts, with what all of them share and what its words mean; methods: the ablation's table."""
     seeds, names = profile.seed_list(), [environment.name for environment in environments_of(profile)]
     shown = table.rename(columns={"iqm": "interquartile mean", "cosine": "update cosine"})
     return "\n".join([
         f"{len(table)} attempts, each on {', '.join(names)} with seeds {seeds[0]} to {seeds[-1]}. All with "
         f"{in_words(common(facts))}.\n",
-        documents.markdown(shown), explanation(profile, names),
-        f"*Changes*: against the rule's defaults. *Best*, *worst*: single runs. *Verdict*: `works`, at least "
-        f"{100 * MATCHED:.0f} % of DDPG's interquartile mean and above the random direction; `improves`, above the random "
-        "direction; `unclear`, its score is above, not its interval; `fails`, not above; `diverges`, over half of the runs "
-        "stopped.\n",
+        documents.markdown(shown), explanation(profile, methods),
+        "*Changes*: against the rule's defaults. *Best*, *worst*: single runs.\n",
     ])  # fmt: skip
 
 

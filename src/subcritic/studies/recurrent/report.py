@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from subcritic.config import Profile
 from subcritic.reporting import comparison, documents, records, style
 from subcritic.reporting.curves import curve_note
-from subcritic.reporting.estimates import interval, number
+from subcritic.reporting.estimates import EQUAL_ADDED, described, interval, number
 from subcritic.reporting.pages import bullets, image
 from subcritic.studies.recurrent import STUDY
 from subcritic.studies.recurrent.settings import Recurrent
@@ -28,12 +28,12 @@ def make(profile: Profile, root: Path) -> list[Path]:
     table = comparison.score_table(pd.concat([scores, played.assign(method="random")]), BASELINES, profile)
     return [
         documents.write(root / "table" / "recurrent.csv", table),
-        documents.write(root / "table" / "recurrent.md", markdown(table)),
+        documents.write(root / "table" / "recurrent.md", markdown(profile, table)),
         *style.save(figure(profile, curves, played), root / "figures", "recurrent"),
     ]
 
 
-def markdown(table: pd.DataFrame) -> str:
+def markdown(profile: Profile, table: pd.DataFrame) -> str:
     """The table for readers, with a sentence per environment."""
     return (
         "# Learning without unrolling\n\n"
@@ -41,7 +41,8 @@ def markdown(table: pd.DataFrame) -> str:
         + f"\n{documents.markdown(comparison.readable(table, BASELINES))}\n"
         "`recurrent`, `leaky` and `feedforward` have equally many neurons and learn by the same local rule, step by step; "
         "`ddpg` is feed-forward and learns by backpropagation; `random` acts uniformly. Return: mean over seeds of the last "
-        "evaluation, without noise, with its bootstrap interval; differences are paired by seed.\n"
+        f"evaluation, without noise [{described(profile)}]; differences are paired by seed "
+        f"[{described(profile, EQUAL_ADDED)}].\n"
     )
 
 

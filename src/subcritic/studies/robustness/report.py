@@ -11,7 +11,14 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
-from subcritic.reporting.estimates import Estimate, over_seeds, percent
+from subcritic.reporting.estimates import (
+    EQUAL_ADDED,
+    Estimate,
+    described,
+    difference,
+    over_seeds,
+    percent,
+)
 from subcritic.reporting.normalise import normalise
 from subcritic.reporting.pages import bullets, image
 from subcritic.studies.robustness import STUDY
@@ -20,8 +27,8 @@ from subcritic.studies.robustness.settings import NOISE, NONE, SILENCED, Robustn
 KEYS = ["environment", "method", "disturbance", "level"]
 COMPARED = (
     "In brackets: whether a method loses more or less return than the first one with backpropagation, paired by seed; "
-    "'not told apart' where the interval of the difference includes 0. A method whose policies are no better than random "
-    "actions has nothing to lose.\n"
+    "'not told apart' where the interval of the difference includes 0 "
+    f"(a t-interval with {EQUAL_ADDED}). A method whose policies are no better than random actions has nothing to lose.\n"
 )
 
 
@@ -59,12 +66,15 @@ def summary(profile: Profile, returns: pd.DataFrame, anchors: pd.DataFrame) -> p
         share = normalise(group["before"].to_numpy(), anchor) - normalise(group["score"].to_numpy(), anchor)
         row = [*keys, role, *over_seeds(group["score"], profile)]
         # An undisturbed policy loses nothing, and the first method no more than itself.
-        for values, defined in (
-            (group["loss"], not undisturbed),
-            (share, not undisturbed),
-            (group["loss"] - group["theirs"], not undisturbed and first not in (None, keys[1])),
+        for estimate, defined in (
+            (over_seeds(group["loss"], profile), not undisturbed),
+            (over_seeds(share, profile), not undisturbed),
+            (
+                difference(group["loss"], group["theirs"], profile),
+                not undisturbed and first not in (None, keys[1]),
+            ),
         ):
-            row += list(over_seeds(values, profile)) if defined else [np.nan] * 3
+            row += list(estimate) if defined else [np.nan] * 3
         rows.append([*row, len(group)])
     names = [f"{name}{end}" for name in ("loss", "lost", "more") for end in ("", "_low", "_high")]
     return pd.DataFrame(rows, columns=[*KEYS, "role", "score", "low", "high", *names, "seeds"])
@@ -75,8 +85,8 @@ def markdown(profile: Profile, table: pd.DataFrame) -> str:
     settings = profile.section(Robustness)
     return "\n".join([
         "# Robustness of trained policies\n", bullets(sentences(table)), COMPARED, documents.markdown(readable(table)),
-        f"Mean return over {settings.episodes} episodes and {profile.seeds} seeds "
-        f"[{percent(profile.statistics.confidence)} interval over seeds] of the policies of Experiment 2, without learning. "
+        f"Mean return over {settings.episodes} episodes and seeds "
+        f"[{described(profile)}] of the policies of Experiment 2, without learning. "
         "Noise: Gaussian, on every observation, in units of the standard deviation of that component along the "
         f"undisturbed episodes. Silenced: the output of {percent(settings.silenced)} of the neurons of each hidden layer is "
         f"0, mean over {settings.draws} draws of the neurons.\n",
@@ -182,14 +192,9 @@ def _draw_silenced(axes: Axes, here: pd.DataFrame, colours: dict[str, str]) -> N
 
 def _note(profile: Profile) -> str:
     settings = profile.section(Robustness)
-    interval = (
-        "one seed: no interval"
-        if profile.seeds == 1
-        else f"band, bar: {percent(profile.statistics.confidence)} interval over {profile.seeds} seeds"
-    )
     return (
         f"right, hollow: undisturbed   ·   filled: {percent(settings.silenced)} of each hidden layer silenced, mean over "
-        f"{settings.draws} draws\n{interval}"
+        f"{settings.draws} draws\nband, bar: {described(profile)}"
     )
 
 

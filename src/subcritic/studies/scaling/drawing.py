@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import style
-from subcritic.reporting.estimates import Estimate, percent
+from subcritic.reporting.estimates import Estimate, described
 from subcritic.studies.scaling.settings import Scaling
 
 COSINE = 0.9
@@ -41,13 +41,10 @@ def figure(
         panels[4 * row + 1].set_title(f"\n(b) by noise, width {profile.section(Scaling).width}", fontsize=9)
         _draw_needed(panels[4 * row + 2], profile, table, slopes, name)
         _draw_fits(panels[4 * row + 3], fits[(fits["environment"] == name) & (fits["actor_steps"] == first)])
-    confidence = percent(profile.statistics.confidence)
-    bars = (
-        "one seed: no interval" if profile.seeds == 1 else f"bars: {confidence} bootstrap interval over seeds"
-    )
     style.note(
         fig,
-        f"(a), (b), (d): {stage(first)}, mean over seeds   ·   dashed: 1/√(1 + c/N), c from single draws   ·   {bars}",
+        f"(a), (b), (d): {stage(first)}, mean over seeds   ·   dashed: 1/√(1 + c/N), c from single draws   ·   "
+        f"bars: {described(profile)}",
     )
     return fig
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
-from subcritic.reporting.estimates import Estimate, number, over_seeds, percent, stratified
+from subcritic.reporting.estimates import Estimate, described, number, over_seeds
 from subcritic.reporting.pages import bullets, image
 from subcritic.studies.scaling import STUDY, drawing
 from subcritic.studies.scaling.drawing import ACTOR, COSINE, MAIN, stage
@@ -105,8 +105,7 @@ def slopes_table(profile: Profile, frame: pd.DataFrame) -> pd.DataFrame:
     for keys, group in slopes.groupby(SERIES[1:], sort=False):
         matrix = group.pivot_table(index="seed", columns="environment", values="slope").dropna(axis="columns")
         if not matrix.empty:
-            mean = stratified(profile, lambda slopes: np.mean(slopes, axis=(-2, -1)), matrix.to_numpy())
-            rows.append(["all", *keys, *mean])
+            rows.append(["all", *keys, *over_seeds(matrix.mean(axis="columns"), profile)])
     for keys, group in slopes.groupby(SERIES, sort=False):
         rows.append([*keys, *over_seeds(group["slope"], profile)])
     return pd.DataFrame(rows, columns=[*SERIES, "slope", "low", "high"])
@@ -188,14 +187,13 @@ def _growth(slopes: pd.DataFrame) -> list[str]:
 
 def markdown(profile: Profile, table: pd.DataFrame, slopes: pd.DataFrame, fits: pd.DataFrame) -> str:
     """The sentences, then draws by width, exponents, and the drafts' critics."""
-    confidence = percent(profile.statistics.confidence)
     blocks = ["# Draws that the policy gradient takes\n"]
     blocks += [f"- {sentence}" for sentence in sentences(table, slopes, fits)]
     blocks += [
         "\n## Draws for a cosine of 0.9, by width\n",
         f"At noise of {profile.section(Scaling).noise_scale}, antithetic draws. "
         "From the noise of single draws (geometric mean over "
-        f"seeds [{confidence} bootstrap interval]), and where the measured cosine crossed 0.9 (median over seeds; `> N`: "
+        f"seeds [{described(profile)}]), and where the measured cosine crossed 0.9 (median over seeds; `> N`: "
         "not by most seeds within N draws).\n",
         documents.markdown(_by_width(profile, table)),
         "## Exponents: draws ∝ neurons^exponent\n",

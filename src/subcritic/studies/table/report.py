@@ -10,7 +10,17 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
-from subcritic.reporting.estimates import MISSING, Estimate, interval, number, over_seeds, percent, stratified
+from subcritic.reporting.estimates import (
+    FAILED_ADDED,
+    JACKKNIFE,
+    MISSING,
+    Estimate,
+    described,
+    interval,
+    number,
+    over_environments,
+    over_seeds,
+)
 from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.pages import bullets, image
 from subcritic.stats import interquartile_mean, probability_of_improvement
@@ -49,11 +59,12 @@ def results(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> pd
 
 
 def aggregate(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> pd.DataFrame:
-    """Aggregates over environments, intervals stratified by environment (Agarwal et al. 2021).
+    """Aggregates over environments (Agarwal et al. 2021), with jackknife intervals over seeds.
 
     Columns: method, statistic, value, low, high, environments, seeds. `interquartile_mean` is of the normalised
     scores, on the environments that have them; `probability_of_improvement` compares raw scores with those of
-    the first method with backpropagation, on all environments.
+    the first method with backpropagation, on all environments. A run is added before the interval is computed: one that
+    fails everywhere, and one that ties with all others.
     """
     matrices = {method.name: _matrix(profile, scores, method.name) for method in profile.methods}
     normalised = {name: _normalised(profile, matrix, anchors) for name, matrix in matrices.items()}
@@ -61,12 +72,13 @@ def aggregate(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> 
     baseline = next((method.name for method in profile.methods if method.name in taught), None)
     rows = []
     for name, matrix in matrices.items():
-        rows.append([name, "interquartile_mean", *_estimate(profile, interquartile_mean, normalised[name])])
+        rows.append(
+            [name, "interquartile_mean", *_estimate(profile, interquartile_mean, 0.0, normalised[name])]
+        )
         if baseline and name != baseline:
             statistic = f"probability_of_improvement_over_{baseline}"
-            rows.append(
-                [name, statistic, *_estimate(profile, probability_of_improvement, matrix, matrices[baseline])]
-            )
+            value, *ends = _estimate(profile, probability_of_improvement, np.nan, matrix, matrices[baseline])
+            rows.append([name, statistic, value, *np.clip(ends[:2], 0, 1), *ends[2:]])
     return pd.DataFrame(
         rows, columns=["method", "statistic", "value", "low", "high", "environments", "seeds"]
     )
@@ -77,7 +89,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     rows = table.itertuples()
     return pd.DataFrame([{
         "environment": row.environment, "method": row.method, "average": number(row.average),
-        "95 % interval": interval(row.low, row.high), "best": number(row.best),
+        "interval": interval(row.low, row.high), "best": number(row.best),
         "normalised": number(row.normalised_average),
         "normalised interval": interval(row.normalised_low, row.normalised_high),
         "normalised best": number(row.normalised_best),
@@ -89,10 +101,11 @@ def markdown(profile: Profile, table: pd.DataFrame, aggregates: pd.DataFrame) ->
     """The results, the anchors, the aggregates, and Lillicrap's Table 1 as a labelled reference."""
     return "\n".join([
         f"# Results of the profile {profile.profile}\n",
-        documents.markdown(_named_interval(readable(table), profile)),
+        documents.markdown(readable(table)),
         _explanation(profile),
         "## Anchors\n", documents.markdown(readable_anchors(table)),
         "## Aggregates over environments\n", documents.markdown(readable_aggregates(aggregates)),
+        _aggregates_explanation(profile),
         lillicrap.markdown([environment.name for environment in profile.environments]),
     ])  # fmt: skip
 
@@ -100,9 +113,7 @@ def markdown(profile: Profile, table: pd.DataFrame, aggregates: pd.DataFrame) ->
 def latex(profile: Profile, table: pd.DataFrame) -> str:
     """The results and Lillicrap's Table 1 as two booktabs tables."""
     names = [environment.name for environment in profile.environments]
-    results_table = documents.latex(
-        _named_interval(readable(table), profile), _explanation(profile).replace("`", ""), "tab:results"
-    )
+    results_table = documents.latex(readable(table), _explanation(profile).replace("`", ""), "tab:results")
     return results_table + "\n" + lillicrap.latex(names)
 
 
@@ -156,7 +167,8 @@ def _row(profile: Profile, environment: str, method: str, scores: pd.DataFrame, 
     runs = scores[(scores["environment"] == environment) & (scores["method"] == method)]
     raw = runs["score"].to_numpy(dtype=float)
     normalised = normalise(raw, anchor)
-    average, scaled = over_seeds(raw, profile), over_seeds(normalised, profile)
+    average = over_seeds(raw, profile, added=anchor["random_mean"])
+    scaled = over_seeds(normalised, profile, added=0.0)
     return {
         "environment": environment, "method": method,
         "average": average.value, "low": average.low, "high": average.high, "best": raw.max(),
@@ -183,31 +195,36 @@ def _normalised(profile: Profile, matrix: np.ndarray, anchors: pd.DataFrame) -> 
     return np.stack(columns, axis=1) if columns else np.empty((len(matrix), 0))
 
 
-def _estimate(profile: Profile, statistic, *matrices: np.ndarray) -> tuple:
+def _estimate(profile: Profile, statistic, added: float, *matrices: np.ndarray) -> tuple:
+    """Value, low, high, environments, seeds of a statistic over environments; see `over_environments`."""
     seeds, environments = matrices[0].shape
-    estimate = stratified(profile, statistic, *matrices) if environments else Estimate(*[float("nan")] * 3)
+    missing = Estimate(*[float("nan")] * 3)
+    estimate = over_environments(profile, statistic, *matrices, added=added) if environments else missing
     return *estimate, environments, seeds
-
-
-def _named_interval(printed: pd.DataFrame, profile: Profile) -> pd.DataFrame:
-    return printed.rename(columns={"95 % interval": f"{percent(profile.statistics.confidence)} interval"})
 
 
 def _explanation(profile: Profile) -> str:
     return (
-        f"Average and best return per episode over seeds, with the {percent(profile.statistics.confidence)} "
-        "percentile bootstrap interval of the average over seeds. Normalised: the uniform random policy scores 0, the "
+        "Average and best return per episode over seeds, with the interval of the average "
+        f"[{described(profile, FAILED_ADDED)}]. Normalised: the uniform random policy scores 0, the "
         f"reference return 1; {MISSING} where there is no clear reference, or no interval from one seed. Best is a "
         "maximum over runs, never the headline. Diverged runs were stopped and are counted with the score of the "
         "policy they had then.\n"
     )
 
 
+def _aggregates_explanation(profile: Profile) -> str:
+    return (
+        "Interquartile mean: of the normalised scores. Probability of improvement: of the raw scores. In brackets: "
+        f"{described(profile, 'one added run, which fails everywhere or ties with all others', JACKKNIFE)}; seeds are left "
+        "out in all environments at once.\n"
+    )
+
+
 def _figure_note(profile: Profile) -> str:
     if profile.seeds == 1:
         return "diamond: the one seed   ·   no interval"
-    bar = percent(profile.statistics.confidence)
-    return f"diamond: mean of {profile.seeds} seeds   ·   bar: {bar} bootstrap interval over seeds   ·   dot: best seed"
+    return f"diamond: mean over seeds   ·   dot: best seed   ·   bar: {described(profile, FAILED_ADDED)}"
 
 
 def _draw_score(axes, y: float, row, colour: str) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
-from subcritic.reporting.estimates import Estimate, over_seeds, percent
+from subcritic.reporting.estimates import Estimate, described, over_seeds
 from subcritic.reporting.pages import image
 from subcritic.studies.theorem import STUDY
 
@@ -83,7 +83,7 @@ def markdown(profile: Profile, table: pd.DataFrame) -> str:
         "## (d) The mean of m states that share v\n",
         "Relative difference at a single v, and the exponent of m; −0.5 for independent draws.\n",
         documents.markdown(_by_layer(_of(table, ["aliased"], [*_means(table), "exponent"]))),
-        f"Mean over {profile.seeds} seeds [{percent(profile.statistics.confidence)} bootstrap interval over seeds], at the "
+        f"Mean over seeds [{described(profile)}], at the "
         "last snapshot of Experiment 1, float64 unless said otherwise. Statements and proofs: docs/theory.md.\n",
     ]
     return "\n".join(blocks)
@@ -109,12 +109,7 @@ def figure(profile: Profile, table: pd.DataFrame) -> Figure:
         _draw_differences(panels[2 * row], differences(here), colours)
         _draw_means(panels[2 * row + 1], here, colours)
         panels[2 * row].set_title(name)
-    bar = f"bars: {percent(profile.statistics.confidence)} bootstrap interval over seeds"
-    style.note(
-        fig,
-        "diamonds and lines: mean over seeds   ·   "
-        + ("one seed: no interval" if profile.seeds == 1 else bar),
-    )
+    style.note(fig, f"diamonds and lines: mean over seeds   ·   bars: {described(profile)}")
     return fig
 
 
