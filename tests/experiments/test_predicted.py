@@ -16,7 +16,7 @@ from subcritic.measuring.observers import Evaluation
 from subcritic.measuring.predicted import furthest_off, predicted_and_realised
 from subcritic.studies import STUDIES
 from subcritic.studies.experiment2.run import run
-from subcritic.training import Evaluator, Trainer
+from subcritic.training import Evaluator, Trainer, checkpoint
 from subcritic.training.evaluation import JUDGE_EVERY, Episodes
 
 DISCOUNT = 0.9
@@ -215,10 +215,11 @@ def test_at_every_evaluation_the_metrics_are_those_of_episodes_played_by_hand():
         assert log["value/realised", 200, s] < -50 and abs(ratio) < 0.5, "200 plain steps reach nothing"
 
 
-def test_a_restored_evaluation_knows_what_it_found():
+def test_an_evaluation_restored_from_a_checkpoint_knows_what_it_found(tmp_path):
     first, second = training(Logged(), algorithm="linear"), training(Logged(), algorithm="linear")
     first.run()
-    second.observers[0].load_state_dict(first.observers[0].state_dict())
+    checkpoint.save(tmp_path / "c.pt", "key", first.observers[0].state_dict())
+    second.observers[0].load_state_dict(checkpoint.load(tmp_path / "c.pt", "key"))
     assert second.observers[0].furthest == first.observers[0].furthest
     assert second.observers[0].scores == first.observers[0].scores
 
