@@ -34,7 +34,7 @@ def test_a_rule_holds_the_settings_that_all_share_and_its_own():
     own = {name: set(config.dump(parse_method({"algorithm": name}))) - shared for name in RULES}
     imagining = {"draws", "perturbation_scale"}
     assert {name: keys for name, keys in own.items() if keys} == {
-        "compatible": imagining | {"natural", "trace", "trace_length"},
+        "compatible": imagining | {"natural", "value_rate", "trace", "trace_length"},
         "coagent": {"own_critic", "own_critic_hidden", "reads", "trace", "trace_length"},
         "node_perturbation": imagining,
         "learned_feedback": imagining | {"action_error", "feedback_inputs"},

@@ -144,7 +144,9 @@ def method_records(study: str) -> dict[str, Recorded]:
     return {
         "curves": Recorded(f"{stem}.csv", ("environment", "method", "seed", "step", "metric", "value")),
         "scores": Recorded(
-            f"{stem}.scores.csv", ("environment", "method", "role", "seed", "score", "steps", "diverged_at")
+            f"{stem}.scores.csv",
+            ("environment", "method", "role", "seed", "score", "steps", "diverged_at", "critic", "reached"),
+            about="reached: predicted over realised return of the critic that is furthest off",
         ),
         "method": Recorded(
             f"{stem}.method.json",

@@ -39,11 +39,11 @@ GOLDEN = {
         "float64 loss": 24.426612,
     },
     "linear": {
-        "mean reward": -5.1679336,
-        "policy norm": 5.1803121,
-        "loss": 71.465279,
-        "float64 policy movement": 0.0073851409,
-        "float64 loss": 68.702564,
+        "mean reward": -5.1679333,
+        "policy norm": 5.1803137,
+        "loss": 67.996698,
+        "float64 policy movement": 0.0073827569,
+        "float64 loss": 65.355995,
     },
 }
 

@@ -33,7 +33,8 @@ class PlainNetwork:
         layer, critics = agent.layers[0], agent.rule_states[0]
         self.K, self.b = layer.weight[0].numpy().copy(), layer.bias[0, 0].numpy().copy()
         self.theta_v, self.theta_a = critics.voltage[0].numpy().copy(), critics.alpha[0, 0].numpy().copy()
-        self.target = [part.copy() for part in (self.K, self.b, self.theta_v, self.theta_a)]
+        self.theta_0 = critics.bias[0, 0].numpy().copy()
+        self.target = [part.copy() for part in (self.K, self.b, self.theta_v, self.theta_0, self.theta_a)]
         self.v, self.leak = np.zeros(N), leak
 
     def act(self, observation, noise):
@@ -49,23 +50,24 @@ class PlainNetwork:
         return x, alpha, reward, terminated, np.concatenate([self.v, observation])
 
     def learn(self, rows):
-        K, b, theta_v, theta_a = self.target
-        old_theta_v, old_theta_a = self.theta_v.copy(), self.theta_a.copy()
+        K, b, theta_v, theta_0, theta_a = self.target
+        old_theta_v, old_theta_0, old_theta_a = self.theta_v.copy(), self.theta_0.copy(), self.theta_a.copy()
         rate_q, rate_a = SETTINGS.critic_rate / len(rows), SETTINGS.actor_rate / len(rows)
         for n in range(N):
             for x, alpha, reward, terminated, x_next in rows:
                 alpha_next = np.tanh(K[:, n] @ x_next + b[n])
-                after = theta_v[:, n] @ x_next + theta_a[n] * alpha_next
-                value = old_theta_v[:, n] @ x + old_theta_a[n] * alpha[n]
+                after = theta_v[:, n] @ x_next + theta_0[n] + theta_a[n] * alpha_next
+                value = old_theta_v[:, n] @ x + old_theta_0[n] + old_theta_a[n] * alpha[n]
                 residual = reward + SETTINGS.discount * (1 - terminated) * after - value
                 self.theta_v[:, n] += rate_q * residual * x
+                self.theta_0[n] += rate_q * residual
                 self.theta_a[n] += rate_q * residual * alpha[n]
             slopes = [1 - np.tanh(self.K[:, n] @ row[0] + self.b[n]) ** 2 for row in rows]
             for slope, row in zip(slopes, rows, strict=True):
                 self.K[:, n] += rate_a * self.theta_a[n] * slope * row[0]
                 self.b[n] += rate_a * self.theta_a[n] * slope
         tau = SETTINGS.polyak
-        now = (self.K, self.b, self.theta_v, self.theta_a)
+        now = (self.K, self.b, self.theta_v, self.theta_0, self.theta_a)
         self.target = [tau * new + (1 - tau) * old for new, old in zip(now, self.target, strict=True)]
 
 
@@ -105,7 +107,7 @@ def test_hundred_steps_of_acting_and_learning_equal_the_loop_over_neurons(leak):
     assert moved > 0.1, "it must have learned something for the comparison to mean something"
     for mine, theirs in [
         (layer.weight[0], plain.K), (layer.bias[0, 0], plain.b), (critics.voltage[0], plain.theta_v),
-        (critics.alpha[0, 0], plain.theta_a), (agent.running[0, 0], plain.v),
+        (critics.bias[0, 0], plain.theta_0), (critics.alpha[0, 0], plain.theta_a), (agent.running[0, 0], plain.v),
     ]:  # fmt: skip
         np.testing.assert_allclose(mine.numpy(), theirs, rtol=0, atol=1e-10)
 

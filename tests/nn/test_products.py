@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from subcritic.nn.products import add_outer, affine, product
+from subcritic.nn.products import add_outer, add_product, affine, product
 
 SEEDS, N_IN = 2, 7
 # Columns on both sides of where a product is turned, and rows: the acting neuron's single one, and a minibatch.
@@ -20,6 +20,9 @@ def test_products_equal_sums_over_indices(rows, columns):
     expected = (v.unsqueeze(-1) * weight.unsqueeze(1)).sum(dim=2)
     assert expected.shape == (SEEDS, rows, columns)
     torch.testing.assert_close(product(v, weight), expected, rtol=0, atol=1e-12)
+    out = draw(SEEDS, rows, columns)
+    torch.testing.assert_close(add_product(out.clone(), v, weight), expected + out, rtol=0, atol=1e-12)
+    assert add_product(out, v, weight) is out
     torch.testing.assert_close(affine(bias, v, weight), expected + bias, rtol=0, atol=1e-12)
     torch.testing.assert_close(affine(bias, v, weight, scale=2), 2 * (expected + bias), rtol=0, atol=1e-12)
 

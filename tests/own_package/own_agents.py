@@ -22,6 +22,7 @@ class WanderingAgent:
 
     Settings: ClassVar = WanderingSettings
     consecutive = 1
+    newest = None
     receives = frozenset()
 
     def __init__(self, settings, observation_size, action_size, seeds):
@@ -57,6 +58,9 @@ class WanderingAgent:
 
     def local_errors(self, batch):
         return []
+
+    def predictions(self, observation):
+        return {}
 
     def directions(self, batch, rngs=None):
         return []

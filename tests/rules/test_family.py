@@ -170,10 +170,11 @@ def test_the_bilinear_critic_steps_down_its_squared_residual_by_autograd(aim):
     seen, broadcast = make_transition(rng, layer), make_broadcast(rng)
     start = {name: tensor.clone().requires_grad_() for name, tensor in state.tensors().items()}
     residual = rule.learn(state, layer, seen, broadcast, moves=False)
-    value = seen.voltage @ start["voltage"] + seen.alpha * (start["alpha"] + seen.voltage @ start["mixed"])
+    slope = start["alpha"] + seen.voltage @ start["mixed"]
+    value = seen.voltage @ start["voltage"] + start["bias"] + seen.alpha * slope
     target = (residual + value).detach()
     ((target - value) ** 2 / 2).mean(dim=1).sum().backward()
-    for name in ("voltage", "alpha", "mixed"):
+    for name in ("voltage", "bias", "alpha", "mixed"):
         expected = start[name].detach() - CRITIC_RATE * start[name].grad
         close(state.tensors()[name], expected)
         close(state.tensors()[f"target_{name}"], start[name].detach().lerp(expected, 0.1))

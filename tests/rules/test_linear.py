@@ -1,5 +1,7 @@
 """The linear rule against the drafts' equations written as loops over neurons, and against autograd."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,11 +42,13 @@ class NeuronByNeuron:
     def __init__(self, layer, critics, seed):
         self.k, self.b = layer.weight[seed].numpy().copy(), layer.bias[seed, 0].numpy().copy()
         self.k_target, self.b_target = self.k.copy(), self.b.copy()
-        self.theta_v, self.theta_a = (
+        self.theta_v, self.theta_0, self.theta_a = (
             critics.voltage[seed].numpy().copy(),
+            critics.bias[seed, 0].numpy().copy(),
             critics.alpha[seed, 0].numpy().copy(),
         )
         self.theta_v_target, self.theta_a_target = self.theta_v.copy(), self.theta_a.copy()
+        self.theta_0_target = self.theta_0.copy()
         self.activation = layer.activation
 
     def update(self, seen, seed):
@@ -54,21 +58,25 @@ class NeuronByNeuron:
         r, done = seen.reward[seed, :, 0].numpy(), seen.terminated[seed, :, 0].numpy()
         batch = len(v)
         for n in range(self.k.shape[1]):
-            step_v, step_a, step_k, step_b = np.zeros(self.k.shape[0]), 0.0, np.zeros(self.k.shape[0]), 0.0
+            step_v, step_k = np.zeros(self.k.shape[0]), np.zeros(self.k.shape[0])
+            step_1, step_a, step_b = 0.0, 0.0, 0.0
             for i in range(batch):
                 alpha_next = sigma(self.k_target[:, n] @ v_next[i] + self.b_target[n])
-                q_next = self.theta_v_target[:, n] @ v_next[i] + self.theta_a_target[n] * alpha_next
-                q = self.theta_v[:, n] @ v[i] + self.theta_a[n] * alpha[i, n]
+                q_next = self.theta_v_target[:, n] @ v_next[i] + self.theta_0_target[n]
+                q_next += self.theta_a_target[n] * alpha_next
+                q = self.theta_v[:, n] @ v[i] + self.theta_0[n] + self.theta_a[n] * alpha[i, n]
                 d = r[i] + RULE.discount * (1 - done[i]) * q_next - q
-                step_v, step_a = step_v + d * v[i] / batch, step_a + d * alpha[i, n] / batch
+                step_v, step_1 = step_v + d * v[i] / batch, step_1 + d / batch
+                step_a += d * alpha[i, n] / batch
             self.theta_v[:, n] += CRITIC_RATE * step_v
+            self.theta_0[n] += CRITIC_RATE * step_1
             self.theta_a[n] += CRITIC_RATE * step_a
             for i in range(batch):
                 error = self.theta_a[n] * slope(self.k[:, n] @ v[i] + self.b[n])
                 step_k, step_b = step_k + error * v[i] / batch, step_b + error / batch
             self.k[:, n] += ACTOR_RATE * step_k
             self.b[n] += ACTOR_RATE * step_b
-        for name in ("k", "b", "theta_v", "theta_a"):
+        for name in ("k", "b", "theta_v", "theta_0", "theta_a"):
             target = getattr(self, f"{name}_target")
             target += RULE.polyak * (getattr(self, name) - target)
 
@@ -92,8 +100,10 @@ def test_hundred_updates_equal_the_loop_over_neurons(activation):
             "b": layer.bias[seed, 0],
             "k_target": layer.target_weight[seed],
             "theta_v": critics.voltage[seed],
+            "theta_0": critics.bias[seed, 0],
             "theta_a": critics.alpha[seed, 0],
             "theta_v_target": critics.target_voltage[seed],
+            "theta_0_target": critics.target_bias[seed, 0],
             "theta_a_target": critics.target_alpha[seed, 0],
         }
         for name, ours in pairs.items():
@@ -107,14 +117,18 @@ def test_critic_and_actor_steps_equal_autograd(activation):
     rng = np.random.default_rng(1)
     layer, seen = make_layer(activation, rng), make_transition(rng)
     critics = RULE.init(layer, seeding.generators(range(SEEDS), "test"))
+    critics.bias.copy_(torch.from_numpy(rng.normal(size=critics.bias.shape)))
     target = RULE.residual(critics, layer, seen) + RULE.values(critics, layer, seen.voltage, seen.alpha)
     theta_v, theta_a = critics.voltage.clone().requires_grad_(), critics.alpha.clone().requires_grad_()
-    value = seen.voltage @ theta_v + seen.alpha * theta_a
+    theta_0 = critics.bias.clone().requires_grad_()
+    value = seen.voltage @ theta_v + theta_0 + seen.alpha * theta_a
     (0.5 * (target - value) ** 2).mean(dim=1).sum().backward()
     weight, bias = layer.weight.clone().requires_grad_(), layer.bias.clone().requires_grad_()
     RULE.update(critics, layer, seen)
     expected_v = theta_v.detach() - CRITIC_RATE * theta_v.grad
     torch.testing.assert_close(critics.voltage, expected_v, rtol=0, atol=1e-12)
+    expected_1 = theta_0.detach() - CRITIC_RATE * theta_0.grad
+    torch.testing.assert_close(critics.bias, expected_1, rtol=0, atol=1e-12)
     expected_a = theta_a.detach() - CRITIC_RATE * theta_a.grad
     torch.testing.assert_close(critics.alpha, expected_a, rtol=0, atol=1e-12)
     sigma = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}[activation]
@@ -135,3 +149,25 @@ def test_a_terminal_transition_does_not_bootstrap():
     )
     expected = seen.reward - RULE.values(critics, layer, seen.voltage, seen.alpha)
     torch.testing.assert_close(RULE.residual(critics, layer, ended), expected)
+
+
+def test_what_all_states_have_in_common_is_learned_by_the_bias():
+    """Of a reward of −3 in every state, at voltages of mean 0: θ_0 becomes −3 / (1 − γ)."""
+    rng = np.random.default_rng(3)
+    rule = LinearRule(critic_rate=0.1, actor_rate=0.0, discount=0.9, polyak=0.1)
+    layer = replace(make_layer("tanh", rng), bias=torch.zeros(SEEDS, 1, N_OUT, dtype=torch.float64))
+    layer.target_bias.zero_()
+    critics = rule.init(layer, seeding.generators(range(SEEDS), "test"))
+    assert (critics.bias == 0).all()
+    half = make_transition(rng).voltage
+    v = torch.cat((half, -half), dim=1)
+    reward, terminated = torch.full_like(v[..., :1], -3.0), torch.zeros_like(v[..., :1])
+    seen = LocalTransition(
+        v, torch.tanh(v @ layer.weight), reward, terminated, next_voltage=v.roll(1, dims=1)
+    )
+    for _ in range(4_000):
+        rule.update(critics, layer, seen)
+    expected = torch.full_like(critics.bias, -30.0)
+    torch.testing.assert_close(critics.bias, expected, rtol=0, atol=1e-6)
+    mean = rule.values(critics, layer, v, seen.alpha).mean(dim=1, keepdim=True)
+    torch.testing.assert_close(mean, expected, rtol=0, atol=1e-6)

@@ -132,6 +132,9 @@ class DDPG:
             self.actor, self.policy(), critic.spec, critic.online, observation, weight=weight
         )
 
+    def predictions(self, observation: Tensor) -> dict[str, Tensor]:
+        return {"critic": self.critic.forward(observation, self.act(observation).output).output[..., 0]}
+
     def value_magnitude(self) -> Tensor:
         assert self.values is not None, "before the first update"
         return self.values.abs().amax(dim=(1, 2))

@@ -184,6 +184,18 @@ class LocalLearner:
         transitions, broadcast = self.rule_inputs(batch, rngs or copy.deepcopy(self.noise_rngs))
         return [self.rule.direction(*of_layer, broadcast) for of_layer in self._of_layers(transitions)]
 
+    def predictions(self, observation: Tensor) -> dict[str, Tensor]:
+        """See `Agent`; own critics are left out where what they learn is an advantage."""
+        h, found = self.actor.forward(self.online, observation).h, {}
+        if self.global_critic is not None:
+            found["critic"] = self.global_critic.values(observation, h[-1])[..., 0]
+        advantage = self.settings.target == "global_advantage" or self.settings.replay == "imagined"
+        if self.rule.has_critic and not advantage:
+            for number, (layer, state) in enumerate(zip(self.layers, self.rule_states, strict=True), start=1):
+                values = self.rule.values(state, layer, h[number - 1], h[number])
+                found[f"layer_{number}"] = values.mean(dim=-1)
+        return found
+
     def value_magnitude(self) -> Tensor:
         largest = [self.online.flat.new_zeros(len(self.online.flat))]
         if self._global_fit is not None:

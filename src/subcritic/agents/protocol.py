@@ -84,6 +84,13 @@ class Agent(Protocol):
         Asking changes nothing.
         """
 
+    def predictions(self, observation: Tensor) -> dict[str, Tensor]:
+        """The return that each of its critics predicts in states (S, B, n_0) for what the policy does there, (S, B) each.
+
+        `critic` is the critic of the whole agent, `layer_l` the mean over the own critics of layer l's neurons. {} of an
+        agent without critics.
+        """
+
     def directions(
         self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
     ) -> list[tuple[Tensor, Tensor]]:

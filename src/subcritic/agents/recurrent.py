@@ -118,6 +118,10 @@ class RecurrentLearner(LocalLearner):
 
         return policy
 
+    def predictions(self, observation: Tensor) -> dict[str, Tensor]:
+        """None: its critics read voltages that an observation does not determine."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"running": self.running.clone()}
 

@@ -27,7 +27,8 @@ def train(job: Job, study: Study, results: Path) -> list[Path]:
     """Train the job's method on its environment, all its seeds; returns the files written, as the study declares them.
 
     curves: everything recorded, in long form. scores: one row per seed, its score (mean noise-free return of the last
-    evaluation), steps, and the step it diverged at, if it did. method: what readers need to know of the method.
+    evaluation), steps, and the step it diverged at, if it did; and the critic whose predictions were furthest from the
+    realised return in that evaluation, with the ratio of the two. method: what readers need to know of the method.
     policy: the trained actors.
     """
     config = job.config
@@ -41,8 +42,10 @@ def train(job: Job, study: Study, results: Path) -> list[Path]:
         return trainer, observers
 
     trainer, observers = session.run(setup)
-    scores = score_rows(job.environment, job.method, trainer, observers[0].scores)
+    evaluation = observers[0]
+    scores = score_rows(job.environment, job.method, trainer, evaluation.scores)
     scores.insert(2, "role", config.agent.role)
+    scores["critic"], scores["reached"] = zip(*evaluation.furthest, strict=True)
     to = paths(job, study, results)
     return [
         write_csv(to["curves"], read_curves(session.identities, results)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from subcritic.config import Evaluations
 from subcritic.measuring.diagnostics import diagnostics
+from subcritic.measuring.predicted import furthest_off, predicted_and_realised
 from subcritic.training import Evaluator, Trainer
 
 # Where observers write: (step, index of the seed, metrics).
@@ -24,10 +26,11 @@ def log_each(log: Log, step: int, active: Sequence[int], metrics: dict[str, Tens
 
 
 class Evaluation:
-    """Noise-free return, `return/evaluation`: the mean over the episodes of one evaluation.
+    """Noise-free return, `return/evaluation`: the mean over the episodes of one evaluation; and what critics say of it.
 
-    The last evaluation, with `final_episodes` episodes, is a seed's score. A seed that diverged keeps the score of its
-    last evaluation before.
+    The last evaluation, with `final_episodes` episodes, is a seed's score. `value/realised` and `value/predicted/<critic>`
+    are those of `predicted_and_realised`, `furthest` what `furthest_off` makes of them. A seed that diverged keeps what its
+    last evaluation before gave.
     """
 
     def __init__(self, log: Log, settings: Evaluations, make_environment, seeds: Sequence[int]) -> None:
@@ -35,22 +38,28 @@ class Evaluation:
         self.episodes, self.final_episodes = settings.evaluation_episodes, settings.final_episodes
         self.evaluator = Evaluator(make_environment, seeds, max(self.episodes, self.final_episodes))
         self.scores = [float("nan")] * len(seeds)
+        self.furthest: list[tuple[str | None, float]] = [(None, float("nan"))] * len(seeds)
 
     def __call__(self, trainer: Trainer) -> None:
         episodes = self.final_episodes if trainer.step == trainer.steps else self.episodes
-        returns = self.evaluator(trainer.policy(), trainer.step, episodes, trainer.watch.active)
-        for s in trainer.watch.active:
-            self.scores[s] = float(returns[s].mean())
-            self.log(trainer.step, s, {"return/evaluation": self.scores[s]})
+        agent, active = trainer.agent, trainer.watch.active
+        played = self.evaluator.play(trainer.policy(), trainer.step, episodes, active, agent.predictions)
+        values = predicted_and_realised(played, agent.settings.discount) if played.judged else {}
+        for s in active:
+            self.scores[s] = float(played.returns[s].mean())
+            mine = {name: float(value[s]) for name, value in values.items()}
+            self.furthest[s] = furthest_off(mine)
+            defined = {f"value/{name}": value for name, value in mine.items() if not math.isnan(value)}
+            self.log(trainer.step, s, {"return/evaluation": self.scores[s], **defined})
 
     def close(self) -> None:
         self.evaluator.close()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"scores": list(self.scores)}
+        return {"scores": list(self.scores), "furthest": list(self.furthest)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.scores = list(state["scores"])
+        self.scores, self.furthest = list(state["scores"]), list(state["furthest"])
 
 
 class LearningMetrics:

@@ -26,6 +26,13 @@ def affine(bias: Tensor, v: Tensor, weight: Tensor, scale: float = 1.0) -> Tenso
     return torch.baddbmm(bias, v, weight, beta=scale, alpha=scale)
 
 
+def add_product(out: Tensor, v: Tensor, weight: Tensor) -> Tensor:
+    """out += v K, in place, and returned: (S, B, n), (S, B, n_in), (S, n_in, n)."""
+    if _is_narrow(v.shape[1], weight.shape[2]):
+        return out.add_(product(v, weight))
+    return out.baddbmm_(v, weight)
+
+
 def add_outer(weight: Tensor, v: Tensor, signal: Tensor, scale: float) -> None:
     """K += scale Σ_B v ⊗ signal, in place: (S, n_in, n), (S, B, n_in), (S, B, n)."""
     if _is_narrow(v.shape[2], weight.shape[2]):

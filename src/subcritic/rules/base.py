@@ -83,10 +83,16 @@ class Rule(Generic[State]):
 
     def add_optimisers(self, state: State, layer: Layer, weights: Optimiser | None = None) -> None:
         """Give a state the optimisers of its critic and of the layer's weights, see `init`."""
-        state.critic_optimiser = make_optimiser(self.optimiser, state.learned(), self.critic_rate)
+        learned = state.learned()
+        rates = {name: self.rate_of(name) for name in learned}
+        state.critic_optimiser = make_optimiser(self.optimiser, learned, rates)
         state.weight_optimiser = weights or make_optimiser(
             self.optimiser, {"weight": layer.weight, "bias": layer.bias}, self.actor_rate
         )
+
+    def rate_of(self, name: str) -> float:
+        """The step size of a tensor that the critic learns, by its name in the state."""
+        return self.critic_rate
 
     def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> State:
         """What the rule keeps for a layer, at the start; nothing, unless it says otherwise. One generator per seed."""

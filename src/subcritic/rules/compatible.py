@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from subcritic.config import ImaginingSettings, LocalSettings
-from subcritic.config.sections import Count
+from subcritic.config.sections import Count, Rate
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.rules.base import TRANSITION, Rule, lambda_return, shared
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
@@ -23,6 +23,11 @@ class CompatibleSettings(ImaginingSettings):
 
     natural: bool = Field(
         False, description="Whether weights step along w, the natural gradient, in place of the gradient."
+    )
+    value_rate: Rate | None = Field(
+        None,
+        description="Step size η_V of V, since by Adam a weight moves by at most about this much per update, and V has to "
+        "reach the size of the returns; None: critic_rate.",
     )
     trace: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="λ of the λ-return that V regresses on; 0 is the one-step target."
@@ -37,7 +42,11 @@ class CompatibleSettings(ImaginingSettings):
         ]
 
     def unused(self) -> dict[str, tuple[bool, str]]:
-        return {**super().unused(), "trace_length": (self.trace > 0, "trace above 0")}
+        return {
+            **super().unused(),
+            "value_rate": (self.replay != "imagined", "replay stored or recomputed"),
+            "trace_length": (self.trace > 0, "trace above 0"),
+        }
 
 
 @dataclass
@@ -57,7 +66,7 @@ class CompatibleRule(Rule[CompatibleState]):
     """Q^n(v, α) = V(v) + (α − μ^n(v)) σ'(z) (w·v), after Silver et al. 2014, section 4.3 (z = K^n·v + b).
 
     D_V = r + γ (1 − terminated) V′(v′) − V(v), since Q^n′(v′, μ^n(v′)) = V′(v′);  D = D_V − (α − μ) σ'(z) (w·v)
-    V's weights += η_Q mean(D_V v);  w += η_Q mean(D (α − μ) σ'(z) v)
+    V's weights += η_V mean(D_V v);  w += η_Q mean(D (α − μ) σ'(z) v)
     K^n += η_A mean(σ'(z)² (w·v) v), with w as before the update (it saves a product);
     or the natural gradient's step K^n += η_A w, with the new w.
 
@@ -73,6 +82,7 @@ class CompatibleRule(Rule[CompatibleState]):
     natural: bool = False
     imagined: bool = False
     knows_noise: bool = False
+    value_rate: float | None = None
     trace: float = 0.0
     trace_length: int = 8
 
@@ -86,6 +96,7 @@ class CompatibleRule(Rule[CompatibleState]):
             natural=settings.natural,
             imagined=settings.replay == "imagined",
             knows_noise=settings.replay != "stored",
+            value_rate=settings.value_rate,
             trace=settings.trace,
             trace_length=settings.trace_length,
         )
@@ -101,6 +112,11 @@ class CompatibleRule(Rule[CompatibleState]):
         told = TRANSITION if self.aim == "own" else frozenset({"voltage", "alpha", "target"})
         extra = {"noise": self.knows_noise, "later": self.trace > 0}
         return told | {name for name, wanted in extra.items() if wanted}
+
+    def rate_of(self, name: str) -> float:
+        if self.value_rate is not None and name in ("value", "value_bias"):
+            return self.value_rate
+        return self.critic_rate
 
     def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> CompatibleState:
         seeds, n_in, n_out = layer.weight.shape

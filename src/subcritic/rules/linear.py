@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -11,44 +12,52 @@ import torch
 from torch import Tensor
 
 from subcritic.nn.activations import neurons, times_slope
-from subcritic.nn.products import product
+from subcritic.nn.products import add_product
 from subcritic.rules.base import Rule, uniform
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 
 @dataclass
 class LinearState(RuleState):
-    """θ of all neurons of a layer. voltage θ_v (S, n_in, n), alpha θ_a (S, 1, n), and their target copies."""
+    """θ of all neurons of a layer. voltage θ_v (S, n_in, n), bias θ_0 and alpha θ_a (S, 1, n), and their target copies."""
 
     per_neuron: ClassVar[bool] = True
 
     voltage: Tensor
+    bias: Tensor
     alpha: Tensor
     target_voltage: Tensor
+    target_bias: Tensor
     target_alpha: Tensor
 
 
 @dataclass(frozen=True)
 class LinearRule(Rule[LinearState]):
-    """Q^n(v, α) = θ_v·v + θ_a α and μ^n(v) = σ(K^n·v + b), plain gradient steps (drafts, Experiment 2).
+    """Q^n(v, α) = θ_v·v + θ_0 + θ_a α and μ^n(v) = σ(K^n·v + b), plain gradient steps (drafts, Experiment 2).
 
     D = r + γ (1 − terminated) Q^n′(v′, μ^n′(v′)) − Q^n(v, α)
-    θ_v += η_Q mean(D v);  θ_a += η_Q mean(D α);  K^n += η_A mean(θ_a σ'(z) v), with the new θ_a;
-    then targets θ' ← τθ + (1 − τ)θ'. The bias b is the weight from a voltage that is always 1.
+    θ_v += η_Q mean(D v);  θ_0 += η_Q mean(D);  θ_a += η_Q mean(D α);  K^n += η_A mean(θ_a σ'(z) v), with the new θ_a;
+    then targets θ' ← τθ + (1 − τ)θ'. The biases b and θ_0 are the weights from a voltage that is always 1; θ_0 starts at 0.
 
     Reads v, α, v′, r, terminated; with aim 'told', y in place of the last three. Six products per layer, or four.
     """
 
     has_critic: ClassVar[bool] = True
 
+    @cached_property
+    def _discount(self) -> Tensor:
+        # A number in its place would be made a tensor at every update.
+        return torch.tensor(self.discount, dtype=torch.float64)
+
     def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> LinearState:
         _, n_in, n_out = layer.weight.shape
         theta = uniform(rngs, n_in + 1, (n_in + 1, n_out), layer.weight)
         voltage, alpha = theta[:, :n_in].contiguous(), theta[:, n_in:].contiguous()
-        return LinearState(voltage, alpha, voltage.clone(), alpha.clone())
+        learned = voltage, torch.zeros_like(alpha), alpha
+        return LinearState(*learned, *(tensor.clone() for tensor in learned))
 
     def values(self, state: LinearState, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
-        return product(voltage, state.voltage).addcmul_(alpha, state.alpha)
+        return add_product(torch.addcmul(state.bias, alpha, state.alpha), voltage, state.voltage)
 
     def residual(
         self,
@@ -62,8 +71,9 @@ class LinearRule(Rule[LinearState]):
             return broadcast.target - self.values(state, layer, transition.voltage, transition.alpha)
         next_voltage = transition.next_voltage
         next_alpha = neurons(next_voltage, layer.target_weight, layer.target_bias, layer.activation)
-        next_value = product(next_voltage, state.target_voltage).addcmul_(next_alpha, state.target_alpha)
-        bootstrap = torch.rsub(transition.terminated, self.discount, alpha=self.discount)
+        next_value = torch.addcmul(state.target_bias, next_alpha, state.target_alpha)
+        add_product(next_value, next_voltage, state.target_voltage)
+        bootstrap = torch.sub(self._discount, transition.terminated, alpha=self.discount)
         target = next_value.mul_(bootstrap).add_(transition.reward)
         return target.sub_(self.values(state, layer, transition.voltage, transition.alpha))
 
@@ -86,7 +96,8 @@ class LinearRule(Rule[LinearState]):
     ) -> tuple[Tensor, Tensor]:
         residual = self.residual(state, layer, transition, broadcast)
         state.critic_optimiser.outer("voltage", transition.voltage, residual)
+        state.critic_optimiser.mean("bias", residual)
         state.critic_optimiser.mean("alpha", residual * transition.alpha)
-        state.target_voltage.lerp_(state.voltage, self.polyak)
-        state.target_alpha.lerp_(state.alpha, self.polyak)
+        targets = state.target_voltage, state.target_bias, state.target_alpha
+        torch._foreach_lerp_(targets, (state.voltage, state.bias, state.alpha), self.polyak)
         return residual, self.local_error(state, layer, transition)

@@ -17,11 +17,12 @@ Kind = Literal["sgd", "adam"]
 class Optimiser(ABC):
     """Moves the parameters of one layer in place, each found by its name, along a mean over the minibatch.
 
-    v (S, B, n_in) and signal (S, B, n) are what a direction is made of.
+    v (S, B, n_in) and signal (S, B, n) are what a direction is made of. rate: the step size, or one for each name.
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], rate: float) -> None:
-        self.parameters, self.rate = dict(parameters), rate
+    def __init__(self, parameters: Mapping[str, Tensor], rate: float | Mapping[str, float]) -> None:
+        self.parameters = dict(parameters)
+        self.rates = dict(rate) if isinstance(rate, Mapping) else dict.fromkeys(parameters, rate)
 
     @abstractmethod
     def outer(self, name: str, v: Tensor, signal: Tensor) -> None:
@@ -47,13 +48,14 @@ class Plain(Optimiser):
     """parameter += rate · direction, in one pass."""
 
     def outer(self, name: str, v: Tensor, signal: Tensor) -> None:
-        add_outer(self.parameters[name], v, signal, self.rate / v.shape[1])
+        add_outer(self.parameters[name], v, signal, self.rates[name] / v.shape[1])
 
     def mean(self, name: str, signal: Tensor) -> None:
-        self.parameters[name].add_(signal.sum(dim=1, keepdim=True), alpha=self.rate / signal.shape[1])
+        step = self.rates[name] / signal.shape[1]
+        self.parameters[name].add_(signal.sum(dim=1, keepdim=True), alpha=step)
 
     def along(self, name: str, direction: Tensor) -> None:
-        self.parameters[name].add_(direction, alpha=self.rate)
+        self.parameters[name].add_(direction, alpha=self.rates[name])
 
 
 class Collecting(Optimiser):
@@ -63,7 +65,10 @@ class Collecting(Optimiser):
     """
 
     def __init__(
-        self, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor], rate: float
+        self,
+        parameters: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        rate: float | Mapping[str, float],
     ) -> None:
         super().__init__(parameters, rate)
         self.gradients = dict(gradients)
@@ -86,17 +91,17 @@ class Collecting(Optimiser):
 class Adaptive(Collecting):
     """Adam (Kingma and Ba 2015): each parameter steps as soon as its direction is known."""
 
-    def __init__(self, parameters: Mapping[str, Tensor], rate: float) -> None:
+    def __init__(self, parameters: Mapping[str, Tensor], rate: float | Mapping[str, float]) -> None:
         gradients = {name: tensor.new_zeros(tensor.shape) for name, tensor in parameters.items()}
         super().__init__(parameters, gradients, rate)
         self.adams = {name: self._adams(name) for name in self.parameters}
 
     def _adams(self, name: str) -> list[Adam]:
-        parameter, gradient = self.parameters[name], self.gradients[name]
+        parameter, gradient, rate = self.parameters[name], self.gradients[name], self.rates[name]
         # The kernel reads memory from end to end: a view with gaps between seeds goes seed by seed.
         if parameter.is_contiguous():
-            return [Adam(parameter, gradient, self.rate)]
-        return [Adam(*pair, self.rate) for pair in zip(parameter, gradient, strict=True)]
+            return [Adam(parameter, gradient, rate)]
+        return [Adam(*pair, rate) for pair in zip(parameter, gradient, strict=True)]
 
     def step(self, name: str) -> None:
         for adam in self.adams[name]:
@@ -111,6 +116,8 @@ class Adaptive(Collecting):
                 adam.load_state_dict(saved)
 
 
-def make_optimiser(kind: Kind, parameters: Mapping[str, Tensor], rate: float) -> Optimiser:
+def make_optimiser(
+    kind: Kind, parameters: Mapping[str, Tensor], rate: float | Mapping[str, float]
+) -> Optimiser:
     """The optimiser of a layer's parameters that a setting names."""
     return Plain(parameters, rate) if kind == "sgd" else Adaptive(parameters, rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import gymnasium as gym
@@ -11,6 +12,29 @@ import torch
 from torch import Tensor
 
 from subcritic import envs, seeding
+
+# Steps of an episode between two states at which critics are asked.
+JUDGE_EVERY = 10
+
+# observations (S, E, n_0) → predictions (S, E) of critics, by name.
+Judge = Callable[[Tensor], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """E episodes for each of S seeds, played side by side; T steps of the longest.
+
+    returns (S, E): undiscounted, NaN of seeds that did not play. reward (T, S, E): 0 after an episode's end. length (S, E):
+    steps. terminated (S, E): whether a terminal state ended it, not a time limit. judged: critic → its predictions
+    (⌈T / JUDGE_EVERY⌉, S, E) at the steps 0, JUDGE_EVERY, …; judged_last: critic → (S, E) at the last state.
+    """
+
+    returns: np.ndarray
+    reward: np.ndarray
+    length: np.ndarray
+    terminated: np.ndarray
+    judged: dict[str, np.ndarray]
+    judged_last: dict[str, np.ndarray]
 
 
 class Evaluator:
@@ -37,13 +61,27 @@ class Evaluator:
 
         act: observations (S, episodes, n_0) → actions (S, episodes, n_L) in [-1, 1].
         """
+        return self.play(act, step, episodes, active).returns
+
+    def play(
+        self,
+        act: Callable[[Tensor], Tensor],
+        step: int,
+        episodes: int | None = None,
+        active: Sequence[int] | None = None,
+        judge: Judge | None = None,
+    ) -> Episodes:
+        """As a call, with all that happened; `judge` is asked at every JUDGE_EVERY-th state and at the last one."""
         if not self.environments:
             raise RuntimeError("this Evaluator was closed; make a new one")
         active = range(len(self.seeds)) if active is None else active
         episodes = self.episodes if episodes is None else episodes
         size, _ = envs.sizes(self.environments[0][0])
-        observation = torch.zeros(len(self.seeds), episodes, size)
-        returns = np.full((len(self.seeds), episodes), np.nan)
+        shape = (len(self.seeds), episodes)
+        observation = torch.zeros(*shape, size)
+        returns, length, ended = np.full(shape, np.nan), np.zeros(shape, int), np.zeros(shape, bool)
+        rewards: list[np.ndarray] = []
+        judged: list[dict[str, Tensor]] = []
         self.running = [(s, e) for s in active for e in range(episodes)]
         for s, e in self.running:
             rng = seeding.generator(self.seeds[s], "evaluation", step, e)
@@ -51,16 +89,30 @@ class Evaluator:
             observation[s, e] = torch.as_tensor(first)
             returns[s, e] = 0.0
         while self.running:
+            if judge is not None and len(rewards) % JUDGE_EVERY == 0:
+                judged.append(judge(observation))
             actions = act(observation).numpy()
+            rewards.append(np.zeros(shape))
             still = []
             for s, e in self.running:
                 after, reward, terminated, truncated, _ = self.environments[s][e].step(actions[s, e])
+                observation[s, e] = torch.as_tensor(after)
+                rewards[-1][s, e] = float(reward)
                 returns[s, e] += float(reward)
+                length[s, e] += 1
+                ended[s, e] = terminated
                 if not (terminated or truncated):
-                    observation[s, e] = torch.as_tensor(after)
                     still.append((s, e))
             self.running = still
-        return returns
+        last = judge(observation) if judge is not None else {}
+        return Episodes(
+            returns,
+            np.stack(rewards) if rewards else np.zeros((0, *shape)),
+            length,
+            ended,
+            {name: np.stack([at[name].numpy() for at in judged]) for name in last if judged},
+            {name: value.numpy() for name, value in last.items()},
+        )
 
     def close(self) -> None:
         """Close all environments; harmless to call again."""

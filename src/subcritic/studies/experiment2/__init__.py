@@ -14,7 +14,8 @@ backpropagation.
 
 *Look at* `return/evaluation`: the mean return of the policy without noise, in the reward units of its environment
 (compare methods within one environment only; the study `table` normalises). `cosine/actor` compares the update with the
-true policy gradient: 1 is the same direction, 0 unrelated.""",
+true policy gradient: 1 is the same direction, 0 unrelated. `value/predicted/…` is what critics predict of the discounted
+reward that follows in the evaluation's episodes, `value/realised` what follows.""",
         {
             "How well does it act?": {
                 "Return of the greedy policy": "return/evaluation",
@@ -24,6 +25,12 @@ true policy gradient: 1 is the same direction, 0 unrelated.""",
                 "Actor": "cosine/actor",
                 "Layer 1": "cosine/layer_1",
                 "Layer 2": "cosine/layer_2",
+            },
+            "Do critics predict the return? (discounted, mean over visited states)": {
+                "Realised": "value/realised",
+                "Critic of the whole agent": "value/predicted/critic",
+                "Own critics of layer 1": "value/predicted/layer_1",
+                "Own critics of layer 2": "value/predicted/layer_2",
             },
         },
         ("return/evaluation", "cosine/actor"),
