@@ -12,7 +12,7 @@ from subcritic.agents import make_agent
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import DDPGSettings, LocalSettings, Runtime, parse_method
 from subcritic.measuring import diagnostics, probe
-from subcritic.measuring.observers import LearningMetrics
+from subcritic.measuring.observers import LearningMetrics, due
 from subcritic.nn.network import Network
 from subcritic.training import Trainer
 
@@ -186,3 +186,10 @@ def test_a_resumed_probe_goes_on_with_the_same_numbers(method):
     second.run()
     for key, value in resumed["cosine/actor"].items():
         assert value == whole["cosine/actor"][key]
+
+
+def test_metrics_are_logged_at_the_first_update_from_every_multiple_on():
+    logged = [step for step in range(1, 61) if due(step, log_every=10, update_every=4)]
+    assert logged == [12, 20, 32, 40, 52, 60]
+    assert [step for step in range(1, 41) if due(step, log_every=10, update_every=1)] == [10, 20, 30, 40]
+    assert [step for step in range(1, 41) if due(step, log_every=10, update_every=15)] == [15, 30]

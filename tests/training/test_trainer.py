@@ -9,7 +9,7 @@ import torch
 
 from subcritic import envs
 from subcritic.agents import make_agent
-from subcritic.config import DDPGSettings, LocalSettings
+from subcritic.config import DDPGSettings, LocalSettings, parse_method
 from subcritic.training import DivergenceWatch, Evaluator, Trainer, checkpoint
 
 PENDULUM = partial(envs.make, "Pendulum-v1")
@@ -221,3 +221,29 @@ def test_learning_records_no_graph():
     run.run()
     assert not run.agent.values.requires_grad
     assert run.agent.values.grad_fn is None
+
+
+def test_updates_come_every_so_many_steps_and_not_before_the_warm_up():
+    settings = DDPGSettings(algorithm="ddpg", update_every=7, **SMALL)
+    found = Trainer(make_agent(settings, 3, 1, [0]), PENDULUM, [0], 200, 10.0)
+    learned = []
+    found.observers = [
+        type("Noted", (), {"every": 1, "__call__": lambda self, t: learned.append(t.batch is not None)})()
+    ]
+    found.run()
+    assert [step for step, updated in enumerate(learned) if updated] == list(range(63, 201, 7))
+
+
+def test_weights_learn_from_the_newest_rows_and_critics_from_all():
+    settings = parse_method(
+        {"algorithm": "coagent", "newest": 20, "hidden": (8, 8), "batch_size": 500, "learning_starts": 60}
+    )
+    found = Trainer(make_agent(settings, 3, 1, [0, 1]), PENDULUM, [0, 1], 200, 10.0)
+    found.run()
+    rows = found.replay.unpack(found.replay.rows)["observation"]
+
+    def places(observation):
+        return (observation.unsqueeze(2) == rows.unsqueeze(1)).all(dim=-1).int().argmax(dim=2)
+
+    assert places(found.batch["newest/observation"]).unique().tolist() == list(range(180, 200))
+    assert len(places(found.batch["observation"]).unique()) > 150

@@ -58,6 +58,10 @@ class AsynchronousLearner(LocalLearner):
             raise ValueError(f"{settings.algorithm} does not keep something of its own for every neuron")
         if settings.optimiser != "sgd" or settings.replay != "stored" or self.broadcaster is not None:
             raise ValueError("learning in threads needs optimiser sgd, replay stored, target own_td")
+        if settings.newest is not None or settings.update_every != 1:
+            raise ValueError(
+                "learning in threads needs an update per step from the whole replay: update_every 1, newest None"
+            )
         if settings.layers_in_turn is not None or settings.frozen_hidden:
             raise ValueError(
                 "learning in threads needs all layers at once: layers_in_turn None, frozen_hidden false"

@@ -62,18 +62,28 @@ class Evaluation:
         self.scores, self.furthest = list(state["scores"]), list(state["furthest"])
 
 
-class LearningMetrics:
-    """Training returns, losses, and the diagnostics of the network, for every learner alike."""
+def due(step: int, log_every: int, update_every: int) -> bool:
+    """Whether an update at `step` is the first one at or after a multiple of `log_every`."""
+    return step % update_every == 0 and step // log_every > (step - update_every) // log_every
 
-    def __init__(self, log: Log, every: int) -> None:
-        self.every, self.log = every, log
+
+class LearningMetrics:
+    """Training returns every `log_every` steps; losses and the diagnostics of the network at the update that comes then."""
+
+    every = 1
+
+    def __init__(self, log: Log, log_every: int) -> None:
+        self.log_every, self.log = log_every, log
 
     def __call__(self, trainer: Trainer) -> None:
-        for s in trainer.watch.active:
-            returns = trainer.take_returns(s)
-            if returns:
-                self.log(trainer.step, s, {"return/training": float(np.mean(returns))})
-        if trainer.batch is None:
+        if trainer.step % self.log_every == 0:
+            for s in trainer.watch.active:
+                returns = trainer.take_returns(s)
+                if returns:
+                    self.log(trainer.step, s, {"return/training": float(np.mean(returns))})
+        if trainer.batch is None or not due(
+            trainer.step, self.log_every, trainer.agent.settings.update_every
+        ):
             return
         metrics = trainer.agent.metrics() | diagnostics(trainer.agent, trainer.batch)
         log_each(self.log, trainer.step, trainer.watch.active, metrics)

@@ -14,7 +14,7 @@ from subcritic.agents import Agent
 from subcritic.agents.actor_critic import actor_critic_at, td_target
 from subcritic.agents.ddpg import critic_spec
 from subcritic.config import DDPGSettings, Runtime
-from subcritic.measuring.observers import Log
+from subcritic.measuring.observers import Log, due
 from subcritic.nn import MLP, Parameters
 from subcritic.nn.network import Network
 from subcritic.training import Trainer
@@ -76,17 +76,22 @@ class PolicyGradientProbe:
         self.before = agent.actor.views(agent.policy().flat.clone())
 
     def __call__(self, trainer: Trainer) -> None:
-        if trainer.batch is None:
-            return
+        if trainer.batch is not None:
+            self._see_update(trainer, trainer.batch)
+        if self._due(trainer.step + 1):
+            self.before.flat.copy_(self.agent.policy().flat)
+
+    def _due(self, step: int) -> bool:
+        return due(step, self.log_every, self.agent.settings.update_every)
+
+    def _see_update(self, trainer: Trainer, batch: dict[str, Tensor]) -> None:
         if self.probe_critic:
-            self.probe_critic.learn(trainer.batch)
-        if trainer.step % self.log_every == 0:
-            found = self.cosines(trainer.batch)
-            for layer, error in enumerate(self.agent.local_errors(trainer.batch), start=1):
+            self.probe_critic.learn(batch)
+        if self._due(trainer.step):
+            found = self.cosines(batch)
+            for layer, error in enumerate(self.agent.local_errors(batch), start=1):
                 found[f"diagnostic/one_sided_{layer}"] = one_sided(error)
             self._log_defined(trainer, {name: values.tolist() for name, values in found.items()})
-        if (trainer.step + 1) % self.log_every == 0:
-            self.before.flat.copy_(self.agent.policy().flat)
 
     def _log_defined(self, trainer: Trainer, found: dict[str, list[float]]) -> None:
         for s in trainer.watch.active:
