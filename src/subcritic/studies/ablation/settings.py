@@ -22,7 +22,8 @@ SHARED: dict[str, Any] = {
 ADAM: dict[str, Any] = {"optimiser": "adam", "critic_rate": 1e-3, "actor_rate": 1e-3}
 # Less noise on hidden neurons than on the action.
 NEURONS: dict[str, Any] = {"exploration": "neuron", "noise_scale": (0.1, 0.1, 0.3)}
-SUBSET: dict[str, Any] = {"exploration": "subset", "noise_scale": (0.3, 0.3, 0.3), "noisy_fraction": 0.1}
+# Independent noise of some size on every neuron, for rules that learn from it.
+COAGENT: dict[str, Any] = {"algorithm": "coagent", "noise": "gaussian", "noise_scale": (0.2, 0.2, 0.3), **ADAM}
 
 # Some combinations of rule, exploration and target: each line changes one thing of a line before it.
 METHODS: tuple[dict[str, Any], ...] = (
@@ -33,15 +34,9 @@ METHODS: tuple[dict[str, Any], ...] = (
     {"algorithm": "linear"},
     {"algorithm": "linear", "name": "linear-neuron", **NEURONS},
     {"algorithm": "compatible", "name": "compatible-neuron", **ADAM, **NEURONS},
-    {"algorithm": "compatible", "name": "compatible-subset", **ADAM, **SUBSET},
+    {"name": "coagent-layer", **COAGENT},
     # One scalar crosses layers.
-    {
-        "algorithm": "compatible",
-        "name": "compatible-global-advantage",
-        "target": "global_advantage",
-        **ADAM,
-        **NEURONS,
-    },
+    {"name": "coagent-global-td", "target": "global_td", **COAGENT},
     {"algorithm": "compatible", "name": "compatible-imagined", "replay": "imagined", **ADAM},
     {"algorithm": "node_perturbation", **ADAM},
     # As many numbers as an action has cross layers, or twice as many.
