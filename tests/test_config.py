@@ -184,6 +184,8 @@ LOCAL = [
     ({"algorithm": "node_perturbation", "newest": 100}, "newest has a meaning only with replay stored"),
     ({"algorithm": "coagent", "replay": "stored"}, "replay must be recomputed, not stored"),
     ({"algorithm": "coagent", "target": "global_q"}, "needs a baseline"),
+    ({"algorithm": "coagent", "noise": "ornstein_uhlenbeck"}, "noise must be gaussian"),
+    ({"algorithm": "random_direction", "newest": 10}, "newest must be left out"),
     ({"algorithm": "coagent", "exploration": "action"}, "needs exploration neuron or subset"),
     ({"algorithm": "coagent", "noise_scale": [0.1, 0, 0.1]}, "noise_scale above 0"),
     (

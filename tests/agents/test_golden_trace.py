@@ -39,11 +39,11 @@ GOLDEN = {
         "float64 loss": 24.426612,
     },
     "linear": {
-        "mean reward": -5.1679333,
-        "policy norm": 5.1803137,
-        "loss": 67.996698,
-        "float64 policy movement": 0.0073827569,
-        "float64 loss": 65.355995,
+        "mean reward": -5.1679348,
+        "policy norm": 5.1803143,
+        "loss": 68.149504,
+        "float64 policy movement": 0.007375275,
+        "float64 loss": 65.340762,
     },
 }
 

@@ -107,14 +107,15 @@ def test_only_termination_is_stored_as_terminal_and_the_last_observation_is_kept
 
 
 def test_stored_voltages_are_those_the_policy_had_when_it_acted():
+    """With noise on every neuron, but none on hidden ones while actions are random: it would have had no effect."""
     run = trainer("linear-neuron", [0], steps=80)
-    seen = []
+    seen, noises = [], []
     act = run.agent.act
 
     def spy(observation, perturbation=None):
         voltages = act(observation, perturbation)
-        if perturbation is not None:
-            seen.append(voltages.h)
+        noises.append(perturbation)
+        seen.append(voltages.h)
         return voltages
 
     run.agent.act = spy
@@ -122,6 +123,7 @@ def test_stored_voltages_are_those_the_policy_had_when_it_acted():
     rows = run.replay.unpack(run.replay.rows[0])["voltages"]
     expected = torch.stack([torch.cat(h, dim=-1)[0, 0] for h in seen])
     torch.testing.assert_close(rows, expected, rtol=0, atol=0)
+    assert [noise is None for noise in noises] == [step < 60 for step in range(80)]
     clean = act(rows[-1:, :3].unsqueeze(0)).h
     assert (clean[1] - rows[-1, 3:11]).abs().max() > 1e-3, (
         "neuron noise must be in the stored hidden voltages"

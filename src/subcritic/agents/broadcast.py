@@ -74,7 +74,7 @@ class Broadcaster:
 
         Per layer: v without noise, α = μ^n(v) + ξ, ξ, E[ξ²]. And A = (Q^μ(s, a⁺) − Q^μ(s, a⁻)) / 2, (S, draws · B, 1), for
         the actions, clipped to [-1, 1], of the actor run with +ξ and with −ξ on all its voltages. ξ is normal for hidden
-        neurons and ±σ for those of the action, of which ξ and ξ² are what clipping leaves (`_executed`).
+        neurons and ±σ for those of the action, of which ξ and ξ² are what clipping leaves (`_step`).
         """
         clean = self._clean(observation)
         noise = self._noise(clean[0], rngs)

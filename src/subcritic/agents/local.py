@@ -15,7 +15,7 @@ from subcritic import rules, seeding
 from subcritic.agents.broadcast import Broadcaster
 from subcritic.agents.global_critics import GLOBAL_CRITICS, GlobalCritic
 from subcritic.agents.memory import MEMORIES, Memory, RuleInputs
-from subcritic.agents.protocol import NEWEST, AgentBatch, perturbed_forward
+from subcritic.agents.protocol import AgentBatch, newest_of, perturbed_forward
 from subcritic.config import LocalSettings
 from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.adam import Adam
@@ -131,7 +131,7 @@ class LocalLearner:
                 for number, (state, layer, transition) in enumerate(self._of_layers(self._transitions))
             ]
         else:
-            self._learn_from_newest(_newest(batch), broadcast)
+            self._learn_from_newest(newest_of(batch), broadcast)
         if self.adam is not None:
             self.adam.step()
         self.target.move_towards(self.online, self.settings.polyak)
@@ -251,10 +251,6 @@ class LocalLearner:
             self.global_critic.load_state_dict(state["global_critic"])
         seeding.restore(self.noise_rngs, state["noise_rngs"])
         self.updates = state["updates"]
-
-
-def _newest(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(NEWEST): column for name, column in batch.items() if name.startswith(NEWEST)}
 
 
 def _rule(settings: LocalSettings, action_size: int) -> Rule[Any]:

@@ -116,6 +116,11 @@ class Agent(Protocol):
         """Go on from a checkpoint."""
 
 
+def newest_of(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The second minibatch, of the newest rows."""
+    return {name.removeprefix(NEWEST): column for name, column in batch.items() if name.startswith(NEWEST)}
+
+
 def perturbed_forward(
     actor: MLP, parameters: Parameters, observation: Tensor, perturbation: list[Tensor | None] | None
 ) -> Voltages:

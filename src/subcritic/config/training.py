@@ -52,4 +52,4 @@ class Runtime(Section):
 class Statistics(Section):
     """How results over seeds are summarised."""
 
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Level of all intervals.")
+    confidence: Annotated[float, Field(ge=0.8, lt=1)] = Field(0.95, description="Level of all intervals.")

@@ -69,7 +69,10 @@ def watched_training(
     sizes = envs.sizes(first)
     first.close()
     agent = make(config.agent, *sizes, seeds)
-    observers = [Evaluation(log, training, make_environment, seeds), LearningMetrics(log, runtime.log_every)]
+    observers = [
+        Evaluation(log, training, make_environment, seeds),
+        LearningMetrics(log, runtime.log_every, agent.settings.update_every),
+    ]
     return Trainer(agent, make_environment, seeds, training.steps, training.divergence_factor), observers
 
 

@@ -68,12 +68,15 @@ def due(step: int, log_every: int, update_every: int) -> bool:
 
 
 class LearningMetrics:
-    """Training returns every `log_every` steps; losses and the diagnostics of the network at the update that comes then."""
+    """Training returns every `log_every` steps; losses and the diagnostics of the network at the update that comes then.
 
-    every = 1
+    update_every: steps between two updates, as in the agent's settings.
+    """
 
-    def __init__(self, log: Log, log_every: int) -> None:
-        self.log_every, self.log = log_every, log
+    def __init__(self, log: Log, log_every: int, update_every: int = 1) -> None:
+        self.log, self.log_every, self.update_every = log, log_every, update_every
+        # An update may come between two multiples of log_every.
+        self.every = log_every if update_every == 1 else 1
 
     def __call__(self, trainer: Trainer) -> None:
         if trainer.step % self.log_every == 0:
@@ -81,9 +84,7 @@ class LearningMetrics:
                 returns = trainer.take_returns(s)
                 if returns:
                     self.log(trainer.step, s, {"return/training": float(np.mean(returns))})
-        if trainer.batch is None or not due(
-            trainer.step, self.log_every, trainer.agent.settings.update_every
-        ):
+        if trainer.batch is None or not due(trainer.step, self.log_every, self.update_every):
             return
         metrics = trainer.agent.metrics() | diagnostics(trainer.agent, trainer.batch)
         log_each(self.log, trainer.step, trainer.watch.active, metrics)

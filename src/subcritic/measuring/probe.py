@@ -13,6 +13,7 @@ from subcritic import seeding
 from subcritic.agents import Agent
 from subcritic.agents.actor_critic import actor_critic_at, td_target
 from subcritic.agents.ddpg import critic_spec
+from subcritic.agents.protocol import newest_of
 from subcritic.config import DDPGSettings, Runtime
 from subcritic.measuring.observers import Log, due
 from subcritic.nn import MLP, Parameters
@@ -88,8 +89,10 @@ class PolicyGradientProbe:
         if self.probe_critic:
             self.probe_critic.learn(batch)
         if self._due(trainer.step):
-            found = self.cosines(batch)
-            for layer, error in enumerate(self.agent.local_errors(batch), start=1):
+            # The rows that moved the weights.
+            moved_by = newest_of(batch) if self.agent.newest else batch
+            found = self.cosines(moved_by)
+            for layer, error in enumerate(self.agent.local_errors(moved_by), start=1):
                 found[f"diagnostic/one_sided_{layer}"] = one_sided(error)
             self._log_defined(trainer, {name: values.tolist() for name, values in found.items()})
 

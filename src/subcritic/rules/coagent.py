@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from subcritic.bellman import bellman_target
-from subcritic.config import LocalSettings
+from subcritic.config import LocalSettings, Role
 from subcritic.config.sections import Count, Sizes
 from subcritic.nn import MLP, backprop
 from subcritic.nn.activations import neurons, times_slope
@@ -45,6 +45,11 @@ class CoagentSettings(LocalSettings):
     )
     trace_length: Count = Field(8, description="Rows stored in a row that a λ-return spans.")
 
+    @property
+    def role(self) -> Role:
+        """A control if it reads slopes."""
+        return "control" if self.reads == "slope" else super().role
+
     @classmethod
     def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
         return {"replay": "recomputed", "exploration": "neuron"} | super().defaults(given)
@@ -61,6 +66,10 @@ class CoagentSettings(LocalSettings):
             (
                 self.exploration == "action" or 0 in scales,
                 "coagent needs exploration neuron or subset, with noise_scale above 0",
+            ),
+            (
+                self.noise != "gaussian",
+                f"coagent needs noise that does not depend on earlier noise: noise must be gaussian, not {self.noise}",
             ),
             (
                 self.target == "global_q",
@@ -186,14 +195,15 @@ class CoagentRule(Rule[CoagentState]):
     def update_state(
         self, state: CoagentState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[Tensor | None, Tensor]:
-        """The critic first, then the error with the new critic."""
+        """The error is taken before the critic has learned from these rows, which would make it depend on their noise."""
         if state.network is None:
             return None, self.local_error(state, layer, transition, broadcast)
         target = self._target(state, layer, transition)
+        error = self._own_error(state, layer, transition, target)
         judged = self._judge(state, transition.voltage, transition.alpha)
         residual = state.network.fit(judged, _forth(state, target))
         state.network.track(self.polyak)
-        return _back(state, residual), self._own_error(state, layer, transition, target)
+        return _back(state, residual), error
 
     def diagnostics(self, state: CoagentState) -> dict[str, Tensor]:
         if state.network is None:

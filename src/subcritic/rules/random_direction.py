@@ -28,6 +28,10 @@ class RandomDirectionSettings(LocalSettings):
                 self.target != "own_td",
                 f"random_direction learns from nothing: target must be left at own_td, not {self.target}",
             ),
+            (
+                self.newest is not None,
+                f"random_direction learns from nothing: newest must be left out, not {self.newest}",
+            ),
         ]
 
 

@@ -123,8 +123,11 @@ class Trainer:
 
     def _act_and_store(self) -> None:
         observation = torch.from_numpy(np.stack([stream.observation for stream in self.streams])).unsqueeze(1)
-        voltages = self.agent.act(observation, self.exploration.draw())
-        if self.step < self.agent.settings.learning_starts:
+        warming_up = self.step < self.agent.settings.learning_starts
+        noise = self.exploration.draw()
+        # Noise of hidden neurons would have no effect on a random action.
+        voltages = self.agent.act(observation, None if warming_up else noise)
+        if warming_up:
             size = voltages.output.shape[-1]
             drawn = np.stack([rng.uniform(-1, 1, (1, size)) for rng in self.warmup_rngs])
             voltages.h[-1] = torch.from_numpy(drawn).to(observation.dtype)

@@ -184,8 +184,8 @@ def _closing(
             f"{len(local)} rules tried, on at least one task; no rule tried matches {name} on all of them."
         )
     return (
-        f"On {where}, none of the {len(local)} rules tried is better than its control, so these runs do not "
-        "show that hidden neurons learn by any of them."
+        f"On {where}, none of the {len(local)} rules tried is better than both its control and random actions, "
+        "so these runs do not show that hidden neurons learn by any of them."
     )
 
 

@@ -23,7 +23,12 @@ ADAM: dict[str, Any] = {"optimiser": "adam", "critic_rate": 1e-3, "actor_rate": 
 # Less noise on hidden neurons than on the action.
 NEURONS: dict[str, Any] = {"exploration": "neuron", "noise_scale": (0.1, 0.1, 0.3)}
 # Independent noise of some size on every neuron, for rules that learn from it.
-COAGENT: dict[str, Any] = {"algorithm": "coagent", "noise": "gaussian", "noise_scale": (0.2, 0.2, 0.3), **ADAM}
+COAGENT: dict[str, Any] = {
+    "algorithm": "coagent",
+    "noise": "gaussian",
+    "noise_scale": (0.2, 0.2, 0.3),
+    **ADAM,
+}
 
 # Some combinations of rule, exploration and target: each line changes one thing of a line before it.
 METHODS: tuple[dict[str, Any], ...] = (

@@ -59,7 +59,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
                 for baseline in BASELINES
             ]
             fails = not here.loc[method, "minus_random_low"] > 0
-            note = ": it has not learned the task" if fails else ""
+            note = ", so that it is not shown to have learned the task" if fails else ""
             found.append(f"{environment}: `{method}` is {' and '.join(parts)}{note}.")
     return found
 

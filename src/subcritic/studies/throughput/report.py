@@ -23,7 +23,7 @@ RATIOS = (
 )
 # Learners whose speed is drawn at every size; the others, local rules, beside DDPG only.
 SHOWN = ("ddpg", "linear", "stable-baselines3")
-# Rules besides the linear one whose ratio to DDPG is part of the headline: those that learn.
+# Rules besides the linear one whose ratio to DDPG is part of the headline: those that learn in published comparisons.
 NAMED = ("coagent", "node-perturbation", "learned-feedback", "learned-feedback-gradient")
 HEADLINE = ("256-256", 64)
 LIMIT = "-limit"
