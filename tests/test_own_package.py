@@ -177,3 +177,11 @@ def test_settings_of_another_class_than_the_rules_are_refused():
         TypeError, match="the settings of compatible are a CompatibleSettings, not a LocalSettings"
     ):
         agents.make_agent(config.LocalSettings(algorithm="compatible"), 3, 1, [0])
+
+
+def test_an_agent_of_ones_own_that_lacks_something_is_refused_with_what_it_lacks(monkeypatch):
+    kind = importlib.import_module("own_agents").WanderingAgent
+    monkeypatch.delattr(kind, "newest")
+    monkeypatch.delattr(kind, "local_errors")
+    with pytest.raises(TypeError, match="WanderingAgent lacks local_errors, newest"):
+        agents.make_agent(parse_method(AGENT), 3, 1, [0])

@@ -417,7 +417,7 @@ def test_snapshots_before_learning_starts_are_left_out_and_one_must_be_left(prof
         job = STUDIES["agreement"].job(
             profile.model_copy(update={"agreement": section}), "Pendulum-v1", "ddpg"
         )
-        return job.config.snapshot_steps()
+        return list(job.config.at)
 
     assert steps(snapshots=8) == [100, 150, 200, 250, 300, 350, 400]
     with pytest.raises(ConfigError, match=r"agreement\.steps = 99: must be at least learning_starts, 100"):

@@ -17,7 +17,16 @@ __all__ = ["DDPG", "Agent", "LocalLearner", "make_agent"]
 def make_agent(
     settings: AgentSettings, observation_size: int, action_size: int, seeds: Sequence[int]
 ) -> Agent:
-    """The agent that a method's `algorithm` names: its class, or a LocalLearner if that is a local rule."""
+    """The agent that a method's `algorithm` names: its class, or a LocalLearner if that is a local rule.
+
+    Raises TypeError, naming them, for a class of one's own that lacks attributes of an Agent.
+    """
     found = load(settings.algorithm)
     kind: Callable[..., Agent] = LocalLearner if issubclass(found, Rule) else found
-    return kind(settings, observation_size, action_size, seeds)
+    agent = kind(settings, observation_size, action_size, seeds)
+    missing = [name for name in dir(Agent) if not name.startswith("_") and not hasattr(agent, name)]
+    if missing:
+        raise TypeError(
+            f"{settings.algorithm} lacks {', '.join(missing)}: see subcritic.agents.protocol.Agent"
+        )
+    return agent

@@ -108,7 +108,9 @@ class LocalSettings(AgentSettings):
 class ImaginingSettings(LocalSettings):
     """What rules add that read a neuron's own noise, and so can learn from imagined noise."""
 
-    draws: Count = Field(1, description="Pairs ±ξ of imagined noise per replayed observation.")
+    draws: Count = Field(
+        1, description="Draws of imagined noise per replayed observation: pairs ±ξ where a critic scores it."
+    )
     perturbation_scale: Rate | Annotated[tuple[Rate, ...], Field(min_length=1)] = Field(
         0.1,
         description="Standard deviation of imagined noise, in units of a voltage: one number for all layers, or one per "

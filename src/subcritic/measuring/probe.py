@@ -125,7 +125,15 @@ class ProbeCritic:
 
     def __init__(self, agent: Agent, seeds: Sequence[int]) -> None:
         self.agent = agent
-        shape = DDPGSettings(algorithm="ddpg", hidden=agent.settings.hidden)
+        # Written out, since defaults of DDPG are no part of what the numbers of other methods depend on.
+        shape = DDPGSettings(
+            algorithm="ddpg",
+            hidden=agent.settings.hidden,
+            critic_activation="relu",
+            critic_rate=1e-3,
+            action_layer=1,
+            last_layer_init=None,
+        )
         spec = critic_spec(shape, agent.actor.sizes[0], agent.actor.sizes[-1])
         self.critic = Network(spec, seeding.generators(seeds, "probe critic"), shape.critic_rate)
 

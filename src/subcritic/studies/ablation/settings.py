@@ -30,7 +30,7 @@ COAGENT: dict[str, Any] = {
     **ADAM,
 }
 
-# Some combinations of rule, exploration and target: each line changes one thing of a line before it.
+# Some combinations of rule, exploration and target.
 METHODS: tuple[dict[str, Any], ...] = (
     {"algorithm": "ddpg"},
     {"algorithm": "ddpg", "name": "ddpg-frozen", "frozen_hidden": True},

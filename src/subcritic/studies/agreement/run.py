@@ -73,7 +73,7 @@ class Snapshots:
     def __init__(self, config: Config, log: Log, agent: Agent) -> None:
         self.measurement, self.log, self.agent = config.measurement, log, agent
         self.seeds, self.name = list(config.method.seeds), config.method.agent.name
-        self.steps = config.snapshot_steps()
+        self.steps = config.at
         own = agent.own_critic()
         self.probe = ProbeCritic(agent, self.seeds) if own is None else None
         self.critic = own or self.probe.critic

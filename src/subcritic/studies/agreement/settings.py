@@ -131,20 +131,15 @@ class Agreement(Measurement):
 
 
 class Config(Section):
-    """All that the measurement of one method depends on. followers: the rules that are measured at its actor too."""
+    """All that the measurement of one method depends on.
+
+    followers: the rules that are measured at its actor too. at: the steps of the snapshots.
+    """
 
     method: MethodTraining
     followers: tuple[Method, ...]
     measurement: Measurement
-
-    def snapshot_steps(self) -> list[int]:
-        """The steps of the snapshots, none before the method learns. Raises ConfigError if none is left."""
-        steps, count = self.method.training.steps, self.measurement.snapshots
-        first = self.method.agent.learning_starts
-        found = [step for number in range(1, count + 1) if (step := steps * number // count) >= first]
-        if not found:
-            raise ConfigError(f"agreement.steps = {steps}: must be at least learning_starts, {first}")
-        return found
+    at: tuple[int, ...]
 
     @property
     def local_followers(self) -> list[LocalSettings]:
@@ -155,6 +150,16 @@ class Config(Section):
 def leads(method: AgentSettings) -> bool:
     """Whether other methods are measured at this one's actor."""
     return method.algorithm == "ddpg"
+
+
+def snapshot_steps(steps: int, snapshots: int, method: AgentSettings) -> tuple[int, ...]:
+    """The steps of the snapshots, none before the method learns. Raises ConfigError if none is left."""
+    first = method.learning_starts
+    evenly = (steps * number // snapshots for number in range(1, snapshots + 1))
+    found = tuple(step for step in evenly if step >= first)
+    if not found:
+        raise ConfigError(f"agreement.steps = {steps}: must be at least learning_starts, {first}")
+    return found
 
 
 def environments_of(profile: Profile) -> tuple[Environment, ...]:
@@ -184,6 +189,7 @@ def jobs(profile: Profile) -> Iterator[Job]:
                 ),
                 followers=settings.followers() if leads(method) else (),
                 measurement=measurement,
+                at=snapshot_steps(settings.steps, settings.snapshots, method),
             )
             yield Job(
                 "agreement",
