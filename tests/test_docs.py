@@ -71,8 +71,8 @@ def shown(value, low, high, digits=2):
 
 
 def findings():
-    """The README's sentences on what was found, on one line, and its table of returns: method → cells."""
-    text = README.split("## The findings")[1].split("![")[0]
+    """The README's sentences on what `quick` found, on one line, and its table of returns: method → cells."""
+    text = README.split("### Values and gradients")[1].split("![")[0]
     rows = [re.split(r" *\| *", line.strip("| ")) for line in text.splitlines() if line.startswith("| `")]
     table = {re.search("`(.*?)`", first).group(1): cells for first, *cells in rows}
     return " ".join(text.split("| mean return")[0].split()), table
@@ -95,16 +95,15 @@ def test_the_finding_of_the_readme_is_what_the_published_numbers_show():
     assert means.loc["ddpg", "low"] < means.loc["learned-feedback", "value"] < means.loc["ddpg", "high"]
     assert better["low"] < 0.5 < better["high"]
 
-    ablation = pd.read_csv(quick / "ablation.csv").rename(columns={"iqm": "value"}).set_index("method")
-    nothing = ablation[
-        (ablation["crosses layers"] == "nothing") & (ablation["algorithm"] != "random_direction")
-    ]
-    best = nothing.loc[nothing["value"].idxmax()]
-    assert len(nothing) == 4 and best["value"] < ablation.loc["random-direction", "high"]
-
     ratios = pd.read_csv(quick / "throughput_ratios.csv").query("ratio == 'linear / ddpg'")
     assert (ratios["operations"] < 1).all()
     needed = ratios.set_index(["hidden", "batch"]).loc[("256-256", 64), "operations"]
+
+    speeds = pd.read_csv(quick / "throughput_ratios.csv").set_index(["ratio", "hidden", "batch"])["median"]
+    threads = pd.read_csv(quick / "asynchronous_speed.csv").query("learner == 'threads-2'")["over_linear"]
+
+    def speed(ratio):
+        return f"{speeds[ratio, '256-256', 64]:.2f}"
 
     sentences = (
         f"correlate with those of the whole agent's critic at {of(value['q_value_similarity']['all'])}.",
@@ -114,9 +113,10 @@ def test_the_finding_of_the_readme_is_what_the_published_numbers_show():
         f"normalised scores is {of(means.loc['linear'])}, that of DDPG {of(means.loc['ddpg'])}.",
         f"an update needs {needed:.2f} of DDPG's multiply-adds.",
         f"scores about as high as DDPG**, {of(means.loc['learned-feedback'])}.",
+        f"feedback makes {speed('learned-feedback / ddpg')} of DDPG's updates per second, node perturbation "
+        f"{speed('node-perturbation / ddpg')}, the drafts' rule {speed('linear / ddpg')}.",
+        f"the drafts' rule {threads.min():.2f} to {threads.max():.2f} times as fast as one,",
         f"probability of improvement over DDPG is {of(better)},",
-        f"the best of four rules scores {of(best)}, random steps {of(ablation.loc['random-direction'])}.",
-        f"node perturbation scores {of(ablation.loc['node-perturbation'])}, DDPG {of(ablation.loc['ddpg'])}.",
     )
     for sentence in sentences:
         assert sentence in text, sentence
@@ -133,6 +133,30 @@ def test_the_finding_of_the_readme_is_what_the_published_numbers_show():
         rows = (returns.loc[(method, environment)] for environment in environments)
         expected = [shown(row["average"], row["low"], row["high"], digits=0) for row in rows]
         assert cells == [*expected, of(means.loc[method])]
+
+
+def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():
+    text = README.split("### Rules side by side")[1].split("### Values and gradients")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    rows = [[cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")] for line in lines]
+    found = pd.read_csv(PUBLISHED / "standard" / "ablation_verdicts.csv").set_index(["method", "environment"])
+    environments = list(dict.fromkeys(found.index.get_level_values("environment")))
+    shown_methods = []
+    for name, _, *cells in rows:
+        method = re.search("`(.*?)`", name).group(1)
+        shown_methods.append(method)
+        expected = []
+        for environment in environments:
+            row = found.loc[(method, environment)]
+            expected.append(shown(row["score"], row["low"], row["high"]))
+            twin = f"{method}-frozen"
+            known = (twin, environment) in found.index
+            expected.append(
+                f"{found.loc[(twin, environment), 'score']:.2f}".replace("-", "−") if known else ""
+            )
+        assert cells == expected
+    methods = set(found.index.get_level_values("method"))
+    assert set(shown_methods) == {name for name in methods if not name.endswith("-frozen")}
 
 
 def minutes(profile):
