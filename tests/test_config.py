@@ -1,5 +1,6 @@
 """A config is validated with messages that name the field and what would be right."""
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -252,12 +253,17 @@ def test_switches_that_do_not_fit_together_are_refused_with_what_would(method, w
     assert str(error.value).startswith("my.yaml: methods[0]") and words in str(error.value)
 
 
-@pytest.mark.parametrize("algorithm", RULES)
-@pytest.mark.parametrize("exploration", ["action", "neuron", "subset"])
+@pytest.mark.parametrize(
+    ("algorithm", "exploration"),
+    # A coagent multiplies every neuron's own noise, see LOCAL above for its refusal of noise on the action alone.
+    [
+        pair
+        for pair in itertools.product(RULES, ["action", "neuron", "subset"])
+        if pair != ("coagent", "action")
+    ],
+)
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
 def test_every_rule_takes_every_exploration_and_optimiser(algorithm, exploration, optimiser):
-    if (algorithm, exploration) == ("coagent", "action"):
-        pytest.skip("coagent multiplies every neuron's own noise")
     given = {
         "algorithm": algorithm,
         "exploration": exploration,

@@ -10,6 +10,7 @@ from subcritic import envs, seeding
 from subcritic.agents import LocalLearner
 from subcritic.agents.asynchronous import AsynchronousLearner, Workers
 from subcritic.config import LocalSettings, parse_method
+from subcritic.measuring.observers import LearningMetrics
 from subcritic.replay import Replay, SharedReplay
 from subcritic.training import Trainer
 from subcritic.training.asynchronous import AsynchronousTrainer
@@ -41,6 +42,16 @@ def test_with_a_barrier_the_numbers_are_the_synchronous_learners_bit_for_bit(set
     for name, value in plain.agent.metrics().items():
         torch.testing.assert_close(threaded.agent.metrics()[name], value)
     assert torch.equal(threaded.agent.value_magnitude(), plain.agent.value_magnitude())
+
+
+def test_threads_wait_for_each_other_only_when_something_is_logged(monkeypatch):
+    """Once every 50 of 300 steps, at the start, and whenever the watch looks for divergence, every 100."""
+    found = asynchronous(SMALL, 2, "neurons", observers=[LearningMetrics(lambda *_: None, 50)])
+    settled, settle = [], found.workers.settle
+    monkeypatch.setattr(found.workers, "settle", lambda: (settled.append(found.step), settle()))
+    found.run()
+    found.close()
+    assert set(settled) == set(range(0, 301, 50))
 
 
 @pytest.mark.parametrize("groups", [2, 5])
