@@ -54,16 +54,17 @@ METHODS: tuple[dict[str, Any], ...] = (
 
 
 class Returns(Section):
-    """How the gradient of the return is found: by central differences along random directions in weight space."""
+    """How expected updates are compared with the gradient of the return: by central differences in weight space."""
 
     directions: Annotated[int, Field(ge=0)] = Field(
-        200, description="Random directions at each of DDPG's snapshots; 0 leaves the return out."
+        48,
+        description="Random directions at DDPG's snapshots, which say how long the gradient is; 0 leaves the return out.",
     )
     episodes: Annotated[int, Field(ge=2)] = Field(
         16, description="Episodes of each policy, from the same start states for all."
     )
     radius: Rate = Field(
-        0.01,
+        0.001,
         description="Length of a step along a direction, as a share of the length of the actor's weights.",
     )
 
