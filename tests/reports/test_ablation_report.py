@@ -420,5 +420,5 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path):
 
 
 def test_an_environment_the_profile_does_not_have_is_refused():
-    with pytest.raises(config.ConfigError, match="'Nope' is not among"):
+    with pytest.raises(config.ConfigError, match="environment 'Nope' is not in the config"):
         synthetic.profile(ablation={"environments": ["Nope"]})

@@ -14,7 +14,7 @@ from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, over_seeds, percent
 from subcritic.reporting.pages import bullets, image
 from subcritic.studies.agreement import STUDY
-from subcritic.studies.agreement.settings import LED, ORACLE, OWN, RANDOM, Agreement, environments_of, leads
+from subcritic.studies.agreement.settings import LED, ORACLE, OWN, RANDOM, Agreement, leads
 
 KEYS = ["environment", "at", "method", "estimate", "granularity", "layer", "measure"]
 TITLES = {LED: "At DDPG's actor", OWN: "At each method's own actor"}
@@ -194,7 +194,7 @@ def figure(profile: Profile, frame: pd.DataFrame) -> Figure:
     wanted = [(OWN, "expectation"), (OWN, "minibatch")]
     if any(leads(method) for method in settings.methods):
         wanted = [(LED, "expectation"), (LED, "minibatch"), (OWN, "expectation")]
-    places = [(e.name, *place) for e in environments_of(profile) for place in wanted]
+    places = [(e.name, *place) for e in settings.chosen(profile) for place in wanted]
     fig, panels = style.grid(len(places), columns=len(wanted), width=4.2, height=2.8)
     cosines = frame[(frame["granularity"] == "actor") & (frame["measure"] == "cosine")]
     names = [method.name for method in settings.methods]
