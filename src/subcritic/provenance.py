@@ -67,13 +67,18 @@ def _tree(file: Path, package: Path) -> str:
     """The syntax tree of a file without docstrings and without descriptions of settings; other files as they are."""
     if file.suffix != ".py":
         return file.read_text()
-    tree = ast.parse(file.read_text())
+    tree = _parsed(file, package)
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and node.body and _is_docstring(node.body[0]):
             node.body = node.body[1:]
         if isinstance(node, ast.Call):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
     return ast.dump(tree)
+
+
+@functools.cache
+def _parsed(file: Path, package: Path) -> ast.Module:
+    return ast.parse(file.read_text())
 
 
 def _is_docstring(first: ast.stmt) -> bool:
@@ -98,13 +103,21 @@ def _imported(file: Path, package: Path) -> list[Path]:
 
 
 def _names(file: Path, package: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in _statements(_parsed(file, package)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parents = ("subcritic", *file.relative_to(package).parts)[: -node.level] if node.level else ()
             module = ".".join((*parents, *([node.module] if node.module else [])))
             yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node; expressions, most of a tree, hold none."""
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for inner in getattr(node, field, ()):
+            yield inner
+            yield from _statements(inner)
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from subcritic.config import Profile
-from subcritic.envs import suite
 from subcritic.reporting import style
 from subcritic.reporting.records import MissingResult
 
