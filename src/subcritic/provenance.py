@@ -18,6 +18,7 @@ NO_PART_OF_NUMBERS = (
     "provenance.py",
     "profiles.py",
     "study.py",
+    "suite.py",
     "rules/__init__.py",
     "envs/suite/__init__.py",
 )
@@ -67,18 +68,13 @@ def _tree(file: Path, package: Path) -> str:
     """The syntax tree of a file without docstrings and without descriptions of settings; other files as they are."""
     if file.suffix != ".py":
         return file.read_text()
-    tree = _parsed(file, package)
+    tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and node.body and _is_docstring(node.body[0]):
             node.body = node.body[1:]
         if isinstance(node, ast.Call):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
     return ast.dump(tree)
-
-
-@functools.cache
-def _parsed(file: Path, package: Path) -> ast.Module:
-    return ast.parse(file.read_text())
 
 
 def _is_docstring(first: ast.stmt) -> bool:
@@ -103,7 +99,7 @@ def _imported(file: Path, package: Path) -> list[Path]:
 
 
 def _names(file: Path, package: Path) -> Iterator[str]:
-    for node in _statements(_parsed(file, package)):
+    for node in _statements(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
