@@ -166,7 +166,7 @@ def test_a_new_episode_forgets_the_correlated_noise_of_its_seed_only():
     noise, undisturbed = (exploration(kind="ornstein_uhlenbeck") for _ in range(2))
     trajectory(noise, 50)
     trajectory(undisturbed, 50)
-    fresh = copy.deepcopy(noise.rngs[0]).normal(0.0, 0.2, sum(SIZES[1:]))
+    fresh = 0.2 * copy.deepcopy(noise.normals).next()[0]
     noise.reset(0)
     after, expected = trajectory(noise, 1)[0], trajectory(undisturbed, 1)[0]
     np.testing.assert_allclose(after[0], fresh, rtol=1e-6)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 
-from subcritic.envs.suite.environment import SuiteEnvironment
+from subcritic.envs.suite.environment import StackedTasks, SuiteEnvironment
 from subcritic.envs.suite.task import Component, SensorLayout, Task
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Component",
     "Entry",
     "SensorLayout",
+    "StackedTasks",
     "SuiteEnvironment",
     "Task",
     "by_id",
