@@ -34,15 +34,15 @@ class Exploration:
         where: Where,
         kind: Kind,
         rngs: Sequence[np.random.Generator],
-        dtype: torch.dtype = torch.float32,
         fraction: float = 1.0,
     ) -> None:
-        self.layers = list(sizes[1:])
-        self.noisy = self.layers[-1:] if where == "action" else self.layers
-        scales = per_layer(scale, len(self.layers))[-len(self.noisy) :]
+        layers = list(sizes[1:])
+        self.noisy = layers[-1:] if where == "action" else layers
+        self.quiet = [None] * (len(layers) - len(self.noisy))
+        scales = per_layer(scale, len(layers))[-len(self.noisy) :]
         self.scale = np.repeat(scales, self.noisy)
         self.fraction = fraction
-        self.kind, self.dtype = kind, dtype
+        self.kind = kind
         width = sum(self.noisy)
         self.normals = seeding.Draws(rngs, width, "standard_normal")
         # Which neurons are noisy has a generator of its own.
@@ -56,8 +56,10 @@ class Exploration:
         noise = self.state
         if self.chosen is not None:
             noise = noise * (self.chosen.next() < self.fraction)
-        parts = torch.from_numpy(noise).to(self.dtype).unsqueeze(1).split(self.noisy, dim=-1)
-        return [None] * (len(self.layers) - len(self.noisy)) + list(parts)
+        drawn = torch.from_numpy(noise.astype(np.float32)[:, None])
+        if len(self.noisy) == 1:
+            return [*self.quiet, drawn]
+        return [*self.quiet, *drawn.split_with_sizes(self.noisy, dim=-1)]
 
     def reset(self, seed_index: int) -> None:
         """A new episode of one seed: correlated noise starts from zero."""

@@ -30,7 +30,8 @@ class Replay:
         self.rows = torch.zeros(seeds, capacity, sum(columns.values()), dtype=dtype)
         self._all_rows = self.rows.view(seeds * capacity, -1)
         self._offsets = np.arange(seeds)[:, None] * capacity
-        ends = np.cumsum(list(self.columns.values()))
+        self._widths = list(self.columns.values())
+        ends = np.cumsum(self._widths)
         self._parts = {
             name: self.rows.numpy()[..., end - width : end]
             for (name, width), end in zip(self.columns.items(), ends, strict=True)
@@ -86,7 +87,7 @@ class Replay:
 
     def unpack(self, rows: Tensor) -> dict[str, Tensor]:
         """Views of packed rows (…, W) by column name."""
-        return dict(zip(self.columns, rows.split(list(self.columns.values()), dim=-1), strict=True))
+        return dict(zip(self.columns, rows.split_with_sizes(self._widths, dim=-1), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         return {"added": self.added, "rows": self.rows[:, : len(self)].clone()}
