@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from subcritic import config, profiles, workflow
+from subcritic import config, profiles, progress, workflow
 from subcritic.tracking import claim
 
 SNAKEFILE = Path("Snakefile")
@@ -34,7 +36,9 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     # A second call for the same profile waits for the first, and then finds its work done.
     with claim(Path("results") / profile.profile):
         start = time.time()
-        code = _call(command)
+        jobs = progress.jobs_of(profile)
+        with progress.ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments)):
+            code = _call(command)
         if code == 0:
             _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
     if code:
@@ -68,6 +72,14 @@ def _overrides(arguments: Sequence[str]) -> list[str]:
     return words
 
 
+def _cores(arguments: Sequence[str]) -> int:
+    """The number behind Snakemake's --cores; all there are where it is not given, as in profiles/default."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--cores", "-c", "--jobs", "-j")
+    given = parser.parse_known_args(arguments)[0].cores
+    return int(given) if given and given.isdigit() else os.cpu_count() or 1
+
+
 def _snakemake(path: Path) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--configfile", str(path)]
 
@@ -88,8 +100,10 @@ def _close(snakemake: Sequence[str], profile: config.Profile, start: float) -> N
     summary = root / "summary.md"
     if summary.exists() and summary.stat().st_mtime < start:
         print(summary.read_text())
-    minutes = (time.time() - start) / 60
-    print(f"\nDone in {minutes:.1f} minutes. Report: {root / 'report.html'}. MLflow: `make ui`.")
+    print(f"\n{progress.studies_took(root, progress.jobs_of(profile))}")
+    print(
+        f"Done in {(time.time() - start) / 60:.1f} minutes. Report: {root / 'report.html'}. MLflow: `make ui`."
+    )
 
 
 def _write_report(command: Sequence[str]) -> None:
