@@ -63,9 +63,10 @@ class EpisodeStreams:
             chosen = list(which)
             observation, reward = self.observation.copy(), np.zeros(count)
             terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
-            stepped = self.environments.step(actions[chosen], chosen)
-            observation[chosen], reward[chosen] = stepped.observation, stepped.reward
-            terminated[chosen], truncated[chosen] = stepped.terminated, stepped.truncated
+            if chosen:
+                stepped = self.environments.step(actions[chosen], chosen)
+                observation[chosen], reward[chosen] = stepped.observation, stepped.reward
+                terminated[chosen], truncated[chosen] = stepped.terminated, stepped.truncated
         kept = actions.copy()
         for index in which:
             self.actions[index].append(kept[index])

@@ -43,9 +43,12 @@ class VectorEnvironment:
     def __init__(self, environments: Sequence[gym.Env]) -> None:
         self.environments = list(environments)
         self._stacked = _stacked(self.environments)
-        self._rescale: Callable[[NDArray], NDArray] = getattr(self.environments[0], "action", lambda a: a)
-        self._limit = _time_limit(self.environments[0])
-        self._elapsed = np.zeros(len(self.environments), int)
+        # What the wrappers of stacked environments do: scale actions, count the steps of each episode.
+        if self._stacked:
+            outermost = self.environments[0]
+            assert isinstance(outermost, RescaleAction)
+            self._rescale, self._limit = outermost.action, _time_limit(outermost)
+            self._elapsed = np.zeros(len(self.environments), int)
 
     @property
     def name(self) -> str:
