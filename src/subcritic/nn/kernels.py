@@ -127,11 +127,14 @@ def add_dots(out, a, b):
 
 @njit(**FUSING)
 def transposed(a):
-    """aᵀ, copied."""
-    found = np.empty((a.shape[1], a.shape[0]), np.float32)
-    for i in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            found[j, i] = a[i, j]
+    """aᵀ, copied, in squares whose lines stay in the cache."""
+    rows, columns = a.shape
+    found = np.empty((columns, rows), np.float32)
+    for top in range(0, rows, 32):
+        for left in range(0, columns, 32):
+            for i in range(top, min(top + 32, rows)):
+                for j in range(left, min(left + 32, columns)):
+                    found[j, i] = a[i, j]
     return found
 
 
@@ -259,12 +262,15 @@ def part(block, place, width, s, seeds, rows):
     return block[start : start + rows * width].reshape(rows, width)
 
 
-@entry("void(f4[:, ::1], f4[:, :, :], f4[:, :, :], i8[:, ::1], f4[::1])")
-def forward(flat, x, side, layout, block):
-    """`MLP.forward` without perturbation, all voltages into `block`; layout: `MLP.layout`. side may be empty."""
+@entry("void(f4[:, ::1], f4[:, :, :], f4[:, :, :], f4[:, :, ::1], i8[:, ::1], f4[::1], f4[::1])")
+def forward(flat, x, side, noise, layout, block, clean):
+    """`MLP.forward`, all voltages into `block`; layout: `MLP.layout`.
+
+    side and noise may be empty. noise (S, B, n_1 + … + n_L): the perturbations; σ(z) then goes into `clean`, a second block.
+    """
     seeds, rows = x.shape[0], x.shape[1]
     for s in range(seeds):
-        h = part(block, 0, layout[0, 0], s, seeds, rows)
+        h, first = part(block, 0, layout[0, 0], s, seeds, rows), 0
         for layer in range(len(layout)):
             n_in, n, below = layout[layer, 0], layout[layer, 1], layout[layer, 6]
             v = part(block, layout[layer, 4], n_in, s, seeds, rows)
@@ -279,6 +285,13 @@ def forward(flat, x, side, layout, block):
             h = part(block, layout[layer, 5], n, s, seeds, rows)
             affine(h, v, weight, flat[s, start + n_in * n : start + n_in * n + n])
             activate(h, layout[layer, 2])
+            if len(noise):
+                copy_to(part(clean, layout[layer, 5], n, s, seeds, rows), 0, h)
+                for i in range(rows):
+                    row, xi = h[i], noise[s, i, first : first + n]
+                    for j in range(n):
+                        row[j] += xi[j]
+                first += n
 
 
 @entry("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f8, f8)")

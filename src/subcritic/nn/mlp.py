@@ -187,7 +187,7 @@ class MLP:
 
         x: (S, B, n_0); side: (S, B, width) if the spec has a second input; perturbation: ξ_1 … ξ_L, (S, B, n_l) or None.
         """
-        if perturbation is None and (packed := self._packed(params, x, side)):
+        if packed := self._packed(params, x, side, perturbation):
             return packed
         h, inputs, activations = [x], [], []
         for layer in range(1, self.depth + 1):
@@ -205,21 +205,49 @@ class MLP:
             h.append(out if noise is None else out + noise)
         return Voltages(h, inputs, activations)
 
-    def _packed(self, params: Parameters, x: Tensor, side: Tensor | None) -> PackedVoltages | None:
+    def _packed(
+        self,
+        params: Parameters,
+        x: Tensor,
+        side: Tensor | None,
+        perturbation: Sequence[Tensor | None] | None,
+    ) -> Voltages | None:
         """The compiled forward pass, where it is used; arguments that do not fit are left to torch, which says so."""
         if not compiled.serves(self.largest, x) or (flat := params.array) is None or x.ndim != 3:
             return None
         seeds, rows, n_in = x.shape
-        second = _NO_SIDE
+        second = _NONE
         if self.side is not None:
             if side is None or side.shape != (seeds, rows, self.side[1]) or not compiled.serves(0, side):
                 return None
             second = side.numpy()
         if seeds != len(flat) or n_in != self.sizes[0]:
             return None
-        block = np.empty((self.output_place + self.sizes[-1]) * seeds * rows, np.float32)
-        compiled.kernels("nn.kernels").forward(flat, x.numpy(), second, self.layout, block)
-        return PackedVoltages(self, block, seeds, rows)
+        count = (self.output_place + self.sizes[-1]) * seeds * rows
+        block = np.empty(count, np.float32)
+        forward = compiled.kernels("nn.kernels").forward
+        if perturbation is None:
+            forward(flat, x.numpy(), second, _NONE, self.layout, block, block)
+            return PackedVoltages(self, block, seeds, rows)
+        noise = self._noise(perturbation, seeds, rows)
+        if noise is None:
+            return None
+        clean = np.empty(count, np.float32)
+        forward(flat, x.numpy(), second, noise, self.layout, block, clean)
+        noisy, before = (PackedVoltages(self, part, seeds, rows) for part in (block, clean))
+        return Voltages(noisy.h, noisy.inputs, before.activations)
+
+    def _noise(self, perturbation: Sequence[Tensor | None], seeds: int, rows: int) -> np.ndarray | None:
+        """All perturbations side by side, 0 where there is none; None if compiled functions cannot take them."""
+        noise = np.zeros((seeds, rows, sum(self.sizes[1:])), np.float32)
+        start = 0
+        for xi, width in zip(perturbation, self.sizes[1:], strict=True):
+            if xi is not None:
+                if xi.shape != (seeds, rows, width) or not compiled.serves(0, xi):
+                    return None
+                noise[..., start : start + width] = xi.numpy()
+            start += width
+        return noise
 
 
-_NO_SIDE = np.empty((0, 0, 0), np.float32)
+_NONE = np.empty((0, 0, 0), np.float32)
