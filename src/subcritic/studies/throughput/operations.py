@@ -48,7 +48,7 @@ _ADDED_IN_PLACE = {
 
 
 def counted(updates: Callable[[int], None]) -> int:
-    """Multiply-adds in the matrix products of one update, as torch counts them in the readable code; the first one warms up."""
+    """Multiply-adds in the matrix products of one update, as torch counts them; the first warms up."""
     with compiled.off():
         updates(1)
         with FlopCounterMode(display=False, custom_mapping=_ADDED_IN_PLACE) as counter:
