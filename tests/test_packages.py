@@ -17,7 +17,8 @@ FLOORS = {
 }
 # On one floor, as the page says; and config, which reads the list of names in rules/__init__.py.
 BESIDE = {
-    ("cli", "reproduce"), ("cli", "workflow"), ("reproduce", "workflow"), ("publishing", "profiles"),
+    ("cli", "reproduce"), ("cli", "workflow"), ("reproduce", "workflow"), ("reproduce", "progress"),
+    ("publishing", "profiles"),
     ("agents", "rules"), ("subcritics", "rules"), ("config", "rules"), ("config", "importing"),
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ NO_PART_OF_NUMBERS = (
     "envs/suite/__init__.py",
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-PACKAGES = ("torch", "gymnasium", "numpy", "mujoco", "box2d", "mlflow", "snakemake")
+PACKAGES = ("torch", "gymnasium", "numpy", "numba", "mujoco", "box2d", "mlflow", "snakemake")
 
 
 def code_digest(roots: Iterable[str]) -> str:

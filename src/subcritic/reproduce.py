@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
@@ -14,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from subcritic import config, profiles, workflow
+from subcritic import config, profiles, progress, workflow
 from subcritic.tracking.claim import Chain, claim_chain
 
 SNAKEFILE = Path("Snakefile")
@@ -39,7 +40,9 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     # A second call for the same profile waits for the first, and then finds its work done.
     with claim_chain(Path("results") / profile.profile) as chain:
         start = time.time()
-        code = _call(command, chain)
+        jobs = progress.jobs_of(profile)
+        with progress.ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments)):
+            code = _call(command, chain)
         if code == 0:
             _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
     if code:
@@ -71,6 +74,14 @@ def _overrides(arguments: Sequence[str]) -> list[str]:
         if inside and "=" in word:
             words.append(word)
     return words
+
+
+def _cores(arguments: Sequence[str]) -> int:
+    """The number behind Snakemake's --cores; all there are where it is not given, as in profiles/default."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--cores", "-c", "--jobs", "-j")
+    given = parser.parse_known_args(arguments)[0].cores
+    return int(given) if given and given.isdigit() else os.cpu_count() or 1
 
 
 def _snakemake(path: Path) -> list[str]:
@@ -111,8 +122,10 @@ def _close(snakemake: Sequence[str], profile: config.Profile, start: float) -> N
     summary = root / "summary.md"
     if summary.exists() and summary.stat().st_mtime < start:
         print(summary.read_text())
-    minutes = (time.time() - start) / 60
-    print(f"\nDone in {minutes:.1f} minutes. Report: {root / 'report.html'}. MLflow: `make ui`.")
+    print(f"\n{progress.studies_took(root, progress.jobs_of(profile))}")
+    print(
+        f"Done in {(time.time() - start) / 60:.1f} minutes. Report: {root / 'report.html'}. MLflow: `make ui`."
+    )
 
 
 def _write_report(command: Sequence[str]) -> None:

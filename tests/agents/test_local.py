@@ -402,7 +402,7 @@ def test_looking_at_imagined_directions_leaves_the_generators_alone():
     assert agent.state_dict()["noise_rngs"] == before
 
 
-@pytest.mark.parametrize("name", ["traces", "traces-recomputed"])
+@pytest.mark.parametrize("name", ["traces", "traces-recomputed", "coagent-neuron", "coagent-linear"])
 def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(name):
     """Rows 0 to 29 of a replay; episodes end after rows 9 (terminated) and 19 (cut)."""
     agent = learner(name, [0])
@@ -419,8 +419,9 @@ def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(n
         replay.add(agent.transition(acted, torch.full((1, 1), t + 1.0).double(), ended, reached.view(1, 3)))
     batch = replay.sample(400, [np.random.default_rng(0)], agent.consecutive)
     drawn = batch["reward"][0, :, 0].long() - 1
+    coagent = name.startswith("coagent")
     for critics in agent.rule_states:
-        critics.target_value.normal_()
+        (critics.network.target.flat if coagent else critics.target_value).normal_()
 
     def plain(value, t, left):
         onward = value[t]
@@ -428,16 +429,17 @@ def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(n
             onward = (1 - settings.trace) * value[t] + settings.trace * plain(value, t + 1, left - 1)
         return t + 1.0 + settings.discount * (t != 9) * onward
 
+    reached = torch.stack([s + (t in (9, 19)) for t, s in enumerate(states[1 : rows + 1])])[None]
+    after = agent.act(reached).h
     for k, seen in enumerate(agent.memory.transitions(batch)):
-        critics = agent.rule_states[k]
-        after = agent.act(
-            torch.stack([s + (t in (9, 19)) for t, s in enumerate(states[1 : rows + 1])])[None]
-        ).h[k]
-        value = (after @ critics.target_value + critics.target_value_bias)[0, :, 0]
-        expected = torch.stack(
-            [torch.as_tensor(plain(value, t, settings.trace_length)) for t in drawn.tolist()]
-        )
-        found = agent.rule._return(critics, seen)[0, :, 0]
+        critics, layer = agent.rule_states[k], agent.layers[k]
+        if coagent:
+            value = agent.rule.values(critics, layer, after[k], after[k + 1], target=True)[0]
+            found = agent.rule._target(critics, layer, seen)[0]
+        else:
+            value = (after[k] @ critics.target_value + critics.target_value_bias)[0]
+            found = agent.rule._return(critics, seen)[0]
+        expected = torch.stack([plain(value, t, settings.trace_length) for t in drawn.tolist()])
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
     assert set(drawn.tolist()) == set(range(rows))
 

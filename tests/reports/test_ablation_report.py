@@ -157,7 +157,7 @@ def test_a_rule_is_told_by_what_it_reads(settings, rule):
         ({"algorithm": "feedback_alignment"}, methods.VECTOR),
         ({"algorithm": "random_direction"}, methods.NOTHING),
         ({"algorithm": "ddpg"}, methods.ERROR),
-        ({"algorithm": "ddpg", "frozen_hidden": True}, methods.NOTHING),
+        ({"algorithm": "ddpg", "frozen_hidden": True}, methods.NONE),
     ],
 )
 def test_what_crosses_layers_is_what_the_rule_receives(settings, expected):
@@ -361,11 +361,11 @@ def test_the_figure_names_every_method_and_every_task():
     assert shaded == 3, "one verdict for each rule, on the task that tells rules apart"
 
 
-def test_diagnostics_show_ddpg_the_drafts_rule_and_the_best_local_one(made):
-    assert ablation.shown(made.table) == ["ddpg", "linear", "node-perturbation"]
+def test_diagnostics_show_ddpg_the_drafts_rule_and_the_best_by_what_crosses_layers(made):
+    assert ablation.shown(made.table) == ["ddpg", "linear", "node-perturbation", "feedback-alignment"]
     figure = diagnostics.figure(made.profile, made.curves, ablation.shown(made.table))
     titles = [axes.get_title("left") for axes in figure.axes if axes.get_title("left")]
-    assert titles == ["ddpg, Pendulum-v1", "linear", "node-perturbation"]
+    assert titles == ["ddpg, Pendulum-v1", "linear", "node-perturbation", "feedback-alignment"]
     labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
     assert any("saturated" in name for name in labels) and any("entropy" in name for name in labels)
 
@@ -420,5 +420,5 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path):
 
 
 def test_an_environment_the_profile_does_not_have_is_refused():
-    with pytest.raises(config.ConfigError, match="'Nope' is not among"):
+    with pytest.raises(config.ConfigError, match="environment 'Nope' is not in the config"):
         synthetic.profile(ablation={"environments": ["Nope"]})

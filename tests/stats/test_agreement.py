@@ -9,6 +9,7 @@ from scipy import stats as scipy_stats
 
 from subcritic.stats import (
     agreement,
+    cosine,
     directional_cosine,
     limit_cosine,
     permutation_test,
@@ -204,18 +205,21 @@ def test_the_limit_cosine_is_undefined_where_noise_hides_the_expectation():
     assert np.isnan(limit_cosine(samples[:1], true[:1])).all(), "one sample says nothing of its noise"
 
 
-def test_a_directional_cosine_is_corrected_for_the_noise_of_start_states():
+def test_a_directional_cosine_is_found_from_derivatives_and_corrected_for_start_states():
     rng = np.random.default_rng(0)
-    gradient, size, count = rng.normal(0, 1, 300), 300, 20_000
-    guess = gradient + rng.normal(0, 1, size)
+    size, count, episodes = 300, 20_000, 8
+    shared = rng.normal(0, 1, size)
+    gradients = shared + 3 * rng.normal(0, 1, (episodes, size))
+    guess = shared + rng.normal(0, 1, size)
     along = rng.normal(0, 1, (count, size))
-    noisy = (along @ gradient)[:, None] + 40 * rng.normal(0, 1, (count, 4))
-    found = directional_cosine(noisy, along @ guess)
-    signal = gradient @ gradient
-    assert found.reliability == pytest.approx(signal / (signal + 40**2 / 4), abs=0.03)
-    expected = gradient @ guess / np.linalg.norm(gradient) / np.linalg.norm(guess)
-    assert found.cosine == pytest.approx(expected, abs=0.03) and found.correlation < expected - 0.15
-    only_noise = directional_cosine(rng.normal(0, 1, (count, 4)), along @ guess)
-    assert abs(only_noise.correlation) < 0.03 and np.isnan(only_noise.cosine)
-    with pytest.raises(ValueError, match="at least 2 of these"):
-        directional_cosine(noisy[:, :1], along @ guess)
+    derivatives = gradients @ (guess / np.linalg.norm(guess) * np.sqrt(size))
+    found = directional_cosine(derivatives, along @ gradients.T, size)
+    assert found.played == pytest.approx(float(cosine(guess, gradients.mean(axis=0))), rel=0.03)
+    between = (gradients @ gradients.T)[~np.eye(episodes, dtype=bool)].mean()
+    assert found.reliability == pytest.approx(between / np.square(gradients.mean(axis=0)).sum(), rel=0.05)
+    assert found.cosine == pytest.approx(found.played / np.sqrt(found.reliability))
+    alone = directional_cosine(derivatives, 5 * rng.normal(0, 1, (count, episodes)), size)
+    assert np.isnan(alone.cosine) and np.isfinite(alone.played), "start states have nothing in common"
+    assert np.isnan(directional_cosine(0 * derivatives, np.zeros((3, episodes)), size).played)
+    with pytest.raises(ValueError, match="at least 2 start states"):
+        directional_cosine(derivatives[:1], along @ gradients[:1].T, size)

@@ -12,13 +12,18 @@ from subcritic import envs, profiles, seeding
 from subcritic.agents import DDPG
 from subcritic.config import ConfigError, dump, parse_method
 from subcritic.nn import MLP
-from subcritic.stats import directional_cosine
+from subcritic.stats import cosine, directional_cosine
 from subcritic.studies import STUDIES
 from subcritic.studies.agreement import report, run
 from subcritic.studies.agreement.directions import Directions, blocks, directions_of
 from subcritic.studies.agreement.followers import Leader
 from subcritic.studies.agreement.measures import mean_defined, measure, median_defined
-from subcritic.studies.agreement.returns import Player, finite_differences, random_directions
+from subcritic.studies.agreement.returns import (
+    Player,
+    equally_long,
+    finite_differences,
+    random_directions,
+)
 from subcritic.training import Trainer
 
 SEEDS = [3, 4]
@@ -245,16 +250,19 @@ def test_finite_differences_find_the_gradient_of_a_known_return():
     differences = finite_differences(returns, policy, along, 0.1)
     gradients, everywhere = (some - (policy @ curvature)[:, None] for some in (slopes, shared))
     np.testing.assert_allclose(differences, torch.einsum("msp,sep->mse", along, gradients), atol=1e-6)
+    guess = np.stack(
+        [(everywhere[s, 0] + torch.from_numpy(rng.normal(0, 1, size))).numpy() for s in range(2)]
+    )
+    own = equally_long(np.stack([guess, np.full_like(guess, np.nan)])).double()
+    assert own.norm(dim=-1).numpy() == pytest.approx(np.array([[size**0.5] * 2, [0] * 2]))
+    theirs = finite_differences(returns, policy, own, 0.1)[0]
     for s in range(2):
-        here, there = gradients[s].mean(dim=0), everywhere[s, 0]
-        assert directional_cosine(differences[:, s], along[:, s] @ here).correlation == pytest.approx(1)
-        guess = there + torch.from_numpy(rng.normal(0, 1, size))
-        found = directional_cosine(differences[:, s], along[:, s] @ guess)
-        cosine = torch.nn.functional.cosine_similarity
-        assert found.correlation == pytest.approx(float(cosine(guess, here, dim=0)), abs=4 / np.sqrt(count))
+        here, there = (vector.numpy() for vector in (gradients[s].mean(dim=0), everywhere[s, 0]))
+        found = directional_cosine(theirs[s], differences[:, s], size)
+        assert found.played == pytest.approx(float(cosine(guess[s], here)), rel=0.05)
         # Start states differ, so that the gradient of their mean is not that of all start states; the correction knows.
-        truth = float(cosine(guess, there, dim=0))
-        assert found.cosine == pytest.approx(truth, abs=0.1) and found.correlation < truth - 0.15
+        truth = float(cosine(guess[s], there))
+        assert found.cosine == pytest.approx(truth, abs=0.1) and found.played < truth - 0.1
 
 
 class Bandit(gym.Env):
@@ -332,8 +340,8 @@ def test_a_run_measures_every_rule_at_both_actors_and_the_oracle_is_exact(measur
     assert random["value"].abs().mean() < 0.2
     rules = cosines[(cosines["method"] == "learned-feedback") & (cosines["granularity"] == "actor")]
     assert rules["value"].notna().any() and rules["value"].dropna().between(-1.5, 1.5).all()
-    returns = frame[frame["measure"] == "return_correlation"]
-    assert len(returns) == 6 * 2 * 2 and returns["value"].between(-1, 1).all()
+    returns = frame[frame["measure"] == "return_played"]
+    assert len(returns) == 6 * 2 * 2 and returns["value"].notna().all()
 
 
 def test_ddpg_is_compared_with_the_return_also_where_nobody_follows(profile, tmp_path):
@@ -343,7 +351,7 @@ def test_ddpg_is_compared_with_the_return_also_where_nobody_follows(profile, tmp
     )
     job = STUDIES["agreement"].job(profile.model_copy(update={"agreement": alone}), "Pendulum-v1", "ddpg")
     frame = pd.read_csv(run.run(job, tmp_path)[0])
-    compared = frame[frame["measure"] == "return_correlation"]
+    compared = frame[frame["measure"] == "return_played"]
     assert set(compared["method"]) == {"ddpg", "oracle", "random"} and set(compared["at"]) == {"ddpg"}
 
 

@@ -72,6 +72,22 @@ class Profile(Section):
         return environment.steps or self.training.steps
 
 
+class OnSomeEnvironments(Section):
+    """The section of a study that trains on some of a profile's environments."""
+
+    environments: tuple[str, ...] = Field(
+        (), description="Names of the profile's environments to train on; none given: its first one."
+    )
+
+    def check_in(self, profile: Profile) -> None:
+        self.chosen(profile)
+
+    def chosen(self, profile: Profile) -> tuple[Environment, ...]:
+        """The environments. Raises ConfigError, listing the known ones, for a name that the profile has not."""
+        names = self.environments or (profile.environments[0].name,)
+        return tuple(profile.environment(name) for name in names)
+
+
 def named(entries: tuple[Named, ...], name: str, kind: str) -> Named:
     """The entry called `name`; raises ConfigError, listing the known ones, when there is none."""
     for entry in entries:

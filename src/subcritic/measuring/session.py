@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from subcritic.config import digest, dump
 from subcritic.measuring import policies
 from subcritic.measuring.code import job_code
+from subcritic.measuring.progress import duration, say
 from subcritic.study import Job, Run
 from subcritic.tracking import Identity, RunGroup, claim
 from subcritic.training import Trainer, checkpoint
@@ -87,7 +87,7 @@ class Session:
             trainer.load_final_state(saved["trainer"])
         else:
             trainer.load_state_dict(saved["trainer"])
-            print(f"{self.label}: resuming at step {trainer.step}", file=sys.stderr)
+            say(f"{self.label}: resuming at step {trainer.step}")
         stateful = [observer for observer in observers if hasattr(observer, "state_dict")]
         for observer, state in zip(stateful, saved["observers"], strict=True):
             observer.load_state_dict(state)
@@ -118,7 +118,7 @@ class Checkpointer:
 
 
 class Progress:
-    """A line on stderr every few seconds: what trains, how far it is, how fast."""
+    """A line on stderr every few seconds: what trains, how far it is, how fast, and how long the rest takes at this rate."""
 
     every = 50
 
@@ -132,12 +132,11 @@ class Progress:
         if now - self.last < self.seconds and trainer.step != trainer.steps:
             return
         rate = (trainer.step - self.last_step) / max(now - self.last, 1e-9)
+        left = (trainer.steps - trainer.step) / rate if rate else None
         stopped = len(trainer.seeds) - len(trainer.watch.active)
-        note = f", {stopped} diverged" if stopped else ""
-        print(
+        say(
             f"{self.label}: step {trainer.step:,} of {trainer.steps:,}, {len(trainer.seeds)} seeds, "
-            f"{rate:,.0f} steps/s{note}",
-            file=sys.stderr,
-            flush=True,
+            f"{rate:,.0f} steps/s{f', about {duration(left)} left' if left else ''}"
+            f"{f', {stopped} diverged' if stopped else ''}"
         )
         self.last, self.last_step = now, trainer.step

@@ -52,6 +52,11 @@ class LearnedFeedbackSettings(ImaginingSettings):
                 self.action_error == "gradient" and self.critic in ("local_heads", "learned_feedback"),
                 f"action_error gradient needs ∂Q/∂a: critic must be backprop or random_features, not {self.critic}",
             ),
+            (
+                self.feedback_inputs and len(self.hidden) < 2,
+                "feedback_inputs is for hidden layers below the last one: hidden must name two or more, "
+                f"not {list(self.hidden)}",
+            ),
         ]
 
 

@@ -48,7 +48,7 @@ class PermutationTest(NamedTuple):
 class DirectionalCosine(NamedTuple):
     """A cosine with a gradient that is known along some directions only; see `directional_cosine`."""
 
-    correlation: float
+    played: float
     reliability: float
     cosine: float
 
@@ -164,26 +164,34 @@ def _between(first: Floats, second: Floats) -> Floats:
     return total
 
 
-def directional_cosine(differences: ArrayLike, along: ArrayLike) -> DirectionalCosine:
-    """The cosine of a vector g with a gradient, from the gradient's noisy parts along M random directions d ~ N(0, I).
+def directional_cosine(own: ArrayLike, random: ArrayLike, size: int) -> DirectionalCosine:
+    """The cosine of a vector u in R^size with the gradient of a mean return J, from derivatives of J alone.
 
-    differences (M, E): estimates of d·∇J, each from another start state. along (M,): d·g. correlation: over directions, of
-    the mean over start states with d·g. For exact differences this is the cosine, up to an error of about 1/√M. reliability:
-    the share of the variance of the mean that start states have in common (Cronbach's α, the mean of all split-half
-    coefficients). cosine: correlation / √reliability, with the gradient of the mean over all start states (Spearman 1904);
-    NaN where the reliability is below `RELIABLE`. It may exceed 1 by chance.
+    own (E,): the derivative along u, stretched to length √size, of the return from each of E start states. random (M, E):
+    those along M directions d ~ N(0, I), from the same start states. Since E[(d·∇J)²] = ‖∇J‖², the root mean square along
+    them is the length of the gradient, up to a relative error of about 1/√(2M).
+
+    played: the cosine with the gradient of the mean over these start states. reliability: the share of its squared length
+    that start states have in common, from products between different start states only. cosine: with the gradient of the
+    mean over all start states; NaN where the reliability is below `RELIABLE`. Both are kept within [-1, 1], which chance, or
+    a return that jumps along u, may leave. Raises ValueError for fewer than 2 start states.
     """
-    differences, along = np.asarray(differences, float), np.asarray(along, float)
-    episodes = differences.shape[1]
-    if episodes < 2:
+    own, random = np.asarray(own, float), np.asarray(random, float)
+    episodes = random.shape[1]
+    if episodes < 2 or own.shape != (episodes,):
         raise ValueError(
-            f"differences {differences.shape}: must be (directions, start states), at least 2 of these"
+            f"own {own.shape} and random {random.shape}: must be (E,) and (M, E), with at least 2 start states E"
         )
-    parts, whole = differences.var(axis=0, ddof=1).sum(), differences.sum(axis=1).var(ddof=1)
-    reliability = episodes / (episodes - 1) * (1 - parts / whole) if whole > 0 else np.nan
-    correlation = float(pearson(differences.mean(axis=1), along))
-    corrected = correlation / np.sqrt(reliability) if reliability >= RELIABLE else np.nan
-    return DirectionalCosine(correlation, float(reliability), float(corrected))
+    squares = np.square(random).sum(axis=1)
+    played = np.square(random.mean(axis=1)).mean()
+    common = ((np.square(random.sum(axis=1)) - squares) / (episodes * (episodes - 1))).mean()
+    reliability = common / played if played > 0 else np.nan
+    along = own.mean() / np.sqrt(size)
+    return DirectionalCosine(
+        float(np.clip(along / np.sqrt(played), -1, 1)) if played > 0 else np.nan,
+        float(reliability),
+        float(np.clip(along / np.sqrt(common), -1, 1)) if reliability >= RELIABLE else np.nan,
+    )
 
 
 def _best_scale(local: Floats, global_: Floats) -> Floats:

@@ -80,7 +80,8 @@ def _draw_scores(axes: Axes, y: int, row: dict, tasks: pd.DataFrame) -> None:
 def _draw_cells(axes: Axes, y: int, row: dict, tasks: pd.DataFrame) -> None:
     for name, place in WORDS.items():
         colour = _colour(row) if name == "crosses layers" else style.INK
-        axes.text(place, y, row[name], va="center", fontsize=7, color=colour)
+        # There is room for where the noise is; the table says the rest.
+        axes.text(place, y, row[name].partition(";")[0], va="center", fontsize=7, color=colour)
     width = _width(tasks)
     for index, task in enumerate(tasks.itertuples()):
         left, verdict = CELLS + index * width, row[f"{task.environment}/verdict"]

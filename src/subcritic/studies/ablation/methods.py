@@ -27,8 +27,10 @@ NONE = "–"
 
 
 def crosses(facts: Facts) -> str:
-    """What reaches a hidden neuron that learns from beyond its own layer, besides the reward: one of CROSSES."""
-    receives = set() if facts["settings"].get("frozen_hidden") else set(facts["receives"])
+    """What reaches hidden neurons from beyond their own layer, besides the reward: of CROSSES, or NONE if frozen."""
+    if facts["settings"].get("frozen_hidden"):
+        return NONE
+    receives = set(facts["receives"])
     if "error" in receives:
         return ERROR
     if receives & {"feedback", "deviation"}:

@@ -25,7 +25,7 @@ from subcritic.studies.ablation.answer import (
     first,
     task_cells,
 )
-from subcritic.studies.ablation.methods import Facts, describe
+from subcritic.studies.ablation.methods import CROSSES, Facts, describe
 from subcritic.studies.ablation.settings import environments_of
 from subcritic.studies.ablation.verdicts import BACKPROPAGATION, LOCAL, VERDICTS, tasks, verdicts
 
@@ -133,11 +133,13 @@ def aggregate(
 
 def shown(table: pd.DataFrame) -> list[str]:
     """The methods whose diagnostics are drawn: the first with backpropagation, the drafts' linear rule, and the best of the
-    other local rules.
+    other local rules by what crosses layers, least first.
     """
     local = table["role"] == LOCAL
     drafts = local & (table["algorithm"] == "linear")
-    chosen = (first(table, BACKPROPAGATION), table[drafts].head(1), table[local & ~drafts].head(1))
+    others = table[local & ~drafts].groupby("crosses layers", sort=False).head(1)
+    best = others.sort_values("crosses layers", key=lambda column: column.map(CROSSES.index))
+    chosen = (first(table, BACKPROPAGATION), table[drafts].head(1), best)
     return [name for rows in chosen for name in rows["method"]]
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from subcritic.config import Count, Environment, Method, Profile, Section
-from subcritic.config.profile import unique_names
+from subcritic.config import Count, Environment, Method, Profile
+from subcritic.config.profile import OnSomeEnvironments, unique_names
 from subcritic.study import Job, method_jobs
 
 # Small networks, since there are many methods; correlated noise, as DDPG has in the profile `quick`.
@@ -57,12 +57,9 @@ METHODS: tuple[dict[str, Any], ...] = (
 )
 
 
-class Ablation(Section):
+class Ablation(OnSomeEnvironments):
     """Local rules side by side, with DDPG and with controls: frozen hidden layers, and a random direction."""
 
-    environments: tuple[str, ...] = Field(
-        (), description="Names of the profile's environments to train on; none given: its first one."
-    )
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = Field(
         [SHARED | method for method in METHODS],
         validate_default=True,
@@ -73,19 +70,13 @@ class Ablation(Section):
     )
 
     def check_in(self, profile: Profile) -> None:
+        super().check_in(profile)
         unique_names("ablation.methods", self.methods)
-        known = [environment.name for environment in profile.environments]
-        for name in self.environments:
-            if name not in known:
-                raise ValueError(
-                    f"ablation.environments: {name!r} is not among the profile's environments: {', '.join(known)}"
-                )
 
 
 def environments_of(profile: Profile) -> tuple[Environment, ...]:
     """The environments of the ablation: those it names, or the profile's first one."""
-    chosen = profile.section(Ablation).environments or (profile.environments[0].name,)
-    return tuple(profile.environment(name) for name in chosen)
+    return profile.section(Ablation).chosen(profile)
 
 
 def steps_of(profile: Profile, environment: Environment) -> int:

@@ -14,7 +14,7 @@ from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, over_seeds, percent
 from subcritic.reporting.pages import bullets, image
 from subcritic.studies.agreement import STUDY
-from subcritic.studies.agreement.settings import LED, ORACLE, OWN, RANDOM, Agreement, environments_of, leads
+from subcritic.studies.agreement.settings import LED, ORACLE, OWN, RANDOM, Agreement, leads
 
 KEYS = ["environment", "at", "method", "estimate", "granularity", "layer", "measure"]
 TITLES = {LED: "At DDPG's actor", OWN: "At each method's own actor"}
@@ -25,7 +25,7 @@ COLUMNS = {
     "actor, one minibatch": ("minibatch", "actor", "cosine"),
     "neurons, expected": ("expectation", "neuron", "pearson"),
     "neurons, one minibatch": ("minibatch", "neuron", "pearson"),
-    "with the return, played": ("expectation", "actor", "return_correlation"),
+    "with the return": ("expectation", "actor", "return_played"),
     "with the return, all starts": ("expectation", "actor", "return_cosine"),
 }
 NOTE = """Cosine of a method's direction, before the optimiser, with the true policy gradient, that of the mean of Q^μ(s,
@@ -33,8 +33,8 @@ NOTE = """Cosine of a method's direction, before the optimiser, with the true po
 what infinitely many would give. One minibatch: one update as in training, against the true gradient at all
 states. Neurons: Pearson correlation over the entries of a neuron's weight gradient, median over the neurons
 where it is defined; those where it is not are counted. With the return: cosine of the expected update with the
-gradient of the return itself, found by finite differences, from the start states played, and corrected to all
-start states where these agree enough. p: of the whole actor's expected cosine, from permutations of the neurons
+gradient of the return itself, from what the return gains along it, for the start states played, and for all start
+states where these agree enough. p: of the whole actor's expected cosine, from permutations of the neurons
 within each layer. `oracle` is the true gradient computed another way, `random` a random direction. How each is
 measured: docs/agreement.md.
 """
@@ -170,11 +170,9 @@ def sentences(table: pd.DataFrame) -> list[str]:
             f"{environment}, {who} ({count['seeds']} seeds, {count['snapshots']} snapshots): cosine of the expected update "
             f"with the true policy gradient: {expected}. Of one minibatch: {single}."
         )
-        if (actor["measure"] == "return_correlation").any():
+        if (actor["measure"] == "return_played").any():
             parts = "; ".join(
-                f"{name} {_of(actor, name, 'expectation', 'return_correlation')}"
-                for name in methods
-                if name != ORACLE
+                f"{name} {_of(actor, name, 'expectation', 'return_played')}" for name in methods
             )
             corrected = _of(actor, ORACLE, "expectation", "return_cosine")
             found.append(
@@ -196,7 +194,7 @@ def figure(profile: Profile, frame: pd.DataFrame) -> Figure:
     wanted = [(OWN, "expectation"), (OWN, "minibatch")]
     if any(leads(method) for method in settings.methods):
         wanted = [(LED, "expectation"), (LED, "minibatch"), (OWN, "expectation")]
-    places = [(e.name, *place) for e in environments_of(profile) for place in wanted]
+    places = [(e.name, *place) for e in settings.chosen(profile) for place in wanted]
     fig, panels = style.grid(len(places), columns=len(wanted), width=4.2, height=2.8)
     cosines = frame[(frame["granularity"] == "actor") & (frame["measure"] == "cosine")]
     names = [method.name for method in settings.methods]

@@ -1,4 +1,4 @@
-"""The gradient of the return itself, along random directions in weight space, by central differences."""
+"""How the return changes along directions in weight space, by central differences."""
 
 from __future__ import annotations
 
@@ -25,10 +25,18 @@ def random_directions(count: int, size: int, seeds: Sequence[int], step: int) ->
     return torch.from_numpy(drawn)
 
 
-def finite_differences(returns: Returns, policy: Tensor, along: Tensor, radius: float) -> np.ndarray:
-    """[J(θ + ε d) − J(θ − ε d)] / 2ε of every start state, (M, S, E), for θ (S, P) and directions d (M, S, P).
+def equally_long(directions: np.ndarray) -> Tensor:
+    """Directions (M, S, P) stretched to the length √P that random ones have; zero where they are zero or not finite."""
+    known = np.where(np.isfinite(directions).all(axis=-1, keepdims=True), directions, 0.0)
+    length = np.linalg.norm(known, axis=-1, keepdims=True)
+    stretched = known / np.where(length == 0, 1.0, length) * np.sqrt(known.shape[-1])
+    return torch.from_numpy(stretched.astype(np.float32))
 
-    ε d is about `radius` ‖θ‖ long. Both policies of a pair start from the same states, so their difference has little noise.
+
+def finite_differences(returns: Returns, policy: Tensor, along: Tensor, radius: float) -> np.ndarray:
+    """[J(θ + ε d) − J(θ − ε d)] / 2ε of every start state, (M, S, E), for θ (S, P) and directions d (M, S, P) of length √P.
+
+    ε d is `radius` ‖θ‖ long. Both policies of a pair start from the same states, so their difference has little noise.
     """
     step = radius * policy.norm(dim=1, keepdim=True) / policy.shape[1] ** 0.5
     found = []

@@ -34,7 +34,12 @@ from subcritic.studies.agreement.directions import (
 )
 from subcritic.studies.agreement.followers import Leader
 from subcritic.studies.agreement.measures import EXPECTATION, Row, measure
-from subcritic.studies.agreement.returns import Player, finite_differences, random_directions
+from subcritic.studies.agreement.returns import (
+    Player,
+    equally_long,
+    finite_differences,
+    random_directions,
+)
 from subcritic.studies.agreement.settings import LED, ORACLE, OWN, RANDOM, Config
 from subcritic.study import Job
 from subcritic.training import Trainer
@@ -143,17 +148,21 @@ class Snapshots:
             self._keep(trainer, at, method, rows)
 
     def _compare_with_return(self, trainer: Trainer, directions: dict[str, Directions]) -> None:
-        """Rows on how each expected direction follows the gradient of the return."""
+        """Rows on how the return changes along each expected direction, and along random ones."""
         agent, settings, active = self.agent, self.measurement.returns, trainer.watch.active
         if self.player is None:
             self.player = Player(agent.actor, self.make_environment, self.seeds, settings.episodes)
         policy = agent.policy().flat
+        own = equally_long(np.stack([found.mean.mean(axis=0) for found in directions.values()]))
         along = random_directions(settings.directions, policy.shape[1], self.seeds, trainer.step)
         returns = self.player.at(trainer.step, active)
-        differences = finite_differences(returns, policy, along, settings.radius)
-        for method, found in directions.items():
-            parts = np.einsum("msp,sp->ms", along.double().numpy(), found.mean.mean(axis=0))
-            compared = {s: directional_cosine(differences[:, s], parts[:, s]) for s in active}
+        differences = finite_differences(returns, policy, torch.cat((own, along)), settings.radius)
+        # A method without a direction has none to follow.
+        differences[: len(own)][(own == 0).all(dim=-1).numpy()] = np.nan
+        for method, theirs in zip(directions, differences, strict=False):
+            compared = {
+                s: directional_cosine(theirs[s], differences[len(own) :, s], policy.shape[1]) for s in active
+            }
             rows = []
             for name in DirectionalCosine._fields:
                 values = np.full(len(self.seeds), np.nan)

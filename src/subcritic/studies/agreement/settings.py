@@ -11,7 +11,6 @@ from subcritic.config import (
     AgentSettings,
     ConfigError,
     Count,
-    Environment,
     LocalSettings,
     Method,
     MethodTraining,
@@ -19,7 +18,7 @@ from subcritic.config import (
     Rate,
     Section,
 )
-from subcritic.config.profile import unique_names
+from subcritic.config.profile import OnSomeEnvironments, unique_names
 from subcritic.study import Job, Run
 
 # Whose actor, states and critic: the method's own, or DDPG's, which all local rules of the list follow.
@@ -54,16 +53,17 @@ METHODS: tuple[dict[str, Any], ...] = (
 
 
 class Returns(Section):
-    """How the gradient of the return is found: by central differences along random directions in weight space."""
+    """How expected updates are compared with the gradient of the return: by central differences in weight space."""
 
     directions: Annotated[int, Field(ge=0)] = Field(
-        200, description="Random directions at each of DDPG's snapshots; 0 leaves the return out."
+        48,
+        description="Random directions at DDPG's snapshots, which say how long the gradient is; 0 leaves the return out.",
     )
     episodes: Annotated[int, Field(ge=2)] = Field(
         16, description="Episodes of each policy, from the same start states for all."
     )
     radius: Rate = Field(
-        0.01,
+        0.001,
         description="Length of a step along a direction, as a share of the length of the actor's weights.",
     )
 
@@ -85,12 +85,9 @@ class Measurement(Section):
     returns: Returns = Field(Returns(), description="Settings of the gradient of the return.")
 
 
-class Agreement(Measurement):
+class Agreement(Measurement, OnSomeEnvironments):
     """Rules whose directions are compared with the true policy gradient, along training."""
 
-    environments: tuple[str, ...] = Field(
-        (), description="Names of the profile's environments to train on; none given: its first one."
-    )
     methods: Annotated[tuple[Method, ...], Field(min_length=1)] = Field(
         [SHARED | method for method in METHODS],
         validate_default=True,
@@ -100,9 +97,8 @@ class Agreement(Measurement):
     steps: Count = Field(10_000, description="Environment steps of a training.")
 
     def check_in(self, profile: Profile) -> None:
+        super().check_in(profile)
         unique_names("agreement.methods", self.methods)
-        for name in self.environments:
-            profile.environment(name)
         if len([method for method in self.methods if leads(method)]) > 1:
             raise ValueError("agreement.methods: there can be only one ddpg, which the local rules follow")
         for method in self.methods:
@@ -162,17 +158,11 @@ def snapshot_steps(steps: int, snapshots: int, method: AgentSettings) -> tuple[i
     return found
 
 
-def environments_of(profile: Profile) -> tuple[Environment, ...]:
-    """The environments it trains on: those that the section names, or the profile's first one."""
-    chosen = profile.section(Agreement).environments or (profile.environments[0].name,)
-    return tuple(profile.environment(name) for name in chosen)
-
-
 def described(profile: Profile) -> list[str]:
     settings = profile.section(Agreement)
     names = ", ".join(method.name for method in settings.methods)
     return [
-        f"Agreement of rules: {names}; {settings.steps:,} steps on {', '.join(e.name for e in environments_of(profile))}, "
+        f"Agreement of rules: {names}; {settings.steps:,} steps on {', '.join(e.name for e in settings.chosen(profile))}, "
         f"{settings.snapshots} snapshots."
     ]
 
@@ -181,7 +171,7 @@ def jobs(profile: Profile) -> Iterator[Job]:
     settings, seeds = profile.section(Agreement), tuple(profile.seed_list())
     measurement = Measurement(**{name: getattr(settings, name) for name in Measurement.model_fields})
     training = profile.training.model_copy(update={"steps": settings.steps})
-    for environment in environments_of(profile):
+    for environment in settings.chosen(profile):
         for method in settings.methods:
             config = Config(
                 method=MethodTraining(

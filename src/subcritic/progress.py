@@ -1,0 +1,134 @@
+"""How far a chain is: jobs done, an estimate of what is left, and the time that every study took."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from threading import Event, Thread
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import pandas as pd
+
+from subcritic.config import Profile
+from subcritic.measuring.progress import duration
+from subcritic.publishing.check import chosen, sources
+from subcritic.reporting import documents
+from subcritic.studies import STUDIES
+from subcritic.study import Job
+
+# Seconds between two looks at the folder.
+LOOK_EVERY = 2.0
+
+
+class Spent(NamedTuple):
+    """What a job, or all jobs of a study, took: wall-clock and CPU seconds."""
+
+    seconds: float
+    cpu: float
+
+
+def spent(root: Path, jobs: Sequence[Job]) -> dict[str, Spent]:
+    """Of every job that is done, by name, from the benchmarks that Snakemake wrote below `root`."""
+    found = {}
+    for job in jobs:
+        try:
+            lines = (root / "benchmarks" / f"{job.name}.tsv").read_text().splitlines()
+            row = next(csv.DictReader(lines, delimiter="\t"))
+            found[job.name] = Spent(float(row["s"]), float(row["cpu_time"]))
+        except (OSError, StopIteration, KeyError, ValueError):
+            # Not done yet, or being written, or too short to have been measured.
+            continue
+    return found
+
+
+def seconds_left(
+    jobs: Sequence[Job], done: dict[str, float], running: dict[str, float], cores: int
+) -> float | None:
+    """About how long all jobs still take on `cores` cores; None before any job is done.
+
+    done: seconds of jobs that have ended. running: seconds that others have run. A job is expected to take as long as others
+    of its study did on average; of a study that has none yet, as long as all jobs did.
+    """
+    if not done:
+        return None
+    expected = []
+    for job in jobs:
+        if job.name not in done:
+            same = [done[other.name] for other in jobs if other.study == job.study and other.name in done]
+            expected.append(max(0.0, fmean(same or done.values()) - running.get(job.name, 0.0)))
+    return max([sum(expected) / cores, *expected], default=0.0)
+
+
+class ChainProgress:
+    """Says, whenever a job of a chain ends, how many are done and about how long the rest takes.
+
+    A context manager: it looks at the folder `root` of the chain until it is left. Only what ends meanwhile is news.
+    """
+
+    def __init__(self, root: Path, jobs: Sequence[Job], cores: int) -> None:
+        self.root, self.jobs, self.cores = root, list(jobs), cores
+        self.start = time.time()
+        self.known = len(spent(root, self.jobs))
+        self.begun: dict[str, float] = {}
+        self.stop = Event()
+        self.thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.stop.set()
+        self.thread.join()
+
+    def line(self) -> str | None:
+        """What there is to say since the last call, if anything."""
+        done = {name: took.seconds for name, took in spent(self.root, self.jobs).items()}
+        running = self._running(done)
+        if len(done) == self.known:
+            return None
+        self.known = len(done)
+        left = seconds_left(self.jobs, done, running, self.cores)
+        rest = "" if left is None or len(done) == len(self.jobs) else f", about {duration(left)} left"
+        return (
+            f"subcritic: {len(done)} of {len(self.jobs)} jobs done after "
+            f"{duration(time.time() - self.start)}{rest}"
+        )
+
+    def _running(self, done: dict[str, float]) -> dict[str, float]:
+        """Seconds since each job was first seen at work; those of earlier chains left a log that is older."""
+        now = time.time()
+        for job in self.jobs:
+            log = self.root / "logs" / f"{job.name}.log"
+            if job.name not in self.begun and log.exists() and log.stat().st_mtime >= self.start:
+                self.begun[job.name] = now
+        return {name: now - begun for name, begun in self.begun.items() if name not in done}
+
+    def _watch(self) -> None:
+        while not self.stop.wait(LOOK_EVERY):
+            if line := self.line():
+                print(line, flush=True)
+
+
+def jobs_of(profile: Profile) -> list[Job]:
+    """The jobs of a profile's studies, and of those that their reports or jobs read."""
+    names = [source.name for study in chosen(profile) for source in sources(study, profile)]
+    return [job for name in dict.fromkeys(names) for job in STUDIES[name].jobs(profile)]
+
+
+def studies_took(root: Path, jobs: Sequence[Job]) -> str:
+    """A Markdown table: every study, its jobs, and their time; what is not known is not counted."""
+    took = spent(root, jobs)
+    rows = []
+    for name in dict.fromkeys(job.study for job in jobs):
+        own = [took[job.name] for job in jobs if job.study == name and job.name in took]
+        if own:
+            seconds, cpu = (sum(part) for part in zip(*own, strict=True))
+            rows.append((name, str(len(own)), duration(seconds), duration(cpu)))
+    return documents.markdown(pd.DataFrame(rows, columns=["study", "jobs", "time of jobs", "CPU time"]))
