@@ -1,11 +1,11 @@
 # The whole reproduction. `snakemake` alone runs the quick profile; `--configfile configs/standard.yaml` another one;
 # `--config seeds=5` changes single values of the quick profile.
-import json
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from subcritic import workflow as subcritic_workflow
-from subcritic.config import ConfigError, dump
+from subcritic.config import ConfigError
 from subcritic.studies import STUDIES
 
 try:
@@ -16,7 +16,6 @@ except ConfigError as error:
 ROOT = f"results/{profile.profile}"
 # Written when a run starts; what a job depends on of it is among the job's params.
 CONFIG = f"{ROOT}/config.yaml"
-RESOLVED = json.dumps(dump(profile))
 
 
 include: "workflow/rules/studies.smk"
@@ -48,9 +47,12 @@ rule all:
 
 
 onstart:
-    shell("subcritic config --json {RESOLVED:q} --output {CONFIG}")
-    shell("subcritic tracking init")
+    subcritic_workflow.begin(profile, Path(ROOT))
+
+
+onsuccess:
+    subcritic_workflow.end(Path(ROOT))
 
 
 onerror:
-    shell("subcritic tracking sweep")
+    subcritic_workflow.end(Path(ROOT))

@@ -1,3 +1,14 @@
-"""Before anything else imports MuJoCo: let it draw without a display."""
+"""Before anything else imports MuJoCo: let it draw without a display. And start no process that mirrors to MLflow."""
+
+import pytest
 
 import subcritic.envs.display  # noqa: F401
+from subcritic.tracking import group
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_mirror():
+    """Tests of MLflow's copy make it themselves; commands that tests start are not concerned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(group, "keep_mirrored", lambda results: None)
+        yield

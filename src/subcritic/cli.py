@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from subcritic import config, profiles
 from subcritic.config import ConfigError, Profile
 from subcritic.config.environments import default_name
 from subcritic.studies import STUDIES
 from subcritic.study import Study
+from subcritic.tracking import claim_job
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,12 +66,7 @@ def show_config(options: argparse.Namespace) -> None:
     profile = profiles.parse(json.loads(options.json)) if options.json else profiles.load(options.config)
     if not options.json:
         workflow.check_environments(profile, str(options.config))
-    text = yaml.safe_dump(config.dump(profile), sort_keys=False)
-    if options.output is None:
-        print(text, end="")
-    elif not options.output.exists() or options.output.read_text() != text:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text)
+    print(workflow.written_out(profile), end="")
 
 
 def run_study(options: argparse.Namespace) -> None:
@@ -80,8 +74,9 @@ def run_study(options: argparse.Namespace) -> None:
     study: Study = options.study
     environment = default_name(options.environment) if options.environment else ""
     job = study.job(_profile(options), environment, getattr(options, "method", None) or "")
-    module = importlib.import_module(f"subcritic.studies.{study.name}.run")
-    _say(module.run(job, options.results))
+    with claim_job(options.results / job.profile):
+        module = importlib.import_module(f"subcritic.studies.{study.name}.run")
+        _say(module.run(job, options.results))
 
 
 def report(options: argparse.Namespace) -> None:
@@ -110,14 +105,17 @@ def write_docs(options: argparse.Namespace) -> None:
 def tracking(options: argparse.Namespace) -> None:
     from subcritic import tracking as store
 
-    action: Callable = {"init": store.initialise, "rebuild": store.rebuild, "sweep": store.sweep}[
-        options.action
-    ]
-    done = action(options.results)
-    if options.action == "rebuild":
-        print(f"{done} runs written")
-    for folder in done if options.action == "sweep" else ():
-        print(f"{folder}: its process is gone, marked KILLED")
+    results, action = options.results, options.action
+    if action == "follow":
+        store.follow(results)
+    elif action == "mirror":
+        store.bring_up_to_date(results)
+    elif action == "rebuild":
+        print(f"{store.rebuild(results)} runs written")
+    else:
+        for folder in store.sweep(results):
+            print(f"{folder}: its process is gone, marked KILLED")
+        store.keep_mirrored(results)
 
 
 def ui(options: argparse.Namespace) -> None:
@@ -206,9 +204,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--profile", default="quick", help="the profile's name (default: quick)")
     add("docs", write_docs, "make the parts of the documents that come from the code")
     sub = add(
-        "tracking", tracking, "the MLflow store: init, rebuild from the files, sweep dead runs", _results
+        "tracking",
+        tracking,
+        "MLflow's copy of the records: follow them, mirror what is missing, rebuild it; or sweep dead runs",
+        _results,
     )
-    sub.add_argument("action", choices=("init", "rebuild", "sweep"))
+    sub.add_argument("action", choices=("follow", "mirror", "rebuild", "sweep"))
     sub = add("ui", ui, "look at the runs in MLflow, on this machine only", _results)
     sub.add_argument("--port", type=int, default=5000)
     return parser

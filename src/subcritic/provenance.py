@@ -18,11 +18,12 @@ NO_PART_OF_NUMBERS = (
     "provenance.py",
     "profiles.py",
     "study.py",
+    "suite.py",
     "rules/__init__.py",
     "envs/suite/__init__.py",
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-PACKAGES = ("torch", "gymnasium", "numpy", "mujoco", "box2d", "mlflow", "snakemake")
+PACKAGES = ("torch", "gymnasium", "numpy", "numba", "mujoco", "box2d", "mlflow", "snakemake")
 
 
 def code_digest(roots: Iterable[str]) -> str:
@@ -98,13 +99,21 @@ def _imported(file: Path, package: Path) -> list[Path]:
 
 
 def _names(file: Path, package: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in _statements(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parents = ("subcritic", *file.relative_to(package).parts)[: -node.level] if node.level else ()
             module = ".".join((*parents, *([node.module] if node.module else [])))
             yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node; expressions, most of a tree, hold none."""
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for inner in getattr(node, field, ()):
+            yield inner
+            yield from _statements(inner)
 
 
 def versions() -> dict[str, str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from subcritic import config, profiles, progress, workflow
-from subcritic.tracking import claim
+from subcritic.tracking.claim import Chain, claim_chain
 
 SNAKEFILE = Path("Snakefile")
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def reproduce(name: str, arguments: Sequence[str]) -> int:
@@ -34,11 +38,11 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     if {"-n", "--dry-run", "--dryrun"} & set(arguments):
         return _call(command)
     # A second call for the same profile waits for the first, and then finds its work done.
-    with claim(Path("results") / profile.profile):
+    with claim_chain(Path("results") / profile.profile) as chain:
         start = time.time()
         jobs = progress.jobs_of(profile)
         with progress.ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments)):
-            code = _call(command)
+            code = _call(command, chain)
         if code == 0:
             _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
     if code:
@@ -84,13 +88,31 @@ def _snakemake(path: Path) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--configfile", str(path)]
 
 
-def _call(command: Sequence[str]) -> int:
-    """Run a command to its end; on Ctrl-C, which reaches it too, wait until it has put things in order."""
-    with subprocess.Popen(command) as process:
+def _call(command: Sequence[str], chain: Chain | None = None) -> int:
+    """Run a command to its end, in a process group of its own, which gets the signals that this process gets.
+
+    The command holds the claim of the chain too, so that it is held for as long as either lives.
+    """
+    with subprocess.Popen(
+        command,
+        start_new_session=True,
+        pass_fds=chain.descriptors if chain else (),
+        env={**os.environ, **(chain.environment if chain else {})},
+    ) as process:
+        if chain:
+            chain.name(process.pid)
+
+        def stop(number: int, frame: Any) -> None:
+            # Ctrl-C for all of them: Snakemake would wait for its jobs after SIGTERM. A second signal is passed on as well.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
+
+        previous = {number: signal.signal(number, stop) for number in STOPPING}
         try:
             return process.wait()
-        except KeyboardInterrupt:
-            return process.wait() or 130
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def _close(snakemake: Sequence[str], profile: config.Profile, start: float) -> None:

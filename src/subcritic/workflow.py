@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 
 from subcritic import config as schema
-from subcritic import envs, profiles, provenance
+from subcritic import envs, profiles, provenance, tracking
 from subcritic.config import ConfigError, Environment, Profile
 from subcritic.measuring.code import job_code
 from subcritic.publishing.check import chosen
@@ -34,6 +35,30 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
     profile = profiles.parse(given, source)
     check_environments(profile, source)
     return profile
+
+
+def begin(profile: Profile, root: Path) -> None:
+    """What Snakemake does first: claim the profile's folder until it ends, write the profile, start MLflow's copy."""
+    _CLAIMED.enter_context(tracking.claim_chain(root))
+    path, text = root / "config.yaml", written_out(profile)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    tracking.keep_mirrored(root.parent)
+
+
+def end(root: Path) -> None:
+    """What it does last: mark runs as KILLED whose process is gone, and wait until MLflow has all."""
+    if tracking.sweep(root.parent):
+        tracking.keep_mirrored(root.parent)
+    tracking.finish(root.parent)
+
+
+_CLAIMED = contextlib.ExitStack()
+
+
+def written_out(profile: Profile) -> str:
+    """A profile as YAML, with all defaults."""
+    return yaml.safe_dump(schema.dump(profile), sort_keys=False)
 
 
 def check_environments(profile: Profile, source: str) -> None:

@@ -13,7 +13,6 @@ import yaml
 from subcritic import envs, profiles
 from subcritic.studies import STUDIES
 from subcritic.studies.experiment2 import run as experiment2
-from subcritic.tracking import group
 
 PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own.md"
 
@@ -33,8 +32,7 @@ def written(tmp_path, monkeypatch):
     """The profile of the page, with the module of the page on Python's path."""
     (tmp_path / "boats.py").write_text(block("python"))
     monkeypatch.syspath_prepend(tmp_path)
-    # Both would stay in this process: MLflow has tests of its own, and other tests need denormal numbers.
-    monkeypatch.setattr(group, "Mirror", lambda results: None)
+    # It would stay in this process, and other tests need denormal numbers.
     monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
     yield yaml.safe_load(block("yaml"))
     gym.registry.pop("Boat-v0", None)

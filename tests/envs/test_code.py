@@ -82,11 +82,11 @@ def test_only_what_was_installed_from_an_index_is_known_by_its_version(package, 
     (installed / "top_level.txt").write_text(f"{package.name}\n")
     if editable:
         (installed / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
-    code._all_distributions.cache_clear()
+    code._distributions.cache_clear()
     try:
         found = envs.code_of(name)
     finally:
-        code._all_distributions.cache_clear()
+        code._distributions.cache_clear()
     assert found["packages"] == {"swimmers": "1.2"}
     assert ("source" in found) == editable
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from subcritic import profiles
+from subcritic import profiles, published
 from subcritic.config import ConfigError
 from subcritic.envs import suite
 from subcritic.envs.planners import episode
-from subcritic.envs.suite import published
 from subcritic.studies import STUDIES
 from subcritic.studies.anchors import run as anchors
 from subcritic.studies.references import publish, report

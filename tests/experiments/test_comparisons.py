@@ -40,11 +40,8 @@ def profile():
 
 
 @pytest.fixture(autouse=True)
-def no_mirror(monkeypatch):
-    """MLflow has tests of its own."""
-    from subcritic.tracking import group
-
-    monkeypatch.setattr(group, "Mirror", lambda results: None)
+def denormals(monkeypatch):
+    """Other tests need them."""
     monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
 
 

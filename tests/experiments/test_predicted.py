@@ -225,9 +225,6 @@ def test_an_evaluation_restored_from_a_checkpoint_knows_what_it_found(tmp_path):
 
 
 def test_scores_say_which_critic_was_furthest_off_and_what_it_reached(tmp_path, monkeypatch):
-    from subcritic.tracking import group
-
-    monkeypatch.setattr(group, "Mirror", lambda results: None)
     monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
     small = {"hidden": [8], "batch_size": 8, "learning_starts": 60}
     methods = [{"algorithm": name, "name": name, **small} for name in ("linear", "random_direction")]

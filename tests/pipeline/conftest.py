@@ -14,6 +14,17 @@ import pytest
 PROJECT = Path(__file__).parent.parent.parent
 LINKED = ("Snakefile", "workflow", "profiles", "environment.yml", "pyproject.toml", "notebooks")
 TINY = Path(__file__).parent / "tiny.yaml"
+# Python runs this at its start: every command leaves a line with what it has imported.
+CUSTOMIZE = """
+import atexit, os, sys
+
+def tell():
+    heavy = [name for name in ("torch", "mlflow", "gymnasium", "seaborn") if name in sys.modules]
+    with open(os.environ["IMPORTED"], "a") as file:
+        print(*sys.argv[1:3], *heavy, file=file)
+
+atexit.register(tell)
+"""
 
 
 class Workspace:
@@ -25,11 +36,15 @@ class Workspace:
             (folder / name).symlink_to(PROJECT / name)
         shutil.copytree(PROJECT / "configs", folder / "configs")
         shutil.copy(TINY, folder / "configs" / "tiny.yaml")
+        (folder / "site").mkdir()
+        (folder / "site" / "sitecustomize.py").write_text(CUSTOMIZE)
         bin_folder = str(Path(sys.executable).parent)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")},
             "PATH": f"{bin_folder}:{os.environ['PATH']}",
             "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": f"{folder / 'site'}:{os.environ.get('PYTHONPATH', '')}".rstrip(":"),
+            "IMPORTED": str(folder / "imported.txt"),
         }
 
     @property

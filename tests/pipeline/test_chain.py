@@ -246,6 +246,17 @@ def test_the_profile_is_published_and_the_page_made_from_it(finished, profile, t
     assert value["sentence"] in page
 
 
+def test_reports_import_neither_torch_nor_gymnasium_and_no_job_imports_mlflow(finished):
+    lines = [line.split() for line in (finished.folder / "imported.txt").read_text().splitlines()]
+    reports = [line for line in lines if line[:1] == ["report"]]
+    assert len(reports) > 10 and all(len(line) == 2 for line in reports), reports
+    trainings = [line for line in lines if line[:1] == ["experiment2"]]
+    assert len(trainings) == 4 and all("torch" in line for line in trainings)
+    assert [line[:2] for line in lines if "mlflow" in line] == [["tracking", "follow"]], (
+        "one process for the whole chain"
+    )
+
+
 def test_every_record_says_how_long_it_ran_and_how_much_of_that_was_logging(finished):
     folders = [finished.results / "tiny/runs/experiment2" / name for name in ENVIRONMENTS]
     records = [json.loads(path.read_text()) for folder in folders for path in folder.glob("*/s0/run.json")]

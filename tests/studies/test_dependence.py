@@ -253,7 +253,7 @@ def test_a_task_counts_where_it_is_used_and_a_new_one_leaves_all_that_was_there(
     # The cheetah's family; the cart of this profile is in another.
     edit(package / "envs/suite/runners.py")
     edit(
-        package / "envs/suite/__init__.py",
+        package / "suite.py",
         "LISTED = {",
         'LISTED = {\n    "new": Entry("New", "runners", 100),',
     )

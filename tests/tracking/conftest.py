@@ -2,8 +2,8 @@ import shutil
 
 import pytest
 
-from subcritic import tracking
 from subcritic.tracking import store
+from subcritic.tracking.upkeep import bring_up
 
 
 @pytest.fixture(autouse=True)
@@ -26,5 +26,5 @@ def results(tmp_path, template):
     folder = tmp_path / "results"
     folder.mkdir()
     shutil.copy(template, folder / "mlflow.db")
-    tracking.initialise(folder)
+    bring_up(folder)
     return folder

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tracking_helpers import CONFIG, everything, identity, mlflow_runs
+from tracking_helpers import CONFIG, everything, identity, mlflow_points, mlflow_runs
 
 from subcritic import tracking
-from subcritic.tracking import RecordError, Run, RunGroup, StoreError, Terminated, record, store
+from subcritic.tracking import RecordError, RunGroup, StoreError, Terminated, process, record, store, upkeep
+from subcritic.tracking.claim import claimed, owner
 
 HERE = Path(__file__).parent
 
@@ -33,9 +34,17 @@ def artifacts(results):
     }
 
 
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened in time"
+        time.sleep(0.1)
+
+
 def statuses(results):
+    runs = mlflow_runs(results)
     recorded = [record.read(folder)["status"] for folder in tracking.records(results)]
-    assert [run.info.status for run in mlflow_runs(results)] == recorded
+    assert [run.info.status for run in runs] == recorded
     return recorded
 
 
@@ -72,17 +81,21 @@ def test_a_moved_folder_is_noticed_and_written_anew(results, tmp_path, capfd):
 
     with pytest.raises(StoreError, match="was moved after it was written"):
         store.connect(moved)
-    tracking.initialise(moved)
+    upkeep.bring_up(moved)
     assert everything(moved) == live
     assert artifacts(moved) == {"Pendulum-v1/ddpg/s1": b"weights", "Hopper-v5/ddpg/s1": b"weights"}
     assert not results.exists()
 
 
-def test_rebuilding_while_a_run_is_written_is_refused(results):
-    run = Run.open(results, identity(), CONFIG)
-    with pytest.raises(StoreError, match=r"1 runs are still being written .*Pendulum-v1/ddpg/s0"):
-        tracking.rebuild(results)
-    run.finish()
+def test_rebuilding_while_a_run_is_written_loses_nothing(results):
+    with RunGroup(results, [identity()], CONFIG) as group:
+        group.log(1, 0, {"a": 1.0})
+        group.positions()
+        assert tracking.rebuild(results) == 1
+        group.log(2, 0, {"a": 2.0})
+    (run,) = mlflow_runs(results)
+    assert [point[1] for point in mlflow_points(results, run)] == [1, 2]
+    assert run.info.status == "FINISHED"
 
 
 def test_an_error_marks_the_runs_failed_and_says_why(results):
@@ -97,6 +110,7 @@ def test_a_resumed_run_forgets_the_error(results):
     with pytest.raises(ZeroDivisionError), RunGroup(results, [identity()], CONFIG) as group:
         positions = group.positions()
         _ = 1 / 0
+    assert statuses(results) == ["FAILED"]
     with RunGroup(results, [identity()], CONFIG, resume=positions):
         pass
     (run,) = mlflow_runs(results)
@@ -130,41 +144,85 @@ def _full(path, data):
     raise RecordError(f"{path}: disk full")
 
 
-def start_training(results):
+def start_training(results, mirror=True):
     """A process that trains for ever, and has begun."""
     code = """
 import sys, time
 from pathlib import Path
 from subcritic.tracking import RunGroup
 from tracking_helpers import CONFIG, identity
-with RunGroup(Path(sys.argv[1]), [identity()], CONFIG) as group:
+with RunGroup(Path(sys.argv[1]), [identity()], CONFIG, mirror=sys.argv[2] == "True") as group:
     group.log(1, 0, {"a": 1.0})
     print("begun", flush=True)
     time.sleep(60)
 """
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(results)], cwd=HERE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(results), str(mirror)],
+        cwd=HERE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert process.stdout.readline() == "begun\n"
     return process
 
 
 def test_sigterm_marks_the_run_killed_and_exits_with_143(results):
-    process = start_training(results)
-    process.send_signal(signal.SIGTERM)
-    process.communicate()
-    assert process.returncode == 143
+    training = start_training(results)
+    training.send_signal(signal.SIGTERM)
+    training.communicate()
+    assert training.returncode == 143
     assert statuses(results) == ["KILLED"]
 
 
 def test_sweeping_marks_what_died_killed_and_leaves_what_lives(results):
-    process = start_training(results)
+    training = start_training(results, mirror=False)
     assert tracking.sweep(results) == []
-    process.kill()
-    process.communicate()
-    assert statuses(results) == ["RUNNING"]
-    assert tracking.sweep(results) == [identity().folder(results)]
+    training.kill()
+    training.communicate()
+    folder = identity().folder(results)
+    assert record.read(folder)["status"] == "RUNNING"
+    assert tracking.sweep(results) == [folder]
     assert statuses(results) == ["KILLED"]
+
+
+def mlflow_status(results):
+    """Of the only run; none while there is none."""
+    client = store.connect(results)
+    experiment = client.get_experiment_by_name("subcritic/3-experiment2").experiment_id
+    return [run.info.status for run in client.search_runs([experiment])]
+
+
+def test_a_training_is_followed_and_found_killed_by_a_process_of_its_own(results):
+    training = start_training(results)
+    try:
+        wait_for(lambda: mlflow_status(results) == ["RUNNING"])
+        follower = int(owner(results / process.FOLDER))
+        os.kill(follower, signal.SIGKILL)
+        wait_for(lambda: not claimed(results / process.FOLDER))
+    finally:
+        training.kill()
+        training.communicate()
+    # Neither the training nor the process that followed it is left: the next one finds what happened.
+    process.finish(results)
+    assert mlflow_status(results) == ["KILLED"]
+    assert not claimed(results / process.FOLDER)
+
+
+def test_what_ends_while_the_mirroring_process_ends_is_mirrored(results, monkeypatch):
+    """The run found the folder claimed, and started no process."""
+    ending = upkeep.Mirror.left
+
+    def left(mirror):
+        if not list(tracking.records(results)):
+            with RunGroup(results, [identity()], CONFIG):
+                pass
+        return ending(mirror)
+
+    monkeypatch.setattr(upkeep.Mirror, "left", left)
+    monkeypatch.setattr(process, "IDLE_SECONDS", -1)
+    process.follow(results)
+    assert mlflow_status(results) == ["FINISHED"]
 
 
 def test_the_signal_handler_is_put_back(tmp_path):
@@ -200,6 +258,7 @@ def test_the_links_open_the_model_training_view(results, tmp_path):
     table = tmp_path / "table.md"
     table.write_text("| a |")
     tracking.log_results(results, "tiny", "table", CONFIG, [table])
+    tracking.bring_up_to_date(results)
     found = dict(tracking.links(results, "http://host:1"))
     assert all(link.startswith("http://host:1/#/experiments/") for link in found.values())
     assert all("workflowType=machine_learning" in link for link in found.values())

@@ -1,7 +1,7 @@
 """What the tracking tests share: identities, and what MLflow holds of them."""
 
 import subcritic.studies  # noqa: F401 (declares what MLflow shows)
-from subcritic.tracking import Identity, store, views
+from subcritic.tracking import Identity, bring_up_to_date, store, views
 
 CONFIG = {"environment": {"id": "Pendulum-v1"}, "method": {"hidden": [8, 8], "rate": 1e-3}}
 
@@ -11,6 +11,8 @@ def identity(seed=0, environment="Pendulum-v1", profile="tiny", study="experimen
 
 
 def mlflow_runs(results, study="experiment2", deleted=False):
+    """What MLflow shows of a study, once it has all that is recorded."""
+    bring_up_to_date(results)
     client = store.connect(results)
     experiment = client.get_experiment_by_name(views.experiment_name(study)).experiment_id
     # 2 is mlflow.entities.ViewType.DELETED_ONLY, 1 ACTIVE_ONLY.

@@ -144,13 +144,24 @@ def _folders(spec: ModuleSpec | None) -> list[Path]:
 
 
 @functools.cache
-def _all_distributions() -> dict[str, list[str]]:
-    return {name: sorted(set(found)) for name, found in metadata.packages_distributions().items()}
-
-
 def _distributions(package: str) -> list[str]:
-    """Installed distributions that provide a top-level package or module."""
-    return _all_distributions().get(package, [])
+    """Installed distributions that provide a top-level package or module.
+
+    As `metadata.packages_distributions` finds them, which reads everything about all of them.
+    """
+    found = (distribution for distribution in metadata.distributions() if _provides(distribution, package))
+    return sorted({distribution.metadata["Name"] for distribution in found})
+
+
+def _provides(distribution: metadata.Distribution, package: str) -> bool:
+    declared = distribution.read_text("top_level.txt")
+    if declared:
+        return package in declared.split()
+    record = distribution.read_text("RECORD") or ""
+    paths = (line.partition(",")[0] for line in record.splitlines() if line.startswith(package))
+    return any(
+        path == f"{package}.py" or (path.startswith(f"{package}/") and path.endswith(".py")) for path in paths
+    )
 
 
 def _from_an_index(distribution: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from subcritic.nn.products import affine
 _MINUS_ONE = torch.tensor(-1.0)
 
 Activation = Literal["identity", "relu", "tanh", "sigmoid"]
+# By these places compiled functions know them.
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 
 
 def neurons(v: Tensor, weight: Tensor, bias: Tensor, activation: Activation) -> Tensor:

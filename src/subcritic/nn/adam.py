@@ -1,16 +1,18 @@
-"""Adam, as one call of torch's fused kernel."""
+"""Adam, in one call: compiled, or torch's fused kernel."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from subcritic.nn import compiled
+
 
 class Adam:
     """Adam (Kingma and Ba 2015, Algorithm 1) on one tensor, in place; weight decay is an L2 term in the gradient.
 
-    The same kernel and the same bits as `torch.optim.Adam(fused=True)`, whose bookkeeping around the kernel costs as much
-    as the kernel itself for networks of a few hundred units.
+    Where it is not compiled, it is the kernel of `torch.optim.Adam(fused=True)`, with the same bits; the bookkeeping of that
+    class costs as much as the kernel itself for networks of a few hundred units.
     """
 
     def __init__(self, parameters: Tensor, gradient: Tensor, rate: float, weight_decay: float = 0.0) -> None:
@@ -26,9 +28,16 @@ class Adam:
             [],
             [self.steps],
         )
+        flat = (parameters, gradient, self.first_moment, self.second_moment)
+        self._arrays = [found.ravel() for tensor in flat if (found := compiled.array(tensor)) is not None]
+        self._count = self.steps.view(1).numpy()
 
     def step(self) -> None:
         """One step down the gradient."""
+        if len(self._arrays) == 4 and compiled.allowed():
+            step = compiled.kernels("nn.kernels").adam
+            step(*self._arrays, self._count, self.rate, self.weight_decay)
+            return
         self.steps += 1
         torch._fused_adam_(
             *self._tensors,

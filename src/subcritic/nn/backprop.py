@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from subcritic.nn import compiled
 from subcritic.nn.activations import times_slope
-from subcritic.nn.mlp import MLP, Parameters, Voltages
+from subcritic.nn.mlp import MLP, PackedVoltages, Parameters, Voltages
 
 
 def gradients(spec: MLP, params: Parameters, voltages: Voltages, upstream: Tensor, into: Parameters) -> None:
     """Write ∂J/∂θ into `into`, for upstream = ∂J/∂h_L (S, B, n_L) summed over the batch."""
+    if (
+        isinstance(voltages, PackedVoltages)
+        and (found := into.array) is not None
+        and _goes_on(voltages, upstream)
+    ):
+        functions = compiled.kernels("nn.backprop_kernels")
+        functions.gradients(params.array, voltages.block, upstream.numpy(), spec.layout, found)
+        return
     for layer in range(spec.depth, 0, -1):
         delta = times_slope(upstream, voltages.activations[layer - 1], spec.activation(layer))
         v = voltages.inputs[layer - 1]
@@ -34,6 +44,11 @@ def side_gradient(spec: MLP, params: Parameters, voltages: Voltages, upstream: T
     if spec.side is None:
         raise ValueError("the network has no second input, and so no gradient for one")
     joins, width = spec.side
+    if isinstance(voltages, PackedVoltages) and _goes_on(voltages, upstream):
+        found = np.empty((voltages.seeds, voltages.rows, width), np.float32)
+        functions = compiled.kernels("nn.backprop_kernels")
+        functions.side_gradient(params.array, voltages.block, upstream.numpy(), spec.layout, joins - 1, found)
+        return torch.from_numpy(found)
     for layer in range(spec.depth, joins - 1, -1):
         delta = times_slope(upstream, voltages.activations[layer - 1], spec.activation(layer))
         if layer > joins:
@@ -44,3 +59,9 @@ def side_gradient(spec: MLP, params: Parameters, voltages: Voltages, upstream: T
 def _to_previous(spec: MLP, params: Parameters, layer: int, delta: Tensor) -> Tensor:
     """∂J/∂h_{l-1} from ∂J/∂z_l; a second input's share is left out."""
     return torch.bmm(delta, params.weights[layer - 1][:, : spec.sizes[layer - 1]].mT)
+
+
+def _goes_on(voltages: PackedVoltages, upstream: Tensor) -> bool:
+    """Whether compiled functions go on from a compiled forward pass."""
+    fits = upstream.shape == (voltages.seeds, voltages.rows, voltages.spec.sizes[-1])
+    return fits and compiled.serves(0, upstream)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from subcritic.nn.activations import Activation, neurons
+from subcritic.nn import compiled
+from subcritic.nn.activations import ACTIVATIONS, Activation, neurons
 
 
 @dataclass
@@ -24,9 +27,18 @@ class Parameters:
     weights: list[Tensor]
     biases: list[Tensor]
 
+    @cached_property
+    def array(self) -> np.ndarray | None:
+        """`flat` for compiled functions, the same memory; None if they cannot take it."""
+        return compiled.array(self.flat)
+
     def move_towards(self, other: Parameters, polyak: float) -> None:
         """θ' ← τθ + (1 − τ)θ' (targets by Polyak averaging), in place."""
-        self.flat.lerp_(other.flat, polyak)
+        mine, others = self.array, other.array
+        if mine is None or others is None or not compiled.allowed():
+            self.flat.lerp_(other.flat, polyak)
+        else:
+            compiled.kernels("nn.kernels").move_towards(mine, others, polyak)
 
 
 @dataclass
@@ -44,6 +56,36 @@ class Voltages:
     @property
     def output(self) -> Tensor:
         return self.h[-1]
+
+
+class PackedVoltages(Voltages):
+    """Voltages of a forward pass without perturbation in one piece of memory, `block`; see `MLP.layout`.
+
+    The tensors of each layer are views of it, made when they are asked for.
+    """
+
+    def __init__(self, spec: MLP, block: np.ndarray, seeds: int, rows: int) -> None:
+        self.spec, self.block, self.seeds, self.rows = spec, block, seeds, rows
+        self.output_as_found = self._view(spec.output_place, spec.sizes[-1])
+
+    def __getattr__(self, name: str) -> Any:
+        """h, inputs or activations, on first use."""
+        if name not in ("h", "inputs", "activations"):
+            raise AttributeError(name)
+        layout = self.spec.layout
+        self.activations = [self._view(at, width) for width, at in layout[:, [1, 5]].tolist()]
+        self.inputs = [self._view(at, width) for width, at in layout[:, [0, 4]].tolist()]
+        self.h = [self.inputs[0][..., : self.spec.sizes[0]], *self.activations]
+        return self.__dict__[name]
+
+    @property
+    def output(self) -> Tensor:
+        return self.h[-1] if "h" in self.__dict__ else self.output_as_found
+
+    def _view(self, at: int, width: int) -> Tensor:
+        size = self.seeds * self.rows
+        part = self.block[at * size : (at + width) * size]
+        return torch.from_numpy(part.reshape(self.seeds, self.rows, width))
 
 
 @dataclass(frozen=True)
@@ -76,6 +118,36 @@ class MLP:
         return [
             (n_in + more, n_out) for n_in, n_out, more in zip(self.sizes, self.sizes[1:], extra, strict=False)
         ]
+
+    @cached_property
+    def layout(self) -> np.ndarray:
+        """Where compiled functions find what belongs to a layer, one row each.
+
+        Columns: n_in with the second input, n, number of the activation, place of the weights in a seed's parameters (the
+        bias comes after them), places of the layer's input and of its output in `PackedVoltages.block`, n_in without the
+        second input. Places in the block are times S · B. A layer reads the output of the one before, if nothing joins it.
+        """
+        rows, start, place = [], 0, 0
+        for layer, (n_in, n_out) in enumerate(self.shapes(), start=1):
+            below = self.sizes[layer - 1]
+            if layer == 1 or n_in > below:
+                v_at, place = place, place + n_in
+            else:
+                v_at = place - n_in
+            number = ACTIVATIONS.index(self.activation(layer))
+            rows.append((n_in, n_out, number, start, v_at, place, below))
+            start, place = start + (n_in + 1) * n_out, place + n_out
+        return np.array(rows, dtype=np.int64)
+
+    @cached_property
+    def largest(self) -> int:
+        """Connections of the largest layer."""
+        return max(n_in * n_out for n_in, n_out in self.shapes())
+
+    @cached_property
+    def output_place(self) -> int:
+        """Where the output is in `PackedVoltages.block`, whose end it is."""
+        return int(self.layout[-1, 5])
 
     def parameters(self, seeds: int, dtype: torch.dtype = torch.float32) -> Parameters:
         """Zeros of the right shapes for `seeds` networks."""
@@ -115,6 +187,8 @@ class MLP:
 
         x: (S, B, n_0); side: (S, B, width) if the spec has a second input; perturbation: ξ_1 … ξ_L, (S, B, n_l) or None.
         """
+        if packed := self._packed(params, x, side, perturbation):
+            return packed
         h, inputs, activations = [x], [], []
         for layer in range(1, self.depth + 1):
             v = h[-1]
@@ -130,3 +204,50 @@ class MLP:
             noise = perturbation[layer - 1] if perturbation is not None else None
             h.append(out if noise is None else out + noise)
         return Voltages(h, inputs, activations)
+
+    def _packed(
+        self,
+        params: Parameters,
+        x: Tensor,
+        side: Tensor | None,
+        perturbation: Sequence[Tensor | None] | None,
+    ) -> Voltages | None:
+        """The compiled forward pass, where it is used; arguments that do not fit are left to torch, which says so."""
+        if not compiled.serves(self.largest, x) or (flat := params.array) is None or x.ndim != 3:
+            return None
+        seeds, rows, n_in = x.shape
+        second = _NONE
+        if self.side is not None:
+            if side is None or side.shape != (seeds, rows, self.side[1]) or not compiled.serves(0, side):
+                return None
+            second = side.numpy()
+        if seeds != len(flat) or n_in != self.sizes[0]:
+            return None
+        count = (self.output_place + self.sizes[-1]) * seeds * rows
+        block = np.empty(count, np.float32)
+        forward = compiled.kernels("nn.kernels").forward
+        if perturbation is None:
+            forward(flat, x.numpy(), second, _NONE, self.layout, block, block)
+            return PackedVoltages(self, block, seeds, rows)
+        noise = self._noise(perturbation, seeds, rows)
+        if noise is None:
+            return None
+        clean = np.empty(count, np.float32)
+        forward(flat, x.numpy(), second, noise, self.layout, block, clean)
+        noisy, before = (PackedVoltages(self, part, seeds, rows) for part in (block, clean))
+        return Voltages(noisy.h, noisy.inputs, before.activations)
+
+    def _noise(self, perturbation: Sequence[Tensor | None], seeds: int, rows: int) -> np.ndarray | None:
+        """All perturbations side by side, 0 where there is none; None if compiled functions cannot take them."""
+        noise = np.zeros((seeds, rows, sum(self.sizes[1:])), np.float32)
+        start = 0
+        for xi, width in zip(perturbation, self.sizes[1:], strict=True):
+            if xi is not None:
+                if xi.shape != (seeds, rows, width) or not compiled.serves(0, xi):
+                    return None
+                noise[..., start : start + width] = xi.numpy()
+            start += width
+        return noise
+
+
+_NONE = np.empty((0, 0, 0), np.float32)

@@ -149,6 +149,9 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     undated = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with matplotlib.rc_context(STYLE):
+        # Laid out once for all formats, which takes longer than drawing.
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
         for suffix in FORMATS:
             figure.savefig(folder / f"{name}.{suffix}", metadata=undated[suffix])
     return [folder / f"{name}.{suffix}" for suffix in FORMATS]

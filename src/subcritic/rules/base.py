@@ -125,8 +125,7 @@ class Rule(Generic[State]):
     ) -> None:
         """Move K and b by the local error that `update_state` gave."""
         assert error is not None
-        state.weight_optimiser.outer("weight", transition.voltage, error)
-        state.weight_optimiser.mean("bias", error)
+        state.weight_optimiser.neurons(transition.voltage, error)
 
     def learn(
         self,

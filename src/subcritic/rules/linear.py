@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subcritic.nn.activations import neurons, times_slope
+from subcritic.nn import compiled
+from subcritic.nn.activations import ACTIVATIONS, neurons, times_slope
 from subcritic.nn.products import add_product
 from subcritic.rules.base import Rule, uniform
+from subcritic.rules.optimisers import Plain
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 
@@ -29,6 +31,13 @@ class LinearState(RuleState):
     target_voltage: Tensor
     target_bias: Tensor
     target_alpha: Tensor
+
+    @cached_property
+    def arrays(self) -> list[np.ndarray] | None:
+        """All tensors for compiled functions, if these can take them."""
+        found = [compiled.array(tensor) for tensor in self.tensors().values()]
+        complete = all(array is not None for array in found)
+        return [array for array in found if array is not None] if complete else None
 
 
 @dataclass(frozen=True)
@@ -101,3 +110,34 @@ class LinearRule(Rule[LinearState]):
         targets = state.target_voltage, state.target_bias, state.target_alpha
         torch._foreach_lerp_(targets, (state.voltage, state.bias, state.alpha), self.polyak)
         return residual, self.local_error(state, layer, transition)
+
+    def learn(
+        self,
+        state: LinearState,
+        layer: Layer,
+        transition: LocalTransition,
+        broadcast: Broadcast = NO_BROADCAST,
+        moves: bool = True,
+    ) -> Tensor | None:
+        """In one call where compiled functions are used, for plain steps towards the neuron's own target."""
+        v, (seeds, n_in, n) = transition.voltage, layer.weight.shape
+        kept, critic = layer.packed, state.arrays
+        plain = self.optimiser == "sgd" and type(state.weight_optimiser) is Plain and self.aim == "own"
+        if not plain or kept is None or critic is None or not compiled.serves(n_in * n, v):
+            return super().learn(state, layer, transition, broadcast, moves)
+        residual = np.empty((seeds, v.shape[1], n), np.float32)
+        seen = (v, transition.alpha, transition.next_voltage, transition.reward, transition.terminated)
+        compiled.kernels("rules.kernels").linear(
+            *(tensor.numpy() for tensor in seen),
+            *kept.arrays,
+            kept.stride,
+            *critic,
+            ACTIVATIONS.index(layer.activation),
+            self.discount,
+            self.polyak,
+            self.critic_rate,
+            self.actor_rate,
+            moves,
+            residual,
+        )
+        return torch.from_numpy(residual)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from torch import Tensor
 
+from subcritic.nn import compiled
 from subcritic.nn.adam import Adam
+from subcritic.nn.compiled import Packed
 from subcritic.nn.products import add_outer
 
 Kind = Literal["sgd", "adam"]
@@ -32,6 +35,11 @@ class Optimiser(ABC):
     def mean(self, name: str, signal: Tensor) -> None:
         """A parameter (S, 1, n) along mean_B(signal)."""
 
+    def neurons(self, v: Tensor, signal: Tensor) -> None:
+        """`weight` along mean_B(v ⊗ signal) and `bias` along mean_B(signal)."""
+        self.outer("weight", v, signal)
+        self.mean("bias", signal)
+
     @abstractmethod
     def along(self, name: str, direction: Tensor) -> None:
         """A parameter along a direction of its own shape."""
@@ -46,6 +54,16 @@ class Optimiser(ABC):
 
 class Plain(Optimiser):
     """parameter += rate · direction, in one pass."""
+
+    @cached_property
+    def packed(self) -> Packed | None:
+        """weight and bias for compiled functions, if these can take them."""
+        same = self.rates["weight"] == self.rates["bias"]
+        return compiled.packed(self.parameters["weight"], self.parameters["bias"]) if same else None
+
+    def neurons(self, v: Tensor, signal: Tensor) -> None:
+        if not _compiled(self.packed, v, signal, self.rates["weight"] / v.shape[1]):
+            super().neurons(v, signal)
 
     def outer(self, name: str, v: Tensor, signal: Tensor) -> None:
         add_outer(self.parameters[name], v, signal, self.rates[name] / v.shape[1])
@@ -72,6 +90,18 @@ class Collecting(Optimiser):
     ) -> None:
         super().__init__(parameters, rate)
         self.gradients = dict(gradients)
+
+    @cached_property
+    def packed(self) -> Packed | None:
+        """The gradients of weight and bias for compiled functions, if these can take them."""
+        return compiled.packed(self.gradients["weight"], self.gradients["bias"])
+
+    def neurons(self, v: Tensor, signal: Tensor) -> None:
+        if _compiled(self.packed, v, signal, -1 / v.shape[1], fresh=True):
+            self.step("weight")
+            self.step("bias")
+        else:
+            super().neurons(v, signal)
 
     def outer(self, name: str, v: Tensor, signal: Tensor) -> None:
         self.gradients[name].baddbmm_(v.mT, signal, beta=0, alpha=-1 / v.shape[1])
@@ -121,3 +151,13 @@ def make_optimiser(
 ) -> Optimiser:
     """The optimiser of a layer's parameters that a setting names."""
     return Plain(parameters, rate) if kind == "sgd" else Adaptive(parameters, rate)
+
+
+def _compiled(into: Packed | None, v: Tensor, signal: Tensor, scale: float, fresh: bool = False) -> bool:
+    """weight += scale Σ_B v ⊗ signal and bias += scale Σ_B signal in one call, if compiled functions are used."""
+    largest = v.shape[2] * signal.shape[2]
+    if into is None or not compiled.serves(largest, v) or not compiled.serves(largest, signal):
+        return False
+    step = compiled.kernels("rules.kernels").step
+    step(v.numpy(), signal.numpy(), *into.arrays, into.stride, scale, fresh)
+    return True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from subcritic.nn.activations import Activation
+from subcritic.nn.compiled import Packed, packed
 from subcritic.rules.optimisers import Optimiser
 
 # The value of a field that a rule does not receive. Fields are typed by what a rule finds in those it does receive.
@@ -32,6 +34,11 @@ class Layer:
     activation: Activation
     last: bool = False
     feeds_action: bool = False
+
+    @cached_property
+    def packed(self) -> Packed | None:
+        """weight, bias, target_weight and target_bias for compiled functions, if these can take them."""
+        return packed(self.weight, self.bias, self.target_weight, self.target_bias)
 
     def track(self, polyak: float) -> None:
         """K′ ← τK + (1 − τ)K′, in place."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import bdtr, stdtrit
 
 from .similarity import Floats
 
@@ -57,7 +57,7 @@ def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     if runs < 2:
         return Interval(np.array(np.nan), np.array(np.nan))
     ranks = np.arange(1, runs // 2 + 1)
-    enough = ranks[1 - 2 * stats.binom.cdf(ranks - 1, runs, 0.5) >= confidence]
+    enough = ranks[1 - 2 * bdtr(ranks - 1, runs, 0.5) >= confidence]
     rank = int(enough.max(initial=1))
     return Interval(ordered[rank - 1], ordered[-rank])
 
@@ -134,7 +134,7 @@ def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
 
 def _around(mean: Floats, error: Floats, runs: int, confidence: float) -> Interval:
     """Mean and standard error of `runs` runs as an interval."""
-    half = stats.t.ppf((1 + confidence) / 2, runs - 1) * error
+    half = stdtrit(runs - 1, (1 + confidence) / 2) * error
     return Interval(mean - half, mean + half)
 
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +30,9 @@ def similarity(values: ArrayLike, reference: ArrayLike) -> Similarity:
     Constant `values` explain nothing (`affine_r2` 0); a constant `reference` has nothing to explain
     (`affine_r2` and `nrmse` NaN).
     """
+    # Imported here, since importing it takes as long as importing pandas.
+    from scipy.stats import rankdata
+
     values, reference = _same_states(values, reference)
     spread = np.where(is_constant(reference), np.nan, reference.std(axis=-1))
     return Similarity(

@@ -4,13 +4,14 @@ The files under `results/<profile>/runs/` are authoritative. MLflow is written f
 nothing is lost when it fails or is deleted or moved.
 """
 
-from .claim import claim
+from .claim import claim, claim_chain, claim_job
 from .group import RunGroup, Terminated
 from .mirror import Mirror
+from .process import finish, follow, keep_mirrored
 from .record import Identity, RecordError, Run, read_metrics, records
 from .store import StoreError
 from .ui import links, serve
-from .upkeep import initialise, log_results, rebuild, sweep
+from .upkeep import bring_up_to_date, log_results, rebuild, sweep
 
 __all__ = [
     "Identity",
@@ -20,8 +21,13 @@ __all__ = [
     "RunGroup",
     "StoreError",
     "Terminated",
+    "bring_up_to_date",
     "claim",
-    "initialise",
+    "claim_chain",
+    "claim_job",
+    "finish",
+    "follow",
+    "keep_mirrored",
     "links",
     "log_results",
     "read_metrics",

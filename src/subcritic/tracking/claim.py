@@ -1,4 +1,8 @@
-"""A lock per folder; the kernel releases it when the process that holds it ends, even after `kill -9`."""
+"""A lock per folder; the kernel releases it when the process that holds it ends, even after `kill -9`.
+
+A chain, Snakemake at work on a profile, claims the profile's folder. So does each of its jobs, by another lock, which any
+number of jobs hold at once: after a chain was killed, the next one waits for the jobs that survived.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,14 @@ import errno
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-FILE = "lock"
+FILE, JOBS = "lock", "jobs.lock"
+# The folder that the process which started this one has claimed for both.
+CHAIN = "SUBCRITIC_CHAIN"
 # What flock raises on a file system without locks (some cluster mounts): work then goes on without a lock.
 UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _held: dict[Path, int] = {}
@@ -34,12 +41,23 @@ def claim(folder: Path) -> Iterator[None]:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / FILE).open("a+") as file:
-        _lock(file, folder)
-        _held[folder] = 1
-        try:
+        if not _try_twice(file):
+            _wait(file, folder)
+        with _holding(file, folder):
             yield
-        finally:
-            _held[folder] -= 1
+
+
+@contextlib.contextmanager
+def try_claim(folder: Path) -> Iterator[bool]:
+    """Hold `folder` if no other process does; yields whether it is held."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FILE).open("a+") as file:
+        if _held.get(folder) or not _try_twice(file):
+            yield False
+        else:
+            with _holding(file, folder):
+                yield True
 
 
 def claimed(folder: Path) -> bool:
@@ -54,24 +72,104 @@ def claimed(folder: Path) -> bool:
         return False
 
 
-def _lock(file: IO[str], folder: Path) -> None:
-    if not _try(file):
-        file.seek(0)
-        owner = file.read().strip() or "unknown"
-        print(
-            f"{folder}: process {owner} is still working here; waiting for it to end (`kill {owner}` stops it)",
-            file=sys.stderr,
-            flush=True,
-        )
-        fcntl.flock(file, fcntl.LOCK_EX)
+def owner(folder: Path) -> str:
+    """The id of the process that holds `folder`, or that was killed while it did; empty where the last one ended well."""
+    try:
+        return (folder / FILE).read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+class Chain:
+    """The claim of a chain, to be shared with the process that does its work. file: the lock, None where it is shared."""
+
+    def __init__(self, folder: Path, file: IO[str] | None):
+        self._folder, self._file = folder, file
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a child must inherit, so that the folder is held until it ends too."""
+        return (self._file.fileno(),) if self._file else ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells a child that it need not claim the folder."""
+        return {CHAIN: str(self._folder)}
+
+    def name(self, process: int) -> None:
+        """Write the child's id into the lock: it is the one to stop."""
+        if self._file:
+            _name(self._file, process)
+
+
+@contextlib.contextmanager
+def claim_chain(folder: Path) -> Iterator[Chain]:
+    """Hold a profile's folder for a chain: wait for any other, and for jobs that outlived theirs."""
+    folder = folder.resolve()
+    if os.environ.get(CHAIN) == str(folder):
+        yield Chain(folder, None)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FILE).open("a+") as file:
+        if not _try_twice(file):
+            _wait(file, folder)
+        with _holding(file, folder):
+            with (folder / JOBS).open("a+") as jobs:
+                if not _try_twice(jobs):
+                    _wait(jobs, folder)
+            yield Chain(folder, file)
+
+
+@contextlib.contextmanager
+def claim_job(folder: Path) -> Iterator[None]:
+    """Keep chains from starting in a profile's folder; any number of jobs may do so at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / JOBS).open("a+") as file:
+        if _try(file, fcntl.LOCK_SH):
+            # The last to come is named; who waits is told of another once that has ended.
+            _name(file, os.getpid())
+        yield
+
+
+@contextlib.contextmanager
+def _holding(file: IO[str], folder: Path) -> Iterator[None]:
+    _name(file, os.getpid())
+    _held[folder] = _held.get(folder, 0) + 1
+    try:
+        yield
+    finally:
+        _held[folder] -= 1
+        file.truncate(0)
+
+
+def _wait(file: IO[str], folder: Path) -> None:
+    file.seek(0)
+    owner = file.read().strip() or "unknown"
+    print(
+        f"{folder}: process {owner} is still working here; waiting for it to end (`kill {owner}` stops it)",
+        file=sys.stderr,
+        flush=True,
+    )
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _name(file: IO[str], process: int) -> None:
     file.truncate(0)
-    file.write(f"{os.getpid()}\n")
+    file.write(f"{process}\n")
     file.flush()
 
 
-def _try(file: IO[str]) -> bool:
+def _try_twice(file: IO[str]) -> bool:
+    """`claimed` locks a file for an instant."""
+    if _try(file):
+        return True
+    time.sleep(0.02)
+    return _try(file)
+
+
+def _try(file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .mirror import Mirror
+from .process import failure, keep_mirrored
 from .record import Identity, RecordError, Run
 
-FLUSH_SECONDS = 1.0
+FLUSH_SECONDS, MIRROR_SECONDS = 1.0, 5.0
 
 
 class Terminated(SystemExit):
@@ -33,7 +33,7 @@ class RunGroup:
         config: the resolved config, the same for all seeds.
         resume: the result of `positions` when the checkpoint was written, or None to start new records.
         note: markdown shown with each run in MLflow.
-        mirror: False writes nothing to MLflow.
+        mirror: whether MLflow is to follow.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class RunGroup:
             (results, identity, config, position, note)
             for identity, position in zip(identities, positions, strict=True)
         ]
-        self._mirror = Mirror(results) if mirror else None
-        self._flushed = 0.0
+        self._results, self._mirror = Path(results), mirror
+        self._flushed = self._mirrored = 0.0
         self.runs: list[Run] = []
 
     def __enter__(self) -> RunGroup:
-        self._start = time.perf_counter()
+        self._start, self._began = time.perf_counter(), time.time()
         self._previous = raise_on_sigterm()
         try:
             with self._timed():
                 for arguments in self._arguments:
                     self.runs.append(Run.open(*arguments))
-                self._synchronise(now=True)
+                self._keep_mirrored()
         except BaseException as error:
             self._end(_status(error), _describe(error))
             raise
@@ -72,12 +72,15 @@ class RunGroup:
         self._end(_status(error), _describe(error))
 
     def log(self, step: int, seed_index: int, metrics: Mapping[str, float]) -> None:
-        """Record `metrics` of one seed; they are in the files within a second, in MLflow within some seconds."""
+        """Record `metrics` of one seed; they are in the files within a second, in MLflow some seconds later."""
         start = time.perf_counter()
         self.runs[seed_index].log(step, metrics)
         if start - self._flushed > FLUSH_SECONDS:
-            self._synchronise()
+            for run in self.runs:
+                run.flush()
             self._flushed = time.perf_counter()
+            if self._flushed - self._mirrored > MIRROR_SECONDS:
+                self._keep_mirrored()
         self.logging_seconds += time.perf_counter() - start
 
     def positions(self) -> list[dict[str, Any]]:
@@ -90,19 +93,16 @@ class RunGroup:
         with self._timed():
             self.runs[seed_index].artifact(source, data)
 
-    def _synchronise(self, now: bool = False) -> None:
-        for run in self.runs:
-            run.flush()
+    def _keep_mirrored(self) -> None:
         if self._mirror:
-            self._mirror.synchronise([run.folder for run in self.runs], now)
+            keep_mirrored(self._results)
+        self._mirrored = time.perf_counter()
 
     def _end(self, status: str, error: str) -> None:
         try:
-            with self._timed(), contextlib.suppress(RecordError):
-                self._synchronise(now=True)
             self._finish_all(status, error)
-            if self._mirror:
-                self._mirror.synchronise([run.folder for run in self.runs], now=True)
+            self._keep_mirrored()
+            print(failure(self._results, self._began), end="", file=sys.stderr, flush=True)
         finally:
             if self._previous is not None:
                 signal.signal(signal.SIGTERM, self._previous)

@@ -1,32 +1,33 @@
-"""Writes run records to MLflow. One idempotent function serves live logging, resumed runs and a full rebuild."""
+"""Writes run records to MLflow. One idempotent function serves live runs, resumed runs and a full rebuild."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import socket
 import sys
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import store, views
-from .record import RESULTS, Identity, Point, read, read_metrics
+from .claim import claimed
+from .record import RESULTS, Identity, Point, RecordError, mark_killed, read, read_metrics, records
+from .store import IDENTITY, RECORD
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-IDENTITY, RECORD, SUPERSEDED = "subcritic.identity", "subcritic.record", "superseded"
+SUPERSEDED = "superseded"
 BATCH, LONGEST_PARAM, LONGEST_TAG = 1000, 6000, 8000
-SECONDS_BETWEEN = 5.0
-# The largest share of the time that mirroring to a slow store may take.
-SHARE = 0.05
+# When run.json was written and its inode, and the size of metrics.csv.
+Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Held:
-    """What MLflow has of one record, as far as this process knows."""
+    """What MLflow has of one record."""
 
     run_id: str
     record: str
@@ -69,39 +70,71 @@ def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None =
 
 
 class Mirror:
-    """Live mirroring in one process. When MLflow fails, one warning goes to stderr and training continues without it."""
+    """Brings MLflow up to date with all records under `results`: in each pass those that have changed since the last."""
 
-    def __init__(self, results: Path):
-        self._results = Path(results)
-        self._client: MlflowClient | None = None
-        self._held: dict[Path, Held] = {}
-        self._next = 0.0
-        self._failed = False
+    def __init__(self, client: MlflowClient, results: Path):
+        self._client, self._results = client, Path(results)
+        # What MLflow has of records that are RUNNING, and the machine that writes them.
+        self._held: dict[Path, tuple[Held, str]] = {}
+        self._seen: dict[Path, Stamp] = {}
+        # What MLflow has in full already, from an earlier process.
+        self._complete = store.ended(client)
 
-    def synchronise(self, folders: Sequence[Path], now: bool = False) -> None:
-        """Bring MLflow up to date with the records in `folders`; unless `now`, at most once every few seconds."""
-        start = time.monotonic()
-        if self._failed or (start < self._next and not now):
+    def catch_up(self) -> bool:
+        """Write what is new; returns whether a record has changed, or is held by a process that writes it.
+
+        Runs of this machine whose process has ended are marked as KILLED.
+        """
+        changed = self._pass()
+        here = socket.gethostname()
+        dead = [f for f, (_, host) in self._held.items() if host == here and not claimed(f.parent)]
+        if any([mark_killed(folder) for folder in dead]):
+            self._pass()
+        return changed or any(claimed(folder.parent) for folder in self._held)
+
+    def _pass(self) -> bool:
+        found = False
+        for folder, stamp in self._changed():
+            # One that cannot be read, such as one that is just being started anew, is left to the next pass.
+            with contextlib.suppress(RecordError):
+                self._update(folder)
+                self._seen[folder] = stamp
+                found = True
+        return found
+
+    def _update(self, folder: Path) -> None:
+        content = read(folder)
+        ended = content["record"], content["status"], content["end_ms"]
+        if self._complete.pop(Identity.of(content).key, None) == ended:
             return
-        try:
-            self._client = self._client or store.connect(self._results)
-            connected = time.monotonic()
-            for folder in folders:
-                # Removed during the update, so that after an interruption MLflow is asked what it has.
-                held = self._held.pop(folder, None)
-                self._held[folder] = agree(self._client, self._results, folder, held)
-        except Exception as error:
-            self._failed = True
-            reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
-            print(
-                f"warning: stopped mirroring to MLflow ({reason}). The results on disk are complete; "
-                "`subcritic tracking rebuild` brings MLflow up to date.",
-                file=sys.stderr,
-                flush=True,
-            )
-        else:
-            end = time.monotonic()
-            self._next = end + max(SECONDS_BETWEEN, (end - connected) / SHARE)
+        # Removed during the update, so that after an interruption MLflow is asked what it has.
+        held, _ = self._held.pop(folder, (None, ""))
+        held = agree(self._client, self._results, folder, held)
+        if content["status"] == "RUNNING":
+            self._held[folder] = held, content["process"]["host"]
+
+    def left(self) -> bool:
+        """Whether a record has ended since the last pass: nobody else will ask for it to be mirrored."""
+        for folder, _ in self._changed():
+            with contextlib.suppress(RecordError):
+                if read(folder)["status"] != "RUNNING":
+                    return True
+        return False
+
+    def _changed(self) -> list[tuple[Path, Stamp]]:
+        """Records that changed since they were mirrored, the newest first."""
+        stamps = [(folder, _stamp(folder)) for folder in records(self._results)]
+        changed = [(folder, stamp) for folder, stamp in stamps if self._seen.get(folder) != stamp]
+        return sorted(changed, key=lambda pair: pair[1], reverse=True)
+
+
+def _stamp(folder: Path) -> Stamp:
+    """Changes whenever run.json is written, which every start, end and resumption does, or metrics.csv grows."""
+    try:
+        content = (folder / "run.json").stat()
+        return content.st_mtime_ns, content.st_ino, (folder / "metrics.csv").stat().st_size
+    except FileNotFoundError:
+        return 0, 0, 0
 
 
 def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: dict[str, Any]) -> Held:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from subcritic.config import digest
 from subcritic.provenance import versions
 
-from .claim import claim
+from .claim import claim, try_claim
 
 HEADER = b"step,metric,value,timestamp_ms\n"
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
@@ -250,10 +250,17 @@ def records(results: Path) -> Iterator[Path]:
         yield path.parent
 
 
-def mark_killed(folder: Path) -> None:
-    """Set the status of a record whose process has ended to KILLED."""
-    content = {**read(folder), "status": "KILLED", "end_ms": _now()}
-    write_atomically(folder / "run.json", (json.dumps(content, indent=1) + "\n").encode())
+def mark_killed(folder: Path) -> bool:
+    """Set the status of a record to KILLED if it is RUNNING and its process has ended; returns whether it was."""
+    if read(folder)["status"] != "RUNNING":
+        return False
+    with try_claim(folder.parent) as mine:
+        content = read(folder)
+        dead = mine and content["status"] == "RUNNING"
+        if dead:
+            content.update(status="KILLED", end_ms=_now())
+            write_atomically(folder / "run.json", (json.dumps(content, indent=1) + "\n").encode())
+    return dead
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, str]:

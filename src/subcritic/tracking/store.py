@@ -17,6 +17,8 @@ from .claim import claim
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+# Tags by which a run is found: the identity and the id of its record.
+IDENTITY, RECORD = "subcritic.identity", "subcritic.record"
 # Set before mlflow is imported: no telemetry, and a server that is down is noticed within seconds.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -144,6 +146,26 @@ def artifact_location(results: Path, study: str) -> str | None:
     if local_database(results) is None:
         return None
     return (Path(results).resolve() / "mlartifacts" / study).as_uri()
+
+
+def ended(client: MlflowClient) -> dict[str, tuple[str, str, int]]:
+    """The runs that MLflow has in full, by their identity: record, status, and when it ended.
+
+    The status is what is written last. A record that is continued ends at another time.
+    """
+    found = [client.get_experiment_by_name(views.experiment_name(study)) for study in views.VIEWS]
+    experiments = [experiment.experiment_id for experiment in found if experiment]
+    complete, token = {}, None
+    while experiments:
+        page = client.search_runs(experiments, max_results=1000, page_token=token)
+        for run in page:
+            tags = run.data.tags
+            if IDENTITY in tags and RECORD in tags and run.info.end_time:
+                complete[tags[IDENTITY]] = (tags[RECORD], run.info.status, run.info.end_time)
+        token = page.token
+        if not token:
+            break
+    return complete
 
 
 def moved(client: MlflowClient, results: Path) -> bool:

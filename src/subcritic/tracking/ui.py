@@ -14,7 +14,7 @@ from . import store, views
 from .group import raise_on_sigterm
 from .mirror import artifact_digests
 from .record import RESULTS
-from .upkeep import initialise, sweep
+from .upkeep import bring_up_to_date, sweep
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,7 +78,7 @@ def serve(results: Path, port: int = 5000) -> int:
     if not remote.startswith("http"):
         _require_free(port)
     sweep(results)
-    initialise(results)
+    bring_up_to_date(results)
     if remote.startswith("http"):
         _print_links(results, remote.rstrip("/"))
         return 0

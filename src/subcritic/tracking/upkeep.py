@@ -7,50 +7,50 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import store
-from .claim import claim, claimed
+from . import process, store
+from .claim import claim
 from .group import RunGroup
 from .mirror import Mirror, agree
-from .record import RESULTS, Identity, mark_killed, read, records
+from .record import RESULTS, Identity, mark_killed, records
 
-__all__ = ["initialise", "log_results", "rebuild", "sweep"]
+__all__ = ["bring_up", "bring_up_to_date", "log_results", "rebuild", "sweep"]
 
 
-def initialise(results: Path) -> None:
-    """Create the MLflow store with all experiments, their descriptions and saved views.
+def bring_up(results: Path) -> Mirror:
+    """The MLflow store, made where there is none, with all experiments, their descriptions and saved views; and its mirror.
 
-    To be called once before parallel runs start; harmless to call again. If the results folder has been moved, the store is
-    rebuilt.
+    If the results folder has been moved, the store is rebuilt. For the process that mirrors, and what stands `instead`.
     """
     results = Path(results).resolve()
-    database = store.local_database(results)
-    if database:
+    if store.local_database(results):
         store.create(results)
     client = store.client_of(store.tracking_uri(results))
-    if database and store.moved(client, results):
-        rebuild(results)
+    if store.local_database(results) and store.moved(client, results):
+        _rebuild(results)
     store.describe_experiments(client, results)
+    return Mirror(client, results)
+
+
+def bring_up_to_date(results: Path) -> None:
+    """Write to MLflow, in this process, what it lacks of the records."""
+    with process.instead(results):
+        bring_up(results).catch_up()
 
 
 def rebuild(results: Path) -> int:
     """Rebuild MLflow from the records of all profiles; returns the number of records.
 
     The local store is replaced: anything else in it is lost, and an open UI must be restarted. A store named by
-    MLFLOW_TRACKING_URI is not emptied; only what it lacks is added.
-
-    Raises:
-        StoreError: runs are still being written.
+    MLFLOW_TRACKING_URI is not emptied; only what it lacks is added. Runs may be written meanwhile.
     """
     results = Path(results).resolve()
-    busy = [folder for folder in records(results) if claimed(folder.parent)]
-    if busy:
-        names = ", ".join(str(folder.relative_to(results)) for folder in busy[:3])
-        raise store.StoreError(
-            f"{len(busy)} runs are still being written ({names} …): wait for them or stop them"
-        )
-    sweep(results, mirror=False)
-    folders = list(records(results))
-    database = store.local_database(results)
+    with process.instead(results):
+        sweep(results)
+        return _rebuild(results)
+
+
+def _rebuild(results: Path) -> int:
+    folders, database = list(records(results)), store.local_database(results)
     if database is None:
         client = store.client_of(store.tracking_uri(results))
         store.describe_experiments(client, results)
@@ -72,18 +72,9 @@ def _rebuild_local(results: Path, database: Path, folders: Sequence[Path]) -> No
             shutil.rmtree(folder)
 
 
-def sweep(results: Path, mirror: bool = True) -> list[Path]:
+def sweep(results: Path) -> list[Path]:
     """Mark records as KILLED whose status is RUNNING although their process has ended; returns their folders."""
-    dead = [
-        folder
-        for folder in records(results)
-        if read(folder)["status"] == "RUNNING" and not claimed(folder.parent)
-    ]
-    for folder in dead:
-        mark_killed(folder)
-    if dead and mirror:
-        Mirror(results).synchronise(dead, now=True)
-    return dead
+    return [folder for folder in records(results) if mark_killed(folder)]
 
 
 def log_results(

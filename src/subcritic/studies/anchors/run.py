@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from subcritic import envs
+from subcritic import envs, published
 from subcritic.config import ConfigError
 from subcritic.envs import suite
-from subcritic.envs.suite import published
-from subcritic.envs.suite.published import Reference as PublishedReference
-from subcritic.envs.suite.published import Score
 from subcritic.measuring.random_policy import random_returns
 from subcritic.measuring.tables import paths, write_json
+from subcritic.published import Reference as PublishedReference
+from subcritic.published import Score
 from subcritic.studies.anchors import STUDY
 from subcritic.studies.anchors.settings import Config
 from subcritic.study import Job

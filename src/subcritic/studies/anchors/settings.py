@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from subcritic import published, suite
 from subcritic.config import Profile, Reference, Section, Task
 from subcritic.studies.references.settings import References
 from subcritic.study import Job
@@ -31,9 +32,6 @@ class Config(Section):
 
 
 def jobs(profile: Profile) -> Iterator[Job]:
-    from subcritic.envs import suite
-    from subcritic.envs.suite import published
-
     source = profile.section(References).source
     for environment in profile.environments:
         planned = suite.entry(environment.id) is not None and not environment.kwargs

@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
+from subcritic import suite
 from subcritic.config import Profile
-from subcritic.envs import suite
 from subcritic.reporting import style
 from subcritic.reporting.records import MissingResult
 
@@ -31,11 +31,10 @@ def figure(profile: Profile, root: Path) -> Figure:
             raise MissingResult(
                 f"{path} is missing: `subcritic gallery --environment {environment.name}` makes it"
             )
-        task = suite.by_id(environment.id)
         axes.imshow(Image.open(path))
         axes.set_axis_off()
         axes.set_title(environment.name, fontsize=8, pad=12)
-        axes.text(0, 1.02, task.paper if task else "", transform=axes.transAxes, fontsize=7)
+        axes.text(0, 1.02, suite.PAPER_NAMES.get(environment.id, ""), transform=axes.transAxes, fontsize=7)
     return fig
 
 

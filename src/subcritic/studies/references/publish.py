@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from subcritic import published
 from subcritic.config import ConfigError, Profile
-from subcritic.envs.suite import published
 
 
 def publish(profile: Profile, results: Path, folder: Path, docs: Path) -> list[Path]:

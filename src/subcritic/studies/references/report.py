@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from subcritic import published
 from subcritic.config import Profile
-from subcritic.envs.suite import published
 from subcritic.reporting import documents
 from subcritic.reporting.estimates import MISSING, number
 from subcritic.reporting.records import MissingResult

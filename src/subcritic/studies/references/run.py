@@ -11,11 +11,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from subcritic import provenance
+from subcritic import provenance, published
 from subcritic.config import ConfigError, dump
 from subcritic.envs import suite
 from subcritic.envs.planners import ILQG, MPPI, Planner, episode
-from subcritic.envs.suite import published
 from subcritic.measuring.progress import say
 from subcritic.measuring.tables import paths, write_json
 from subcritic.studies.references import STUDY

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.config import DDPGSettings, LocalSettings
-from subcritic.nn import MLP
+from subcritic.nn import MLP, compiled
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,11 @@ _ADDED_IN_PLACE = {
 
 
 def counted(updates: Callable[[int], None]) -> int:
-    """Multiply-adds in the matrix products of one update, as torch counts them while it runs; the first one warms up."""
-    updates(1)
-    with FlopCounterMode(display=False, custom_mapping=_ADDED_IN_PLACE) as counter:
+    """Multiply-adds in the matrix products of one update, as torch counts them; the first warms up."""
+    with compiled.off():
         updates(1)
+        with FlopCounterMode(display=False, custom_mapping=_ADDED_IN_PLACE) as counter:
+            updates(1)
     return counter.get_total_flops() // 2
 
 

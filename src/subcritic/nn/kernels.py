@@ -1,0 +1,328 @@
+"""Compiled functions on S stacked networks: what mlp.py, backprop.py, adam.py and activations.py say, without calls between.
+
+Only float32. A seed's numbers come from its own rows alone, in an order that no other seed changes. Arithmetic may fuse a
+product with a sum, and nothing else: what is not finite stays so. `subcritic.nn.compiled` decides when they are used.
+"""
+
+from __future__ import annotations
+
+import math
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from subcritic.nn.compiled import FUSING, entry
+
+# Activations by number, in this order: identity, relu, tanh, sigmoid.
+RELU, TANH, SIGMOID = 1, 2, 3
+
+# Products with fewer columns than this are sums along rows.
+_NARROW = 8
+
+_ONE, _ZERO = np.float32(1), np.float32(0)
+
+
+# Numbers that are computed side by side, and the sums that a processor's registers hold: rows by columns of a product.
+_LANES = 16
+_TILE = (8, 2 * _LANES) if llvmlite.binding.get_host_cpu_features().get("avx512f") else (4, _LANES)
+
+
+def _tile(rows, columns):
+    """A function that adds to `rows` by `columns` numbers of out, from (i, j) on, their part of a b.
+
+    Each number is one sum along k, in that order, whatever the tile. It is written for LLVM directly, since numba has no way
+    to ask for sums that stay in registers, and twice as fast as numba's loops.
+    """
+    vector = ir.VectorType(ir.FloatType(), _LANES)
+    lanes = ir.VectorType(ir.IntType(32), _LANES)
+
+    @intrinsic
+    def add_tile(typing_context, out, a, b, i, j):
+        def generate(context, builder, signature, arguments):
+            kinds, (i, j) = signature.args, arguments[3:]
+            arrays = [context.make_array(kinds[n])(context, builder, arguments[n]) for n in range(3)]
+
+            def place(n, row, column):
+                return cgutils.get_item_pointer(
+                    context, builder, kinds[n], arrays[n], [row, column], wraparound=False
+                )
+
+            def vectors(n, row):
+                starts = [builder.add(j, ir.Constant(j.type, first)) for first in range(0, columns, _LANES)]
+                return [builder.bitcast(place(n, row, start), vector.as_pointer()) for start in starts]
+
+            def spread(number):
+                first = builder.insert_element(
+                    ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0)
+                )
+                return builder.shuffle_vector(first, first, ir.Constant(lanes, [0] * _LANES))
+
+            lines = [builder.add(i, ir.Constant(i.type, row)) for row in range(rows)]
+            results = [vectors(0, line) for line in lines]
+            sums = [
+                [cgutils.alloca_once_value(builder, builder.load(at, align=4)) for at in result]
+                for result in results
+            ]
+            with cgutils.for_range(builder, builder.extract_value(arrays[1].shape, 1)) as loop:
+                right = [builder.load(at, align=4) for at in vectors(2, loop.index)]
+                for line, of_line in zip(lines, sums, strict=True):
+                    left = spread(builder.load(place(1, line, loop.index)))
+                    for total, numbers in zip(of_line, right, strict=True):
+                        product = builder.fmul(left, numbers, flags=("contract",))
+                        added = builder.fadd(builder.load(total), product, flags=("contract",))
+                        builder.store(added, total)
+            for result, of_line in zip(results, sums, strict=True):
+                for at, total in zip(result, of_line, strict=True):
+                    builder.store(builder.load(total), at, align=4)
+            return context.get_dummy_value()
+
+        return types.void(out, a, b, i, j), generate
+
+    return add_tile
+
+
+_tile_wide, _tile_narrow = _tile(*_TILE), _tile(_TILE[0], _LANES)
+_line_wide, _line_narrow = _tile(1, _TILE[1]), _tile(1, _LANES)
+
+
+@njit(**FUSING)
+def add_product(out, a, b):
+    """out += a b: (m, n), (m, k), (k, n)."""
+    (rows, columns), inner = out.shape, a.shape[1]
+    whole, wide = rows - rows % _TILE[0], columns - columns % _TILE[1]
+    for j in range(0, wide, _TILE[1]):
+        for i in range(0, whole, _TILE[0]):
+            _tile_wide(out, a, b, i, j)
+        for i in range(whole, rows):
+            _line_wide(out, a, b, i, j)
+    narrow = columns - columns % _LANES
+    for j in range(wide, narrow, _LANES):
+        for i in range(0, whole, _TILE[0]):
+            _tile_narrow(out, a, b, i, j)
+        for i in range(whole, rows):
+            _line_narrow(out, a, b, i, j)
+    if narrow < columns:
+        for i in range(rows):
+            for k in range(inner):
+                for j in range(narrow, columns):
+                    out[i, j] += a[i, k] * b[k, j]
+
+
+@njit(nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def add_dots(out, a, b):
+    """out += a bᵀ: (m, n), (m, k), (n, k), one sum along k after the other: for few columns n."""
+    for i in range(a.shape[0]):
+        row = a[i]
+        for j in range(b.shape[0]):
+            other = b[j]
+            total = _ZERO
+            for k in range(row.size):
+                total += row[k] * other[k]
+            out[i, j] += total
+
+
+@njit(**FUSING)
+def transposed(a):
+    """aᵀ, copied, in squares whose lines stay in the cache."""
+    rows, columns = a.shape
+    found = np.empty((columns, rows), np.float32)
+    for top in range(0, rows, 32):
+        for left in range(0, columns, 32):
+            for i in range(top, min(top + 32, rows)):
+                for j in range(left, min(left + 32, columns)):
+                    found[j, i] = a[i, j]
+    return found
+
+
+@njit(**FUSING)
+def add_product_transposed(out, a, b):
+    """out += a bᵀ: (m, n), (m, k), (n, k)."""
+    if b.shape[0] < _NARROW:
+        add_dots(out, a, b)
+    else:
+        add_product(out, a, transposed(b))
+
+
+@njit(**FUSING)
+def add_affine(out, v, weight):
+    """out += v K: (B, n), (B, n_in), (n_in, n)."""
+    if weight.shape[1] < _NARROW:
+        add_dots(out, v, transposed(weight))
+    else:
+        add_product(out, v, weight)
+
+
+@njit(**FUSING)
+def affine(out, v, weight, bias):
+    """out = v K + b: (B, n), (B, n_in), (n_in, n), (n,)."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = bias[j]
+    add_affine(out, v, weight)
+
+
+@njit(**FUSING)
+def add_outer(out, v, signal):
+    """out += Σ_B v ⊗ signal: (n_in, n), (B, n_in), (B, n)."""
+    if out.shape[1] < _NARROW:
+        turned = np.zeros((out.shape[1], out.shape[0]), np.float32)
+        add_product(turned, signal.T, v)
+        for i in range(out.shape[0]):
+            for j in range(out.shape[1]):
+                out[i, j] += turned[j, i]
+    else:
+        add_product(out, v.T, signal)
+
+
+@njit(**FUSING)
+def add_sum(out, rows):
+    """out += Σ_B rows: (n,), (B, n)."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        for j in range(row.size):
+            out[j] += row[j]
+
+
+@njit(**FUSING)
+def tanh(z):
+    """tanh z, a quotient of polynomials with the coefficients of Eigen (https://eigen.tuxfamily.org), many at once."""
+    x = np.float32(7.90531110763549805) if z > np.float32(7.90531110763549805) else z
+    x = np.float32(-7.90531110763549805) if x < np.float32(-7.90531110763549805) else x
+    y = x * x
+    above = np.float32(-2.76076847742355e-16)
+    above = above * y + np.float32(2.00018790482477e-13)
+    above = above * y + np.float32(-8.60467152213735e-11)
+    above = above * y + np.float32(5.12229709037114e-08)
+    above = above * y + np.float32(1.48572235717979e-05)
+    above = above * y + np.float32(6.37261928875436e-04)
+    above = above * y + np.float32(4.89352455891786e-03)
+    below = np.float32(1.19825839466702e-06)
+    below = below * y + np.float32(1.18534705686654e-04)
+    below = below * y + np.float32(2.26843463243900e-03)
+    below = below * y + np.float32(4.89352518554385e-03)
+    return x * above / below
+
+
+@njit(**FUSING)
+def activate(h, activation):
+    """h = σ(h), in place."""
+    for i in range(h.shape[0]):
+        row = h[i]
+        if activation == RELU:
+            for j in range(row.size):
+                row[j] = _ZERO if row[j] < _ZERO else row[j]
+        elif activation == TANH:
+            for j in range(row.size):
+                row[j] = tanh(row[j])
+        elif activation == SIGMOID:
+            for j in range(row.size):
+                row[j] = _ONE / (_ONE + np.float32(math.exp(-row[j])))
+
+
+@njit(**FUSING)
+def times_slope(upstream, h, activation):
+    """upstream *= σ'(z), in place, the slope taken from h = σ(z)."""
+    for i in range(h.shape[0]):
+        row, signal = h[i], upstream[i]
+        if activation == RELU:
+            for j in range(row.size):
+                signal[j] = _ZERO if row[j] <= _ZERO else signal[j]
+        elif activation == TANH:
+            for j in range(row.size):
+                signal[j] = signal[j] * (_ONE - row[j] * row[j])
+        elif activation == SIGMOID:
+            for j in range(row.size):
+                signal[j] = signal[j] * row[j] * (_ONE - row[j])
+
+
+@njit(**FUSING)
+def copy_to(out, start, source):
+    """Write a matrix into columns from `start` on."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            out[i, start + j] = source[i, j]
+
+
+@njit(**FUSING)
+def copied(source):
+    """A copy of a matrix without gaps."""
+    found = np.empty(source.shape, np.float32)
+    copy_to(found, 0, source)
+    return found
+
+
+@njit(**FUSING)
+def part(block, place, width, s, seeds, rows):
+    """The matrix (B, width) of seed s; `place` counts numbers per seed and row, see `MLP.layout`."""
+    start = (place * seeds + s * width) * rows
+    return block[start : start + rows * width].reshape(rows, width)
+
+
+@entry("void(f4[:, ::1], f4[:, :, :], f4[:, :, :], f4[:, :, ::1], i8[:, ::1], f4[::1], f4[::1])")
+def forward(flat, x, side, noise, layout, block, clean):
+    """`MLP.forward`, all voltages into `block`; layout: `MLP.layout`.
+
+    side and noise may be empty. noise (S, B, n_1 + … + n_L): the perturbations; σ(z) then goes into `clean`, a second block.
+    """
+    seeds, rows = x.shape[0], x.shape[1]
+    for s in range(seeds):
+        h, first = part(block, 0, layout[0, 0], s, seeds, rows), 0
+        for layer in range(len(layout)):
+            n_in, n, below = layout[layer, 0], layout[layer, 1], layout[layer, 6]
+            v = part(block, layout[layer, 4], n_in, s, seeds, rows)
+            if layer == 0:
+                copy_to(v, 0, x[s])
+            elif below < n_in:
+                copy_to(v, 0, h)
+            if below < n_in:
+                copy_to(v, below, side[s])
+            start = layout[layer, 3]
+            weight = flat[s, start : start + n_in * n].reshape(n_in, n)
+            h = part(block, layout[layer, 5], n, s, seeds, rows)
+            affine(h, v, weight, flat[s, start + n_in * n : start + n_in * n + n])
+            activate(h, layout[layer, 2])
+            if len(noise):
+                copy_to(part(clean, layout[layer, 5], n, s, seeds, rows), 0, h)
+                for i in range(rows):
+                    row, xi = h[i], noise[s, i, first : first + n]
+                    for j in range(n):
+                        row[j] += xi[j]
+                first += n
+
+
+@entry("void(f4[::1], f4[::1], f4[::1], f4[::1], f4[::1], f8, f8)")
+def adam(parameters, gradient, first, second, steps, rate, weight_decay):
+    """`Adam.step`."""
+    steps[0] += _ONE
+    count = np.float64(steps[0])
+    step = np.float32(rate / (1 - 0.9**count))
+    scale = np.float32(1 / math.sqrt(1 - 0.999**count))
+    decay = np.float32(weight_decay)
+    keep1, new1 = np.float32(0.9), np.float32(1 - 0.9)
+    keep2, new2 = np.float32(0.999), np.float32(1 - 0.999)
+    epsilon = np.float32(1e-8)
+    for i in range(parameters.size):
+        g = gradient[i] + decay * parameters[i]
+        m = keep1 * first[i] + new1 * g
+        v = keep2 * second[i] + new2 * g * g
+        first[i], second[i] = m, v
+        parameters[i] -= step * m / (np.sqrt(v) * scale + epsilon)
+
+
+@njit(**FUSING)
+def follow(follower, leader, share):
+    """follower += share (leader − follower), two vectors."""
+    for i in range(follower.size):
+        follower[i] += share * (leader[i] - follower[i])
+
+
+@entry("void(f4[:, ::1], f4[:, ::1], f8)")
+def move_towards(follower, leader, polyak):
+    """`Parameters.move_towards`."""
+    share = np.float32(polyak)
+    for s in range(len(follower)):
+        follow(follower[s], leader[s], share)

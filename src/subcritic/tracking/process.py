@@ -1,0 +1,150 @@
+"""The process that copies records to MLflow while they are written, so that no job imports MLflow.
+
+There is one for a results folder. Whoever writes a record starts it where it is missing (`keep_mirrored`). It ends when
+nothing has changed for a minute, or when it is asked to (`finish`). Killing it loses nothing: the next one asks MLflow what
+it has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import store
+from .claim import FILE, claimed, owner, try_claim
+
+if TYPE_CHECKING:
+    from .mirror import Mirror
+
+# Below the folder of all results.
+FOLDER = Path(".mlflow") / "mirror"
+# Files there: one asks the process to end, the other says why it failed.
+FINISH, FAILURE = "finish", "failure"
+SECONDS_BETWEEN, LONGEST_BETWEEN, IDLE_SECONDS, RETRY_SECONDS = 2.0, 60.0, 60.0, 60.0
+# The largest share of the time that mirroring may take, unless a pass takes longer than a second.
+SHARE = 0.02
+WARNING = (
+    "warning: stopped mirroring to MLflow ({reason}). The results on disk are complete; "
+    "`subcritic tracking mirror` brings MLflow up to date, or `subcritic tracking rebuild` where it cannot be repaired.\n"
+)
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def keep_mirrored(results: Path) -> None:
+    """See to it that MLflow follows the records in `results`: start the process that does, unless there is one. Cheap."""
+    folder = _folder(results)
+    status = _started[-1].poll() if _started else -1
+    # None: it is about to claim the folder. Above 0: it cannot run at all. Below: it was killed.
+    if status is None or status > 0 or claimed(folder):
+        return
+    if time.time() - _written(folder / FAILURE) > RETRY_SECONDS:
+        folder.mkdir(parents=True, exist_ok=True)
+        # It outlives this process, and nobody waits for it.
+        _started.append(_start(results))
+
+
+def finish(results: Path) -> None:
+    """Wait until MLflow has all that is recorded; the process that mirrors ends then. Says on stderr if it failed."""
+    folder, start = _folder(results), time.time()
+    while any(process.poll() is None for process in _started) or claimed(folder):
+        (folder / FINISH).touch()
+        time.sleep(0.05)
+    # A process that ends well leaves its lock empty.
+    if owner(folder):
+        (folder / FINISH).touch()
+        _start(results).wait()
+    print(failure(results, start), end="", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def instead(results: Path) -> Iterator[None]:
+    """Take the place of the process that mirrors, which ends; what jobs start meanwhile ends at once."""
+    while True:
+        finish(results)
+        with try_claim(_folder(results)) as mine:
+            if mine:
+                yield
+                return
+
+
+def failure(results: Path, since: float) -> str:
+    """Why mirroring failed, if it did after the time `since`."""
+    path = _folder(results) / FAILURE
+    return path.read_text() if _written(path) >= since else ""
+
+
+def follow(results: Path) -> None:
+    """Mirror until nothing happens any more; does nothing where another process mirrors."""
+    folder, left = _folder(results), True
+    while left:
+        with try_claim(folder) as mine:
+            if not mine:
+                return
+            try:
+                mirror = _follow(results, folder)
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
+                (folder / FAILURE).write_text(WARNING.format(reason=reason))
+                return
+        # What ended in between found the folder claimed, and counts on this process.
+        left = mirror is not None and mirror.left()
+
+
+def _follow(results: Path, folder: Path) -> Mirror | None:
+    from .upkeep import bring_up
+
+    mirror = bring_up(results)
+    (folder / FAILURE).unlink(missing_ok=True)
+    mine, active = _inodes(results), time.monotonic()
+    while True:
+        last, start = (folder / FINISH).exists(), time.monotonic()
+        if mirror.catch_up():
+            active = time.monotonic()
+        if last or time.monotonic() - active > IDLE_SECONDS:
+            (folder / FINISH).unlink(missing_ok=True)
+            return mirror
+        pause = min(max(SECONDS_BETWEEN, (time.monotonic() - start) / SHARE), LONGEST_BETWEEN)
+        end = time.monotonic() + pause
+        while time.monotonic() < end and not (folder / FINISH).exists():
+            time.sleep(0.1)
+        if _inodes(results) != mine:
+            # The folder or the store was removed or replaced: this process would write to what is no longer there.
+            return None
+
+
+def _inodes(results: Path) -> list[int]:
+    """What tells whether the lock and the local store are still the same files."""
+    paths = [_folder(results) / FILE, store.local_database(results)]
+    return [path.stat().st_ino if path and path.exists() else 0 for path in paths]
+
+
+def _start(results: Path) -> subprocess.Popen[bytes]:
+    """In a session of its own, so that neither Ctrl-C nor the end of a terminal stops it."""
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "subcritic.cli", "tracking", "follow"),
+            "--results",
+            str(Path(results).resolve()),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _folder(results: Path) -> Path:
+    return Path(results).resolve() / FOLDER
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return -math.inf

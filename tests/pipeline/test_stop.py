@@ -1,0 +1,67 @@
+"""Stopping `subcritic reproduce`, and starting it again while something of a killed one is still at work."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from subcritic.tracking import records
+from subcritic.tracking.record import read
+
+from .conftest import wait_for
+from .test_kill import RUNTIME, TRAINING, trainers
+
+pytestmark = pytest.mark.slow
+COMMAND = ("subcritic", "reproduce", "--profile", "tiny", "--cores", "1", "--config", TRAINING, RUNTIME,
+           "--until", "experiment2")  # fmt: skip
+
+
+def start(workspace):
+    """A chain of which a training has saved a checkpoint; with its Snakemake and its training."""
+    chain = workspace.start(*COMMAND)
+    wait_for(lambda: list(workspace.results.rglob("checkpoint.pt")), seconds=180)
+    snakemake = next(c for c in psutil.Process(chain.pid).children() if "snakemake" in c.cmdline())
+    return chain, snakemake, wait_for(lambda: trainers(chain))[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_command_alone_stops_all_that_it_has_started(workspace, number):
+    chain, snakemake, trainer = start(workspace)
+    chain.send_signal(number)
+    assert chain.wait(timeout=60) != 0
+    assert not snakemake.is_running() and not trainer.is_running()
+    assert {read(folder)["status"] for folder in records(workspace.results)} == {"KILLED"}
+    assert "the same command goes on from there" in workspace.said()
+
+
+def test_no_chain_starts_beside_snakemake_or_jobs_that_outlived_theirs(workspace):
+    chain, snakemake, trainer = start(workspace)
+    trainer.suspend()
+    try:
+        chain.kill()
+        chain.wait()
+        second = workspace.start(*COMMAND)
+        waiting = "process {} is still working here; waiting for it to end"
+        wait_for(lambda: waiting.format(snakemake.pid) in workspace.said())
+        snakemake.kill()
+        wait_for(lambda: waiting.format(trainer.pid) in workspace.said())
+        assert "Building DAG" not in workspace.said()
+    finally:
+        trainer.resume()
+    wait_for(lambda: "Building DAG" in workspace.said())
+    assert not trainer.is_running()
+    second.send_signal(signal.SIGINT)
+    second.wait()
+
+
+def test_snakemake_itself_waits_for_a_chain_too(workspace):
+    chain, *_ = start(workspace)
+    with (workspace.folder / "output.txt").open() as kept:
+        beside = workspace.start("snakemake", "--configfile", "configs/tiny.yaml", "--until", "anchors")
+        wait_for(lambda: "waiting for it to end" in workspace.said())
+        assert "rule anchors" not in kept.read()
+    for process in (chain, beside):
+        os.killpg(process.pid, signal.SIGINT)
+    chain.wait()
+    beside.wait()

@@ -1,0 +1,55 @@
+"""What a command imports is most of what a short one costs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from subcritic.studies import STUDIES
+
+HEAVY = ("torch", "mlflow", "gymnasium", "mujoco", "scipy.stats", "seaborn", "matplotlib.pyplot", "snakemake")
+REPORTS = [f"subcritic.studies.{name}.report" for name, study in STUDIES.items() if study.shown]
+
+
+@pytest.fixture(scope="module")
+def imported():
+    """Module → which of HEAVY a new process has after importing it."""
+
+    def measure(*modules):
+        code = (
+            "import importlib, json, sys\n"
+            f"for name in {modules}: importlib.import_module(name)\n"
+            f"print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return set(json.loads(done.stdout))
+
+    return measure
+
+
+def test_a_report_imports_nothing_that_trains_or_tracks(imported):
+    assert (
+        imported("subcritic.cli", "subcritic.publishing.reports", "subcritic.publishing.summary", *REPORTS)
+        == set()
+    )
+
+
+def test_reading_a_profile_imports_none_of_it_either():
+    """The commands themselves, `report` up to where it finds no results."""
+    code = (
+        "import sys\nfrom subcritic import cli\n"
+        "cli._known_errors = lambda: (FileNotFoundError,)\n"
+        "cli.main(['report', 'table', '--config', 'configs/suite.yaml', '--results', '/nowhere'])\n"
+        f"assert not [name for name in {HEAVY} if name in sys.modules]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "is missing" in done.stderr and done.returncode == 0, done.stderr
+
+
+def test_the_snakefile_imports_neither_torch_nor_mlflow(imported):
+    assert imported("subcritic.workflow") <= {"gymnasium", "mujoco"}
+
+
+def test_a_training_imports_nothing_that_draws_or_tracks(imported):
+    assert imported("subcritic.cli", "subcritic.studies.experiment2.run") == {"torch", "gymnasium", "mujoco"}
