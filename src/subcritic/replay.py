@@ -28,7 +28,7 @@ class Replay:
         self.capacity = capacity
         self.added = 0
         self.rows = torch.zeros(seeds, capacity, sum(columns.values()), dtype=dtype)
-        self._all_rows = self.rows.view(seeds * capacity, -1)
+        self._all_rows = self.rows.view(seeds * capacity, -1).numpy()
         self._offsets = np.arange(seeds)[:, None] * capacity
         self._widths = list(self.columns.values())
         ends = np.cumsum(self._widths)
@@ -82,8 +82,7 @@ class Replay:
 
     def _rows(self, slots: np.ndarray) -> Tensor:
         """Packed rows (S, B, W) at slots (S, B)."""
-        index = torch.from_numpy((slots + self._offsets).ravel())
-        return self._all_rows.index_select(0, index).view(*slots.shape, -1)
+        return torch.from_numpy(self._all_rows.take(slots + self._offsets, axis=0))
 
     def unpack(self, rows: Tensor) -> dict[str, Tensor]:
         """Views of packed rows (…, W) by column name."""

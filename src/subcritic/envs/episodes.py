@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -14,8 +13,7 @@ from subcritic import seeding
 from subcritic.envs.vector import VectorEnvironment
 
 
-@dataclass(frozen=True)
-class Transitions:
+class Transitions(NamedTuple):
     """One step of N environments: next state's observation (N, n_0), also where the episode ended there; reward, terminated,
     truncated (N,). An environment that was not stepped stays where it was, with reward 0.
 

@@ -54,8 +54,16 @@ class Voltages:
     activations: list[Tensor]
 
     @property
+    def input(self) -> Tensor:
+        return self.h[0]
+
+    @property
     def output(self) -> Tensor:
         return self.h[-1]
+
+    def replace_output(self, output: Tensor) -> None:
+        """Another output took the place of the one found; `activations` stay."""
+        self.h[-1] = output
 
 
 class PackedVoltages(Voltages):
@@ -64,23 +72,36 @@ class PackedVoltages(Voltages):
     The tensors of each layer are views of it, made when they are asked for.
     """
 
-    def __init__(self, spec: MLP, block: np.ndarray, seeds: int, rows: int) -> None:
-        self.spec, self.block, self.seeds, self.rows = spec, block, seeds, rows
-        self.output_as_found = self._view(spec.output_place, spec.sizes[-1])
+    def __init__(self, spec: MLP, block: np.ndarray, x: Tensor) -> None:
+        self.spec, self.block, self.x = spec, block, x
+        self.seeds, self.rows, _ = x.shape
+        self._found = self._last = self._view(spec.output_place, spec.sizes[-1])
 
     def __getattr__(self, name: str) -> Any:
         """h, inputs or activations, on first use."""
-        if name not in ("h", "inputs", "activations"):
+        if name == "h":
+            self.h = [self.x, *self.activations[:-1], self._last]
+        elif name == "activations":
+            below = [self._view(at, width) for width, at in self.spec.layout[:-1, [1, 5]].tolist()]
+            self.activations = [*below, self._found]
+        elif name == "inputs":
+            self.inputs = [self._view(at, width) for width, at in self.spec.layout[:, [0, 4]].tolist()]
+        else:
             raise AttributeError(name)
-        layout = self.spec.layout
-        self.activations = [self._view(at, width) for width, at in layout[:, [1, 5]].tolist()]
-        self.inputs = [self._view(at, width) for width, at in layout[:, [0, 4]].tolist()]
-        self.h = [self.inputs[0][..., : self.spec.sizes[0]], *self.activations]
         return self.__dict__[name]
 
     @property
+    def input(self) -> Tensor:
+        return self.x
+
+    @property
     def output(self) -> Tensor:
-        return self.h[-1] if "h" in self.__dict__ else self.output_as_found
+        return self.h[-1] if "h" in self.__dict__ else self._last
+
+    def replace_output(self, output: Tensor) -> None:
+        self._last = output
+        if "h" in self.__dict__:
+            self.h[-1] = output
 
     def _view(self, at: int, width: int) -> Tensor:
         size = self.seeds * self.rows
@@ -228,13 +249,13 @@ class MLP:
         forward = compiled.kernels("nn.kernels").forward
         if perturbation is None:
             forward(flat, x.numpy(), second, _NONE, self.layout, block, block)
-            return PackedVoltages(self, block, seeds, rows)
+            return PackedVoltages(self, block, x)
         noise = self._noise(perturbation, seeds, rows)
         if noise is None:
             return None
         clean = np.empty(count, np.float32)
         forward(flat, x.numpy(), second, noise, self.layout, block, clean)
-        noisy, before = (PackedVoltages(self, part, seeds, rows) for part in (block, clean))
+        noisy, before = (PackedVoltages(self, part, x) for part in (block, clean))
         return Voltages(noisy.h, noisy.inputs, before.activations)
 
     def _noise(self, perturbation: Sequence[Tensor | None], seeds: int, rows: int) -> np.ndarray | None:

@@ -134,7 +134,7 @@ class Trainer:
         voltages = self.agent.act(observation, None if warming_up else noise)
         if warming_up:
             drawn = torch.from_numpy(2 * self.warm_up.next() - 1)
-            voltages.h[-1] = drawn.to(observation.dtype).unsqueeze(1)
+            voltages.replace_output(drawn.to(observation.dtype).unsqueeze(1))
         played = self.episodes.step(voltages.output[:, 0].numpy(), self.watch.active)
         self.watch.see_rewards(played.reward)
         reward, terminated = (

@@ -32,7 +32,7 @@ def play(agent: Judged, make_environment: Callable[[], gym.Env], seeds: list[int
         observation = torch.from_numpy(episodes.observation).to(agent.observation)
         action = agent.actor.forward(agent.actor_params, observation[:, None]).output[:, 0]
         before, met = episodes.observation, episodes.step(action.float().numpy())
-        step = (before, met.reward, met.terminated, met.observation)
+        step: tuple[np.ndarray, ...] = (before, met.reward, met.terminated, met.observation)
         for column, value in zip(kept, step, strict=True):
             column.append(value)
     episodes.close()
