@@ -18,6 +18,7 @@ from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.exploration import per_layer
 from subcritic.nn import MLP, Parameters, Voltages, compiled
 from subcritic.nn.activations import times_slope
+from subcritic.nn.normal import normals
 from subcritic.rules.protocol import ABSENT, Broadcast, LocalTransition
 
 
@@ -159,9 +160,7 @@ class Broadcaster:
 
     def _noise(self, like: Tensor, rngs: Sequence[np.random.Generator]) -> list[Tensor]:
         widths = list(self.actor.sizes[1:])
-        drawn = np.empty((len(rngs), like.shape[1], sum(widths)), np.float32)
-        for rng, of_seed in zip(rngs, drawn, strict=True):
-            rng.standard_normal(dtype=np.float32, out=of_seed)
+        drawn = normals(rngs, (like.shape[1], sum(widths)))
         drawn[..., -widths[-1] :] = np.sign(drawn[..., -widths[-1] :])
         scaled = torch.from_numpy(drawn).to(like.dtype).mul_(self._scale_of_each.to(like.dtype))
         return list(scaled.split(widths, dim=-1))
