@@ -1,11 +1,11 @@
-"""Updates per second against the peers:  python -m benchmarks.throughput [--seconds 0.5] [--rounds 21]"""
+"""Speed of updates and whole training against the peers:  python -m benchmarks.throughput [--seconds 0.5] [--rounds 21]"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from subcritic.studies.throughput import report
+from subcritic.studies.throughput import report, training
 from subcritic.studies.throughput import run as throughput
 from subcritic.studies.throughput.settings import Throughput, local_rules
 
@@ -19,7 +19,16 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=default.batches)
     parser.add_argument("--rounds", type=int, default=default.rounds)
     parser.add_argument("--seconds", type=float, default=default.seconds, help="per learner and round")
-    parser.add_argument("--folder", type=Path, help="keep throughput.csv and operations.csv here")
+    parser.add_argument(
+        "--training-steps",
+        type=int,
+        default=default.training_steps,
+        help="of whole training, per learner and round",
+    )
+    parser.add_argument("--training-rounds", type=int, default=default.training_rounds)
+    parser.add_argument(
+        "--folder", type=Path, help="keep throughput.csv, operations.csv and training.csv here"
+    )
     options = vars(parser.parse_args())
     folder = options.pop("folder")
     settings = Throughput(**options)
@@ -34,11 +43,14 @@ def sizes(text: str) -> tuple[int, ...]:
 def table(settings: Throughput, folder: Path | None) -> str:
     """Measure, and say it in Markdown: speeds, and ratios within a round with their quartiles."""
     rounds, operations = throughput.measure(settings, local_rules())
+    trained = training.measure(settings)
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         rounds.to_csv(folder / "throughput.csv", index=False)
         operations.to_csv(folder / "operations.csv", index=False)
-    return report.markdown(report.speed_table(rounds, operations), report.ratio_table(rounds, operations))
+        trained.to_csv(folder / "training.csv", index=False)
+    updates = report.markdown(report.speed_table(rounds, operations), report.ratio_table(rounds, operations))
+    return updates + report.training_markdown(report.training_table(trained))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from subcritic.config import DDPGSettings
 from subcritic.replay import Replay
 from subcritic.studies import STUDIES
 from subcritic.studies.throughput import run as throughput
+from subcritic.studies.throughput import training
 from subcritic.studies.throughput.operations import (
     BareProducts,
     counted,
@@ -100,15 +101,22 @@ def test_an_update_is_one_minibatch_and_one_learning_step(monkeypatch):
     assert peer._n_updates == 3
 
 
-def test_every_learner_is_measured_in_every_round_and_both_files_are_written(tmp_path, capsys):
-    settings = {"hidden": [[8], [8, 6]], "batches": [4], "rounds": 3, "seconds": 0.002}
+def test_every_learner_is_measured_in_every_round_and_all_files_are_written(tmp_path, capsys):
+    settings = {
+        "hidden": [[8], [8, 6]],
+        "batches": [4],
+        "rounds": 3,
+        "seconds": 0.002,
+        "training_steps": 2,
+        "training_rounds": 3,
+    }
     profile = profiles.parse(
         {
             "profile": "p", "environments": ["Pendulum-v1"], "methods": [{"algorithm": "linear"}],
             "throughput": settings,
         }
     )  # fmt: skip
-    rounds, operations = throughput.run(STUDIES["throughput"].job(profile), tmp_path)
+    rounds, operations, trained = throughput.run(STUDIES["throughput"].job(profile), tmp_path)
     written = pd.read_csv(rounds)
     assert list(written.columns) == ["learner", "hidden", "batch", "round", "updates_per_second"]
     assert len(written) == 2 * 3 * len(LEARNERS)
@@ -118,7 +126,27 @@ def test_every_learner_is_measured_in_every_round_and_both_files_are_written(tmp
     counted = pd.read_csv(operations)
     assert list(counted.columns) == ["learner", "hidden", "batch", "multiply_adds"]
     assert len(counted) == 2 * len(LEARNERS)
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    whole = pd.read_csv(trained)
+    contenders = {(method, seeds) for method in ("ddpg", "linear", "learned-feedback") for seeds in (1, 5)}
+    contenders |= {("stable-baselines3", 1)}
+    for _, found in whole.groupby(["environment", "round"]):
+        assert set(zip(found["learner"], found["seeds"], strict=True)) - {("rltools", 1)} == contenders
+    assert set(whole["environment"]) == {"Pendulum-v1", "subcritic/Cheetah-v0"}
+    assert (whole["microseconds"] > 0).all()
+    assert len(capsys.readouterr().err.splitlines()) == 4
+
+
+def test_whole_training_makes_one_update_for_each_step_on_both_sides(monkeypatch):
+    updates = []
+    monkeypatch.setattr("subcritic.agents.ddpg.DDPG.learn", lambda *_: updates.append("ours"))
+    monkeypatch.setattr(
+        "stable_baselines3.DDPG.train", lambda *_, **given: updates.append(given["gradient_steps"])
+    )
+    training.ours(training.methods()[0], "Pendulum-v1", seeds=2)(training.WARM_UP + 9)
+    assert updates == 10 * ["ours"]
+    updates.clear()
+    training.stable_baselines3("Pendulum-v1")(training.WARM_UP + 9)
+    assert updates == 9 * [1]
 
 
 def test_measuring_leaves_the_threads_and_the_collector_as_they_were():

@@ -37,6 +37,25 @@ def test_speeds_are_medians_and_samples_are_updates_times_batch(frames):
     assert np.isnan(table.loc["stable-baselines3", "multiply_adds"])
 
 
+def test_whole_training_is_compared_within_a_round():
+    trained = pd.DataFrame([
+        {"environment": "Pendulum-v1", "learner": learner, "seeds": seeds, "round": number,
+         "microseconds": microseconds * (10 if number == 2 else 1)}
+        for number in (1, 2, 3)
+        for learner, seeds, microseconds in (("ddpg", 5, 100.0), ("stable-baselines3", 1, 2000.0))
+    ])  # fmt: skip
+    table = throughput.training_table(trained).set_index("learner")
+    assert table.loc["ddpg", ["seeds", "microseconds", "faster", "faster_1", "faster_3"]].tolist() == [
+        5,
+        100,
+        20,
+        20,
+        20,
+    ]
+    assert table.loc["stable-baselines3", "faster"] == 1
+    assert "| ddpg" in throughput.training_markdown(table.reset_index())
+
+
 def test_the_headline_names_its_setting_and_the_saved_operations(frames):
     text = throughput.sentence(throughput.speed_table(*frames), throughput.ratio_table(*frames))
     assert text.startswith("Updates per second at 256-256, batch 64: ddpg / stable-baselines3 = 2.00")

@@ -154,6 +154,7 @@ def test_a_comment_a_docstring_and_layout_repeat_nothing(copied):
                 "recurrent",
                 "robustness",
                 "agreement",
+                "throughput",
             },
         ),
         ("subcritics/family.py", {"experiment1", "gradients", "scaling"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import cast
 
 import numpy as np
@@ -16,8 +16,9 @@ from subcritic.agents.global_critics import GlobalCritic
 from subcritic.agents.protocol import AgentBatch, perturbed_forward
 from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.exploration import per_layer
-from subcritic.nn import MLP, Parameters, Voltages
+from subcritic.nn import MLP, Parameters, Voltages, compiled
 from subcritic.nn.activations import times_slope
+from subcritic.nn.normal import normals
 from subcritic.rules.protocol import ABSENT, Broadcast, LocalTransition
 
 
@@ -107,6 +108,9 @@ class Broadcaster:
     def _one_by_one(self, clean: list[Tensor]) -> Tensor:
         """∂Q^μ/∂z_L, (S, B, n_L), by a central difference for each action alone: n_L pairs of values per state."""
         state, action = clean[0], clean[-1]
+        slope = self._one_by_one_compiled(state, action)
+        if slope is not None:
+            return times_slope(slope, action, self.actor.activation(self.actor.depth))
         n = action.shape[-1]
         alone = self._scales()[-1] * torch.eye(n, dtype=action.dtype).repeat_interleave(
             action.shape[1], dim=0
@@ -115,6 +119,20 @@ class Broadcaster:
         both = torch.cat((actions + alone, actions - alone), dim=1).clamp_(-1, 1)
         slope = self._advantage_of(states, both).view(len(state), n, -1).mT / self._step(action)
         return times_slope(slope, action, self.actor.activation(self.actor.depth))
+
+    def _one_by_one_compiled(self, state: Tensor, action: Tensor) -> Tensor | None:
+        """∂Q^μ/∂a in one call, if compiled functions are used."""
+        network = self.critic.network
+        if network is None or not compiled.serves(network.spec.largest, state):
+            return None
+        flat, side = network.online.array, network.spec.side
+        if flat is None or side is None or side[0] != 1 or not compiled.serves(0, action):
+            return None
+        slope = np.empty(action.shape, np.float32)
+        compiled.kernels("agents.kernels").one_by_one(
+            flat, network.spec.layout, state.numpy(), action.numpy(), self._scales()[-1], slope
+        )
+        return torch.from_numpy(slope)
 
     def _gradient(self, clean: list[Tensor]) -> Tensor:
         """∂Q^μ/∂z_L, (S, B, n_L), by backpropagation within the critic."""
@@ -142,12 +160,15 @@ class Broadcaster:
 
     def _noise(self, like: Tensor, rngs: Sequence[np.random.Generator]) -> list[Tensor]:
         widths = list(self.actor.sizes[1:])
-        scales = np.repeat(self._scales(), widths)
-        shape = (like.shape[1], sum(widths))
-        drawn = np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in rngs])
+        drawn = normals(rngs, (like.shape[1], sum(widths)))
         drawn[..., -widths[-1] :] = np.sign(drawn[..., -widths[-1] :])
-        scaled = torch.from_numpy(drawn).to(like.dtype) * torch.from_numpy(scales).to(like.dtype)
+        scaled = torch.from_numpy(drawn).to(like.dtype).mul_(self._scale_of_each.to(like.dtype))
         return list(scaled.split(widths, dim=-1))
+
+    @cached_property
+    def _scale_of_each(self) -> Tensor:
+        """Of all neurons, layer after layer."""
+        return torch.from_numpy(np.repeat(self._scales(), self.actor.sizes[1:]))
 
     def _step(self, action: Tensor) -> Tensor:
         """Half the distance between a + σ and a − σ when both are clipped to [-1, 1]: from σ/2 to σ."""

@@ -15,6 +15,7 @@ from subcritic.nn import MLP, Parameters, Voltages, backprop
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.nn.adam import Adam
 from subcritic.nn.network import Network
+from subcritic.nn.normal import normals
 from subcritic.rules.learned_feedback import follow
 
 
@@ -216,8 +217,7 @@ class LearnedFeedbackCritic(_WithoutBackprop):
 
     def _learn_feedback(self, observation: Tensor, action: Tensor) -> None:
         widths = [b.shape[-1] for b in self.feedback]
-        shape = (observation.shape[1], sum(widths))
-        drawn = np.stack([rng.standard_normal(shape, dtype=np.float32) for rng in self.rngs])
+        drawn = normals(self.rngs, (observation.shape[1], sum(widths)))
         noise = (self.SCALE * torch.from_numpy(drawn)).to(observation.dtype).split(widths, dim=-1)
         states, actions = (torch.cat((x, x), dim=1) for x in (observation, action))
         signed: list[Tensor | None] = [*(torch.cat((xi, -xi), dim=1) for xi in noise), None]

@@ -64,4 +64,4 @@ def _to_previous(spec: MLP, params: Parameters, layer: int, delta: Tensor) -> Te
 def _goes_on(voltages: PackedVoltages, upstream: Tensor) -> bool:
     """Whether compiled functions go on from a compiled forward pass."""
     fits = upstream.shape == (voltages.seeds, voltages.rows, voltages.spec.sizes[-1])
-    return fits and compiled.serves(0, upstream)
+    return fits and voltages.clean is None and compiled.serves(0, upstream)

@@ -30,7 +30,7 @@ LARGEST = 256 * 256
 FUSING: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 # Modules of compiled functions; a change to one of them compiles all anew.
-_MODULES = ("nn/kernels.py", "nn/backprop_kernels.py", "rules/kernels.py")
+_MODULES = ("nn/kernels.py", "nn/backprop_kernels.py", "rules/kernels.py", "agents/kernels.py")
 
 _allowed = os.environ.get("SUBCRITIC_COMPILED", "1") != "0"
 _folder: Path | None = None
@@ -92,7 +92,7 @@ def off() -> Iterator[None]:
 
 
 @cache
-def kernels(module: Literal["nn.kernels", "nn.backprop_kernels", "rules.kernels"]) -> Any:
+def kernels(module: Literal["nn.kernels", "nn.backprop_kernels", "rules.kernels", "agents.kernels"]) -> Any:
     """A module of compiled functions, compiled at its first import and loaded from the cache at every later one.
 
     One process compiles at a time; those that wait find its work in the cache.

@@ -326,3 +326,52 @@ def move_towards(follower, leader, polyak):
     share = np.float32(polyak)
     for s in range(len(follower)):
         follow(follower[s], leader[s], share)
+
+
+@njit(**FUSING)
+def logarithm(x):
+    """ln x of positive numbers, in place, by the polynomial of Cephes' logf (https://netlib.org/cephes)."""
+    bits = x.view(np.int32)
+    exponents = np.empty(x.size, np.float32)
+    for i in range(x.size):
+        # x = 2^exponent f with f from √½ to √2.
+        above = np.int32((bits[i] & 0x7FFFFF) > 0x3504F3)
+        exponents[i] = np.float32((bits[i] >> 23) - 127 + above)
+        bits[i] = (bits[i] & 0x7FFFFF) | ((127 - above) << 23)
+    for i in range(x.size):
+        f = x[i] - _ONE
+        y = np.float32(7.0376836292e-2)
+        y = y * f - np.float32(1.1514610310e-1)
+        y = y * f + np.float32(1.1676998740e-1)
+        y = y * f - np.float32(1.2420140846e-1)
+        y = y * f + np.float32(1.4249322787e-1)
+        y = y * f - np.float32(1.6668057665e-1)
+        y = y * f + np.float32(2.0000714765e-1)
+        y = y * f - np.float32(2.4999993993e-1)
+        y = y * f + np.float32(3.3333331174e-1)
+        square = f * f
+        x[i] = exponents[i] * np.float32(0.69314718) + (f + square * (y * f - np.float32(0.5)))
+
+
+@entry("void(f4[:, :, ::1], f4[:, :, ::1])")
+def box_muller(uniform, out):
+    """`normal.normals`, of u in uniform[:, 0] and v in uniform[:, 1]."""
+    for s in range(len(uniform)):
+        lengths = _ONE - uniform[s, 0]
+        logarithm(lengths)
+        v, cosines, sines = uniform[s, 1], out[s, 0], out[s, 1]
+        for i in range(v.size):
+            length = np.sqrt(np.float32(-2) * lengths[i])
+            # 2πv = quarter · π/2 + w with |w| ≤ π/4, where few terms of the series of sine and cosine are exact.
+            quarter = np.int32(np.float32(4) * v[i] + np.float32(0.5))
+            w = (np.float32(4) * v[i] - np.float32(quarter)) * np.float32(math.pi / 2)
+            y = w * w
+            sine = np.float32(-1 / 5040) + y * np.float32(1 / 362880)
+            sine = np.float32(-1 / 6) + y * (np.float32(1 / 120) + y * sine)
+            sine = w + w * y * sine
+            cosine = np.float32(-1 / 720) + y * np.float32(1 / 40320)
+            cosine = _ONE + y * (np.float32(-0.5) + y * (np.float32(1 / 24) + y * cosine))
+            swapped = (quarter & 1) == 1
+            c, d = (sine, cosine) if swapped else (cosine, sine)
+            cosines[i] = length * (-c if (quarter + 1) & 2 else c)
+            sines[i] = length * (-d if quarter & 2 else d)

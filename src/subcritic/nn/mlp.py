@@ -67,28 +67,32 @@ class Voltages:
 
 
 class PackedVoltages(Voltages):
-    """Voltages of a forward pass without perturbation in one piece of memory, `block`; see `MLP.layout`.
+    """Voltages of a compiled forward pass in one piece of memory, `block`; see `MLP.layout`.
 
-    The tensors of each layer are views of it, made when they are asked for.
+    The tensors of each layer are views of it, made when they are asked for. clean: where there was a perturbation, the same
+    without that of a layer's own output.
     """
 
-    def __init__(self, spec: MLP, block: np.ndarray, x: Tensor) -> None:
-        self.spec, self.block, self.x = spec, block, x
+    def __init__(self, spec: MLP, block: np.ndarray, x: Tensor, clean: np.ndarray | None = None) -> None:
+        self.spec, self.block, self.x, self.clean = spec, block, x, clean
         self.seeds, self.rows, _ = x.shape
-        self._found = self._last = self._view(spec.output_place, spec.sizes[-1])
+        self._last = self._view(block, *spec.places[1][-1])
 
     def __getattr__(self, name: str) -> Any:
         """h, inputs or activations, on first use."""
-        if name == "h":
-            self.h = [self.x, *self.activations[:-1], self._last]
-        elif name == "activations":
-            below = [self._view(at, width) for width, at in self.spec.layout[:-1, [1, 5]].tolist()]
-            self.activations = [*below, self._found]
+        inputs, outputs = self.spec.places
+        found: list[Tensor]
+        if name == "activations":
+            block = self.block if self.clean is None else self.clean
+            found = [self._view(block, *place) for place in outputs]
         elif name == "inputs":
-            self.inputs = [self._view(at, width) for width, at in self.spec.layout[:, [0, 4]].tolist()]
+            found = [self._view(self.block, *place) for place in inputs]
+        elif name == "h":
+            found = [self.x, *(self._view(self.block, *place) for place in outputs[:-1]), self._last]
         else:
             raise AttributeError(name)
-        return self.__dict__[name]
+        setattr(self, name, found)
+        return found
 
     @property
     def input(self) -> Tensor:
@@ -103,9 +107,9 @@ class PackedVoltages(Voltages):
         if "h" in self.__dict__:
             self.h[-1] = output
 
-    def _view(self, at: int, width: int) -> Tensor:
+    def _view(self, block: np.ndarray, at: int, width: int) -> Tensor:
         size = self.seeds * self.rows
-        part = self.block[at * size : (at + width) * size]
+        part = block[at * size : (at + width) * size]
         return torch.from_numpy(part.reshape(self.seeds, self.rows, width))
 
 
@@ -166,9 +170,10 @@ class MLP:
         return max(n_in * n_out for n_in, n_out in self.shapes())
 
     @cached_property
-    def output_place(self) -> int:
-        """Where the output is in `PackedVoltages.block`, whose end it is."""
-        return int(self.layout[-1, 5])
+    def places(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """(place in `PackedVoltages.block`, width) of every layer's input, and of its output; the last ends the block."""
+        rows = self.layout.tolist()
+        return [(row[4], row[0]) for row in rows], [(row[5], row[1]) for row in rows]
 
     def parameters(self, seeds: int, dtype: torch.dtype = torch.float32) -> Parameters:
         """Zeros of the right shapes for `seeds` networks."""
@@ -232,7 +237,7 @@ class MLP:
         x: Tensor,
         side: Tensor | None,
         perturbation: Sequence[Tensor | None] | None,
-    ) -> Voltages | None:
+    ) -> PackedVoltages | None:
         """The compiled forward pass, where it is used; arguments that do not fit are left to torch, which says so."""
         if not compiled.serves(self.largest, x) or (flat := params.array) is None or x.ndim != 3:
             return None
@@ -244,7 +249,7 @@ class MLP:
             second = side.numpy()
         if seeds != len(flat) or n_in != self.sizes[0]:
             return None
-        count = (self.output_place + self.sizes[-1]) * seeds * rows
+        count = sum(self.places[1][-1]) * seeds * rows
         block = np.empty(count, np.float32)
         forward = compiled.kernels("nn.kernels").forward
         if perturbation is None:
@@ -255,8 +260,7 @@ class MLP:
             return None
         clean = np.empty(count, np.float32)
         forward(flat, x.numpy(), second, noise, self.layout, block, clean)
-        noisy, before = (PackedVoltages(self, part, x) for part in (block, clean))
-        return Voltages(noisy.h, noisy.inputs, before.activations)
+        return PackedVoltages(self, block, x, clean)
 
     def _noise(self, perturbation: Sequence[Tensor | None], seeds: int, rows: int) -> np.ndarray | None:
         """All perturbations side by side, 0 where there is none; None if compiled functions cannot take them."""

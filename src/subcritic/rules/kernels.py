@@ -14,6 +14,8 @@ from subcritic.nn.kernels import (
     activate,
     add_affine,
     add_outer,
+    add_product,
+    add_product_transposed,
     add_sum,
     affine,
     copied,
@@ -129,3 +131,50 @@ def linear(
                 q[i] = theta_a[s, 0]
             times_slope(q, h, activation)
             ascend(k, b, v, q, np.float32(actor_rate / rows))
+
+
+@entry("void(f4[:, :, :], f4[:, :, ::1], f4[:, :, ::1])")
+def expected(noise, feedback, deviation):
+    """−B ξ (S, B, n_L) into `deviation`: what hidden neurons say, see `LearnedFeedbackRule`."""
+    for s in range(len(noise)):
+        said = deviation[s]
+        said[:] = 0
+        add_product_transposed(said, copied(noise[s]), feedback[s])
+        for i in range(said.shape[0]):
+            for j in range(said.shape[1]):
+                said[i, j] = -said[i, j]
+
+
+@entry("void(f4[:, :, :], f4[:, :, :], f4[:, :, :], f4[:, :, :], f4[:, :, ::1], i8, f8, f8, f4[:, :, ::1])")
+def learned_feedback(alpha, noise, error_there, deviation, feedback, activation, forget, rate, error):
+    """`LearnedFeedbackRule.update_state` of hidden neurons without inputs: B follows, the local error into `error`.
+
+    B ← B − forget mean(ξ²) B + rate mean(Δz ξ).
+    """
+    rows, n = noise.shape[1], noise.shape[2]
+    share, less = np.float32(rate / rows), np.float32(forget / rows)
+    for s in range(len(noise)):
+        b, e, xi = feedback[s], error[s], copied(noise[s])
+        e[:] = 0
+        add_product(e, error_there[s], b)
+        h = copied(alpha[s])
+        for i in range(rows):
+            row, own = h[i], xi[i]
+            for j in range(n):
+                row[j] -= own[j]
+        times_slope(e, h, activation)
+        if less != 0:
+            squares = np.zeros(n, np.float32)
+            for i in range(rows):
+                own = xi[i]
+                for j in range(n):
+                    squares[j] += own[j] * own[j]
+            for i in range(b.shape[0]):
+                row = b[i]
+                for j in range(n):
+                    row[j] -= less * squares[j] * row[j]
+        steps = copied(deviation[s])
+        for i in range(rows):
+            for j in range(steps.shape[1]):
+                steps[i, j] *= share
+        add_product(b, steps.T, xi)

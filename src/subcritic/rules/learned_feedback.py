@@ -13,7 +13,8 @@ from torch import Tensor
 
 from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.config.local import ActionError, FeedbackRule
-from subcritic.nn.activations import times_slope
+from subcritic.nn import compiled
+from subcritic.nn.activations import ACTIVATIONS, times_slope
 from subcritic.rules.base import Rule, shared
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
@@ -153,6 +154,11 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
             )
         if self.feedback_rule == "correlation":
             return {}
+        feedback = compiled.array(state.weight)
+        if feedback is not None and not state.context.shape[-1] and compiled.serves(0, xi):
+            said = np.empty((*xi.shape[:2], self.action_size), np.float32)
+            compiled.kernels("rules.kernels").expected(xi.numpy(), feedback, said)
+            return {"deviation": torch.from_numpy(said)}
         expected = torch.bmm(xi, state.weight.mT)
         if state.context.shape[-1]:
             expected = expected + (self._context(state, transition.voltage) * xi.unsqueeze(2)).sum(dim=3)
@@ -176,6 +182,9 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
     def update_state(
         self, state: LearnedFeedbackState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
     ) -> tuple[None, Tensor]:
+        error = self._compiled(state, layer, transition, broadcast)
+        if error is not None:
+            return None, error
         error = self.local_error(state, layer, transition, broadcast)
         if not layer.last:
             self._learn_feedback(state, transition, broadcast.deviation)
@@ -183,13 +192,39 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
             self._learn_critic(state, transition, broadcast)
         return None, error
 
+    def _compiled(
+        self, state: LearnedFeedbackState, layer: Layer, transition: LocalTransition, broadcast: Broadcast
+    ) -> Tensor | None:
+        """The local error of hidden neurons whose B has followed, in one call, if compiled functions are used."""
+        xi, feedback = transition.noise, compiled.array(state.weight)
+        if layer.last or state.context.shape[-1] or feedback is None or not compiled.serves(0, xi):
+            return None
+        variance, rows = transition.noise_variance, xi.shape[1]
+        assert isinstance(variance, float), "hidden voltages are not clipped"
+        forget, rate = rates(self.feedback_rule, self._step, variance, sum(self.hidden), rows)
+        seen = (transition.alpha, xi, broadcast.feedback, broadcast.deviation)
+        error = np.empty(xi.shape, np.float32)
+        compiled.kernels("rules.kernels").learned_feedback(
+            *(tensor.numpy() for tensor in seen),
+            feedback,
+            ACTIVATIONS.index(layer.activation),
+            forget,
+            rate,
+            error,
+        )
+        return torch.from_numpy(error)
+
+    @property
+    def _step(self) -> float:
+        # B and the C of each layer that has one learn from the same ρ: each takes its share of the step.
+        return self.feedback_rate / (len(self.hidden) if self.feedback_inputs else 1)
+
     def _learn_feedback(
         self, state: LearnedFeedbackState, transition: LocalTransition, deviation: Tensor
     ) -> None:
         xi, variance = transition.noise, transition.noise_variance
         assert isinstance(variance, float), "hidden voltages are not clipped"
-        # B and the C of each layer that has one learn from the same ρ: each takes its share of the step.
-        step = self.feedback_rate / (len(self.hidden) if self.feedback_inputs else 1)
+        step = self._step
         follow(state.weight, deviation, xi, variance, self.feedback_rule, step, sum(self.hidden))
         if state.context.shape[-1]:
             v, rows = transition.voltage, xi.shape[1]
@@ -241,12 +276,17 @@ def follow(
     deviation (S, B, n_L): Δz, or ρ for the residual rule. noise ξ (S, B, n), of `variance`. neurons: N.
     """
     rows = noise.shape[1]
-    rate /= variance
-    if rule == "correlation":
-        feedback.sub_(feedback * noise.square().mean(dim=1, keepdim=True), alpha=rate)
-    else:
-        rate /= mean_square(neurons, rows)
+    forget, rate = rates(rule, rate, variance, neurons, rows)
+    if forget:
+        feedback.sub_(feedback * noise.square().mean(dim=1, keepdim=True), alpha=forget)
     feedback.baddbmm_(deviation.mT, noise, alpha=rate / rows)
+
+
+def rates(rule: FeedbackRule, rate: float, variance: float, neurons: int, rows: int) -> tuple[float, float]:
+    """The factors of mean(ξ²) B and of mean(Δz ξ) in one step of `rule`."""
+    if rule == "correlation":
+        return rate / variance, rate / variance
+    return 0.0, rate / variance / mean_square(neurons, rows)
 
 
 def mean_square(features: int, rows: int) -> float:

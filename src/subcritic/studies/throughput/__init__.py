@@ -21,6 +21,11 @@ and batch sizes.
         "rounds": Recorded(
             "throughput/throughput.csv", ("learner", "hidden", "batch", "round", "updates_per_second")
         ),
+        "training": Recorded(
+            "throughput/training.csv",
+            ("environment", "learner", "seeds", "round", "microseconds"),
+            "CPU time per environment step of one agent, the environment and acting included",
+        ),
         "operations": Recorded("throughput/operations.csv", ("learner", "hidden", "batch", "multiply_adds")),
     },
     shown={
@@ -28,6 +33,7 @@ and batch sizes.
         "table": table("throughput.csv", "throughput_table"),
         "page": table("throughput.md", about="updates per second"),
         "ratios": table("throughput_ratios.csv"),
+        "training": table("throughput_training.csv"),
     },
     threads="all",
 )

@@ -27,17 +27,22 @@ SHOWN = ("ddpg", "linear", "stable-baselines3")
 NAMED = ("coagent", "node-perturbation", "learned-feedback", "learned-feedback-gradient")
 HEADLINE = ("256-256", 64)
 LIMIT = "-limit"
+PEER = "stable-baselines3"
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
-    """Write table/throughput.{csv,md}, table/throughput_ratios.csv and figures/throughput.{png,svg,pdf}."""
-    rounds, operations = (records.read(STUDY, name, profile, root) for name in ("rounds", "operations"))
+    """Write table/throughput.{csv,md}, table/throughput_{ratios,training}.csv and figures/throughput.{png,svg,pdf}."""
+    rounds, operations, trained = (
+        records.read(STUDY, name, profile, root) for name in ("rounds", "operations", "training")
+    )
+    whole = training_table(trained)
     speeds, ratios = speed_table(rounds, operations), ratio_table(rounds, operations)
     folder = root / "table"
     return [
         documents.write(folder / "throughput.csv", speeds),
         documents.write(folder / "throughput_ratios.csv", ratios),
-        documents.write(folder / "throughput.md", markdown(speeds, ratios)),
+        documents.write(folder / "throughput_training.csv", whole),
+        documents.write(folder / "throughput.md", markdown(speeds, ratios) + training_markdown(whole)),
         *style.save(figure(speeds, ratios), root / "figures", "throughput"),
     ]
 
@@ -79,6 +84,38 @@ def ratio_table(rounds: pd.DataFrame, operations: pd.DataFrame) -> pd.DataFrame:
                 rows.append([f"{above} / {below}", *setting, *quartiles, len(ratio), operations_ratio])
     columns = ["ratio", *SETTING, "median", "quartile_1", "quartile_3", "rounds", "operations"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def training_table(trained: pd.DataFrame) -> pd.DataFrame:
+    """Whole training, one row per environment, learner and number of seeds.
+
+    Columns: environment, learner, seeds, microseconds (CPU time per step of one agent, median), quartile_1, quartile_3, and
+    faster: by how often than Stable-Baselines3 with one seed in the same round, median with faster_1 and faster_3.
+    """
+    peer = trained[trained["learner"] == PEER].set_index(["environment", "round"])["microseconds"]
+    beside = pd.MultiIndex.from_frame(trained[["environment", "round"]])
+    trained = trained.assign(faster=peer.reindex(beside).to_numpy() / trained["microseconds"])
+    rows = []
+    for key, found in trained.groupby(["environment", "learner", "seeds"], sort=False):
+        values = [found[name].quantile(q) for name in ("microseconds", "faster") for q in (0.5, 0.25, 0.75)]
+        rows.append([*key, *values])
+    columns = ["environment", "learner", "seeds", "microseconds", "quartile_1", "quartile_3"]
+    return pd.DataFrame(rows, columns=[*columns, "faster", "faster_1", "faster_3"])
+
+
+def training_markdown(whole: pd.DataFrame) -> str:
+    """The same for readers."""
+    rows = pd.DataFrame([{
+        "environment": row.environment, "learner": row.learner, "seeds": row.seeds,
+        "µs per agent step": number(row.microseconds),
+        "quartiles": f"{number(row.quartile_1)} to {number(row.quartile_3)}",
+        f"times {PEER}": f"{number(row.faster)} ({number(row.faster_1)} to {number(row.faster_3)})",
+    } for row in whole.itertuples()])  # fmt: skip
+    return (
+        f"\n## Whole training\n\n{documents.markdown(rows)}\n"
+        "CPU time of one environment step and one update, for one agent: environment, acting, replay and learning, 64-64, "
+        f"batch 64. Ratios are those of one round, to {PEER} with one seed. Evaluation and logging are left out.\n"
+    )
 
 
 def rules(rounds: pd.DataFrame) -> list[str]:

@@ -32,7 +32,7 @@ from subcritic.measuring.timing import (
     ours,
     take_turns,
 )
-from subcritic.studies.throughput import STUDY
+from subcritic.studies.throughput import STUDY, training
 from subcritic.studies.throughput.operations import (
     BareProducts,
     autograd_ddpg_products,
@@ -52,11 +52,16 @@ Rules = Sequence[dict[str, Any]]
 
 
 def run(job: Job, results: Path) -> list[Path]:
-    """Measure every learner at every size; writes rounds (updates per second) and operations (multiply-adds)."""
+    """Measure every learner at every size, then whole training; writes the declared records."""
     config = job.config
     assert isinstance(config, Config)
     to, (rounds, counts) = paths(job, STUDY, results), measure(config.sizes, config.rules)
-    return [write_csv(to["rounds"], rounds), write_csv(to["operations"], counts)]
+    whole = training.measure(config.sizes)
+    return [
+        write_csv(to["rounds"], rounds),
+        write_csv(to["operations"], counts),
+        write_csv(to["training"], whole),
+    ]
 
 
 def measure(settings: Throughput, rules: Rules) -> tuple[pd.DataFrame, pd.DataFrame]:

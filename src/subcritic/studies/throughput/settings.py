@@ -23,6 +23,10 @@ class Throughput(Section):
         11, description="Rounds in which all learners take turns, in an order drawn anew."
     )
     seconds: Rate = Field(0.1, description="Seconds that one learner is timed in a round.")
+    training_steps: Count = Field(
+        200, description="Environment steps of whole training that one learner is timed for in a round."
+    )
+    training_rounds: Annotated[int, Field(ge=3)] = Field(5, description="Rounds of whole training.")
 
 
 # Rules whose critics take plain steps here, as the drafts' linear rule does; the others step by Adam.
