@@ -1,5 +1,6 @@
 """Compiled functions give the numbers of the readable code, and a seed's do not depend on its neighbours."""
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -50,6 +51,24 @@ def test_passes_give_the_numbers_of_the_readable_code(sizes, joins, activation):
             expected = everything(spec, params, x, side, upstream)
         for one, other in zip(found, expected, strict=True):
             assert_near(one, other)
+
+
+@pytest.mark.parametrize("noisy", ["all", "action", "hidden", "none"])
+def test_perturbed_passes_give_the_numbers_of_the_readable_code(noisy):
+    spec = MLP((5, 40, 33, 2), "relu", "tanh", side=(2, 3))
+    params = spec.views(normal(*spec.parameters(2).flat.shape) / 3)
+    x, side = normal(2, 9, 5), normal(2, 9, 3)
+    here = {"all": (1, 1, 1), "action": (0, 0, 1), "hidden": (1, 1, 0), "none": (0, 0, 0)}[noisy]
+    noise = [normal(2, 9, n) if there else None for n, there in zip((40, 33, 2), here, strict=True)]
+    numbers = []
+    for context in (contextlib.nullcontext(), compiled.off()):
+        with context:
+            voltages = spec.forward(params, x, side, perturbation=noise)
+            into = spec.parameters(2)
+            backprop.gradients(spec, params, voltages, normal(2, 9, 2), into)
+            numbers.append([*voltages.h, *voltages.inputs, *voltages.activations, into.flat, voltages.output])
+    for one, other in zip(*numbers, strict=True):
+        assert_near(one, other)
 
 
 def everything(spec, params, x, side, upstream):
