@@ -12,3 +12,8 @@ def no_mirror():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(group, "keep_mirrored", lambda results: None)
         yield
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take minutes come first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: "pipeline" not in item.path.parts)

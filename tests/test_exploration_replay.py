@@ -166,7 +166,7 @@ def test_a_new_episode_forgets_the_correlated_noise_of_its_seed_only():
     noise, undisturbed = (exploration(kind="ornstein_uhlenbeck") for _ in range(2))
     trajectory(noise, 50)
     trajectory(undisturbed, 50)
-    fresh = copy.deepcopy(noise.rngs[0]).normal(0.0, 0.2, sum(SIZES[1:]))
+    fresh = 0.2 * copy.deepcopy(noise.normals).next()[0]
     noise.reset(0)
     after, expected = trajectory(noise, 1)[0], trajectory(undisturbed, 1)[0]
     np.testing.assert_allclose(after[0], fresh, rtol=1e-6)
@@ -212,3 +212,34 @@ def test_restored_generators_draw_again_what_followed_the_save():
     np.testing.assert_array_equal([rng.random(4) for rng in generators], first)
     with pytest.raises(ValueError, match="shorter"):
         seeding.restore(generators, saved[:2])
+
+
+@pytest.mark.parametrize("kind", ["random", "standard_normal"])
+@pytest.mark.parametrize("width", [1, 3, seeding.BLOCK // 2, seeding.BLOCK + 1])
+def test_numbers_drawn_ahead_are_those_drawn_one_width_at_a_time(kind, width):
+    ahead, now = seeding.Draws(rngs(2), width, kind), rngs(2)
+    for _ in range(2 * seeding.BLOCK // width + 3):
+        np.testing.assert_array_equal(ahead.next(), [getattr(rng, kind)(width) for rng in now])
+
+
+@pytest.mark.parametrize("used", [0, 1, 5, 6, 20])
+def test_restored_draws_go_on_within_a_block_and_at_its_ends(used, monkeypatch):
+    monkeypatch.setattr(seeding, "BLOCK", 18)  # six times a width of three
+    saved, restored = seeding.Draws(rngs(2), 3), seeding.Draws(rngs(2, "other"), 3)
+    for _ in range(used):
+        saved.next()
+    restored.load_state_dict(copy.deepcopy(saved.state_dict()))
+    for _ in range(20):
+        np.testing.assert_array_equal(saved.next(), restored.next())
+
+
+def test_draws_of_another_width_are_refused():
+    with pytest.raises(ValueError, match="width = 4: these numbers are drawn 3 at a time"):
+        seeding.uniform(seeding.Draws(rngs(2), 3), 4)
+
+
+def test_a_minibatch_drawn_ahead_is_the_one_drawn_now():
+    replay, ahead, now = filled(20, 10), seeding.Draws(rngs(2), 16), rngs(2)
+    for newest in (None, 4, None):
+        drawn = [replay.sample(16, given, newest=newest)["reward"] for given in (ahead, now)]
+        assert torch.equal(*drawn)

@@ -34,38 +34,46 @@ class Exploration:
         where: Where,
         kind: Kind,
         rngs: Sequence[np.random.Generator],
-        dtype: torch.dtype = torch.float32,
         fraction: float = 1.0,
     ) -> None:
-        self.layers = list(sizes[1:])
-        self.noisy = self.layers[-1:] if where == "action" else self.layers
-        scales = per_layer(scale, len(self.layers))[-len(self.noisy) :]
+        layers = list(sizes[1:])
+        self.noisy = layers[-1:] if where == "action" else layers
+        self.quiet = [None] * (len(layers) - len(self.noisy))
+        scales = per_layer(scale, len(layers))[-len(self.noisy) :]
         self.scale = np.repeat(scales, self.noisy)
-        self.fraction = fraction if where == "subset" else None
-        self.kind, self.rngs, self.dtype = kind, list(rngs), dtype
-        self.state = np.zeros((len(rngs), sum(self.noisy)))
+        self.fraction = fraction
+        self.kind = kind
+        width = sum(self.noisy)
+        self.normals = seeding.Draws(rngs, width, "standard_normal")
+        # Which neurons are noisy has a generator of its own.
+        self.chosen = seeding.Draws([rng.spawn(1)[0] for rng in rngs], width) if where == "subset" else None
+        self.state = np.zeros((len(rngs), width))
 
     def draw(self) -> list[Tensor | None]:
         """ξ_1 … ξ_L, (S, 1, n_l) each, or None for a layer without noise."""
-        width = self.state.shape[1]
-        fresh = np.stack([rng.standard_normal(width) for rng in self.rngs]) * self.scale
+        fresh = self.normals.next() * self.scale
         self.state = fresh if self.kind == "gaussian" else (1 - MEAN_REVERSION) * self.state + fresh
         noise = self.state
-        if self.fraction is not None:
-            noise = noise * np.stack([rng.random(width) < self.fraction for rng in self.rngs])
-        parts = torch.from_numpy(noise).to(self.dtype).unsqueeze(1).split(self.noisy, dim=-1)
-        return [None] * (len(self.layers) - len(self.noisy)) + list(parts)
+        if self.chosen is not None:
+            noise = noise * (self.chosen.next() < self.fraction)
+        drawn = torch.from_numpy(noise.astype(np.float32)[:, None])
+        if len(self.noisy) == 1:
+            return [*self.quiet, drawn]
+        return [*self.quiet, *drawn.split_with_sizes(self.noisy, dim=-1)]
 
     def reset(self, seed_index: int) -> None:
         """A new episode of one seed: correlated noise starts from zero."""
         self.state[seed_index] = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"state": self.state.copy(), "rngs": seeding.states(self.rngs)}
+        chosen = {"chosen": self.chosen.state_dict()} if self.chosen else {}
+        return {"state": self.state.copy(), "normals": self.normals.state_dict(), **chosen}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.state = state["state"].copy()
-        seeding.restore(self.rngs, state["rngs"])
+        self.normals.load_state_dict(state["normals"])
+        if self.chosen:
+            self.chosen.load_state_dict(state["chosen"])
 
 
 def per_layer(scale: float | Sequence[float], layers: int) -> list[float]:

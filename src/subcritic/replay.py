@@ -9,6 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subcritic import seeding
+
+# What minibatches are drawn with: each seed's own generator, or numbers drawn ahead from them.
+Randomness = Sequence[np.random.Generator] | seeding.Draws
+
 
 class Replay:
     """S ring buffers of `capacity` transitions; a transition is one packed row of named columns.
@@ -23,22 +28,29 @@ class Replay:
         self.capacity = capacity
         self.added = 0
         self.rows = torch.zeros(seeds, capacity, sum(columns.values()), dtype=dtype)
-        self._all_rows = self.rows.view(seeds * capacity, -1)
+        self._all_rows = self.rows.view(seeds * capacity, -1).numpy()
         self._offsets = np.arange(seeds)[:, None] * capacity
+        self._widths = list(self.columns.values())
+        ends = np.cumsum(self._widths)
+        self._parts = {
+            name: self.rows.numpy()[..., end - width : end]
+            for (name, width), end in zip(self.columns.items(), ends, strict=True)
+        }
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
 
     def add(self, transition: Mapping[str, Tensor]) -> None:
         """Store one transition per seed: every column (S, width)."""
-        row = torch.cat([transition[name] for name in self.columns], dim=-1)
-        self.rows[:, self.added % self.capacity] = row
+        slot = self.added % self.capacity
+        for name, part in self._parts.items():
+            part[:, slot] = transition[name].numpy()
         self.added += 1
 
     def sample(
         self,
         batch_size: int,
-        rngs: Sequence[np.random.Generator],
+        rngs: Randomness,
         consecutive: int = 1,
         newest: int | None = None,
     ) -> dict[str, Tensor]:
@@ -59,26 +71,22 @@ class Replay:
             batch["following"] = self._rows(after.reshape(len(slots), -1)).view(*after.shape, -1)
         return batch
 
-    def _draw(
-        self, batch_size: int, rngs: Sequence[np.random.Generator], newest: int | None = None
-    ) -> np.ndarray:
+    def _draw(self, batch_size: int, rngs: Randomness, newest: int | None = None) -> np.ndarray:
         """Slots (S, B) of stored rows."""
-        if newest is None:
-            return np.array([rng.integers(len(self), size=batch_size) for rng in rngs])
-        ages = np.array([rng.integers(min(newest, len(self)), size=batch_size) for rng in rngs])
-        return (self.added - 1 - ages) % self.capacity
+        among = len(self) if newest is None else min(newest, len(self))
+        drawn = (seeding.uniform(rngs, batch_size) * among).astype(np.int64)
+        return drawn if newest is None else (self.added - 1 - drawn) % self.capacity
 
     def _gather(self, slots: np.ndarray) -> dict[str, Tensor]:
         return self.unpack(self._rows(slots))
 
     def _rows(self, slots: np.ndarray) -> Tensor:
         """Packed rows (S, B, W) at slots (S, B)."""
-        index = torch.from_numpy((slots + self._offsets).ravel())
-        return self._all_rows.index_select(0, index).view(*slots.shape, -1)
+        return torch.from_numpy(self._all_rows.take(slots + self._offsets, axis=0))
 
     def unpack(self, rows: Tensor) -> dict[str, Tensor]:
         """Views of packed rows (…, W) by column name."""
-        return dict(zip(self.columns, rows.split(list(self.columns.values()), dim=-1), strict=True))
+        return dict(zip(self.columns, rows.split_with_sizes(self._widths, dim=-1), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         return {"added": self.added, "rows": self.rows[:, : len(self)].clone()}
@@ -110,7 +118,7 @@ class SharedReplay(Replay):
     def sample(
         self,
         batch_size: int,
-        rngs: Sequence[np.random.Generator],
+        rngs: Randomness,
         consecutive: int = 1,
         newest: int | None = None,
     ) -> dict[str, Tensor]:

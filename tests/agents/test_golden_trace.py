@@ -25,25 +25,25 @@ METHODS = {
 }
 GOLDEN = {
     "ddpg": {
-        "mean reward": -4.9493992,
-        "policy norm": 5.2685048,
-        "loss": 22.332214,
-        "float64 policy movement": 0.81887095,
-        "float64 loss": 20.303083,
+        "mean reward": -4.9709452,
+        "policy norm": 5.2674053,
+        "loss": 16.978172,
+        "float64 policy movement": 0.81564692,
+        "float64 loss": 12.144165,
     },
     "ddpg-lillicrap2016": {
-        "mean reward": -4.9709097,
-        "policy norm": 5.1675444,
-        "loss": 23.597881,
-        "float64 policy movement": 0.15351432,
-        "float64 loss": 24.426612,
+        "mean reward": -4.9710959,
+        "policy norm": 5.1679697,
+        "loss": 21.375849,
+        "float64 policy movement": 0.15397876,
+        "float64 loss": 14.582359,
     },
     "linear": {
-        "mean reward": -5.1679348,
-        "policy norm": 5.1803143,
-        "loss": 68.149504,
-        "float64 policy movement": 0.007375275,
-        "float64 loss": 65.340762,
+        "mean reward": -5.1679597,
+        "policy norm": 5.1803144,
+        "loss": 55.172579,
+        "float64 policy movement": 0.0075781944,
+        "float64 loss": 40.922356,
     },
 }
 
@@ -64,7 +64,7 @@ def trace(method):
     exact = type(loop.agent)(settings, *sizes, seeds, dtype=torch.float64)
     start = exact.policy().flat.clone()
     for _ in range(UPDATES):
-        batch = loop.replay.sample(settings.batch_size, loop.minibatch_rngs)
+        batch = loop.replay.sample(settings.batch_size, loop.minibatches)
         exact.learn({name: column.double() for name, column in batch.items()})
     return {
         "mean reward": loop.replay.unpack(loop.replay.rows)["reward"].double().mean().item(),

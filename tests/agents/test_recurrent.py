@@ -97,7 +97,7 @@ def test_hundred_steps_of_acting_and_learning_equal_the_loop_over_neurons(leak):
             replay.add(agent.transition(acted, one(fill_value=reward), one(fill_value=terminated), reached))
             rows.append(plain.move(reward, terminated, observation))
             agent.learn(replay.sample(4, rngs))
-            plain.learn([rows[i] for i in chosen.integers(len(rows), size=4)])
+            plain.learn([rows[int(u * len(rows))] for u in chosen.random(4)])
             if terminated:
                 agent.begin_episode(0)
                 plain.v[:] = 0

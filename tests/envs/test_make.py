@@ -106,30 +106,30 @@ def test_atari_is_continuous_from_ram_or_says_what_to_install():
 
 
 @pytest.mark.parametrize("name", ["Pendulum-v1", "LunarLanderContinuous-v3", "HalfCheetah-v5"])
-def test_a_running_episode_is_restored_from_its_seed_and_actions(name):
+def test_running_episodes_are_restored_from_their_seeds_and_actions(name):
     rng = np.random.default_rng(0)
-    stream = envs.EpisodeStream(envs.make(name), seed=5)
-    size = envs.sizes(stream.environment)[1]
+
+    def streams():
+        return envs.EpisodeStreams([envs.make(name) for _ in range(3)], seeds=[5, 6, 7])
+
+    played = streams()
+    shape = (3, envs.sizes(played.environments.environments[0])[1])
+    for step in range(250):
+        played.step(rng.uniform(-1, 1, shape).astype(np.float32), [0, 2] if step > 200 else None)
+    copy = streams()
+    copy.load_state_dict(played.state_dict())
+    np.testing.assert_array_equal(copy.returns, played.returns)
     for _ in range(250):
-        stream.step(rng.uniform(-1, 1, size).astype(np.float32))
-    copy = envs.EpisodeStream(envs.make(name), seed=5)
-    copy.load_state_dict(stream.state_dict())
-    assert copy.episode_return == stream.episode_return
-    for _ in range(250):
-        action = rng.uniform(-1, 1, size).astype(np.float32)
-        ours, theirs = stream.step(action), copy.step(action)
-        np.testing.assert_array_equal(ours.observation, theirs.observation)
-        assert (ours.reward, ours.terminated, ours.truncated) == (
-            theirs.reward,
-            theirs.terminated,
-            theirs.truncated,
-        )
+        actions = rng.uniform(-1, 1, shape).astype(np.float32)
+        ours, theirs = played.step(actions), copy.step(actions)
+        for mine, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(mine, other)
 
 
 def test_an_environment_that_does_not_repeat_itself_is_not_resumed_silently():
-    stream = envs.EpisodeStream(envs.make("Pendulum-v1"), seed=0)
-    stream.step(np.zeros(1, np.float32))
+    stream = envs.EpisodeStreams([envs.make("Pendulum-v1")], seeds=[0])
+    stream.step(np.zeros((1, 1), np.float32))
     state = stream.state_dict()
-    state["observation"] = state["observation"] + 1
-    with pytest.raises(RuntimeError, match="does not repeat"):
+    state[0]["observation"] += 1
+    with pytest.raises(RuntimeError, match="Pendulum-v1 does not repeat"):
         stream.load_state_dict(state)

@@ -12,6 +12,7 @@ import torch
 
 from subcritic import seeding
 from subcritic.agents import make_agent
+from subcritic.agents.protocol import perturbed_forward
 from subcritic.config import parse_method
 from subcritic.nn import MLP, backprop, compiled
 from subcritic.nn.activations import ACTIVATIONS
@@ -271,3 +272,32 @@ def test_the_environment_switches_compiled_functions_off():
     code = "from subcritic.nn import compiled; print(compiled.allowed())"
     assert run(code) == ["True"]
     assert run(code, SUBCRITIC_COMPILED="0") == ["False"]
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+@pytest.mark.parametrize("quiet", [True, False])
+def test_acting_with_noise_is_the_pass_with_it_and_the_action_clipped(quiet, asked_before):
+    """With noise of the action alone it is a pass without any; what the pass left behind is the same."""
+    actor = MLP((3, 8, 5, 2), "tanh", "tanh")
+    params = actor.views(normal(*actor.parameters(2).flat.shape))
+    x, noise = normal(2, 1, 3, seed=1), [normal(2, 1, width, seed=width) for width in (8, 5, 2)]
+    if quiet:
+        noise[:2] = [None, None]
+    with compiled.off():
+        expected = actor.forward(params, x, perturbation=noise)
+    found = perturbed_forward(actor, params, x, noise)
+    action = expected.output.clamp(-1, 1)
+    assert not torch.equal(action, expected.output)
+    if asked_before:
+        assert len(found.h) == 4
+    for voltages, output in ((found, action), (found, torch.zeros_like(action))):
+        if output is not action:
+            voltages.replace_output(output)
+        assert torch.equal(voltages.input, x)
+        assert_near(voltages.output, output)
+        for mine, theirs in zip(
+            [*voltages.h, *voltages.inputs, *voltages.activations],
+            [*expected.h[:-1], output, *expected.inputs, *expected.activations],
+            strict=True,
+        ):
+            assert_near(mine, theirs)

@@ -52,7 +52,7 @@ def test_nothing_is_written_that_no_rule_declares(finished, profile):
     declared |= {job.path(file.path) for study in STUDIES.values() for job in study.jobs(profile)
                  for file in study.records.values()}  # fmt: skip
     written = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    known = ("runs/", "logs/", "benchmarks/", "config.yaml", "summary.md", "report.html", "lock")
+    known = ("runs/", "logs/", "benchmarks/", "config.yaml", "summary.md", "report.html", "lock", "jobs.lock")
     assert {path for path in written if not path.startswith(known)} <= declared
 
 

@@ -144,7 +144,7 @@ def test_a_permutation_of_one_neuron_is_undefined_and_said_so(recorded):
     assert np.isnan(one["median"]) and one["undefined"] == 3 and one["seeds"] == 0
 
 
-def test_empirical_value_json_holds_the_number_its_interval_and_its_controls(recorded):
+def test_empirical_value_json_holds_the_number_its_interval_and_its_controls(recorded, one_format):
     profile, root = recorded
     path = next(path for path in agreement.make(profile, root) if path.suffix == ".json")
     data = json.loads(path.read_text())

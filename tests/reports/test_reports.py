@@ -45,7 +45,7 @@ def test_a_report_made_twice_is_the_same(made, recorded):
     assert {path: path.read_bytes() for path in table.make(*recorded)} == before
 
 
-def test_one_seed_one_environment_and_one_method_are_enough(tmp_path):
+def test_one_seed_one_environment_and_one_method_are_enough(tmp_path, one_format):
     profile = synthetic.profile(environments=["Hopper-v5"], seeds=1, methods=[{"algorithm": "linear"}])
     synthetic.write(profile, tmp_path)
     for name in set(SHOWN) - {"ablation", "lab_book"}:

@@ -123,10 +123,10 @@ def results(finished_profile, tmp_path):
     return shutil.copytree(finished_profile, tmp_path / "results", copy_function=shutil.copy2)
 
 
-@pytest.fixture
-def suite(tmp_path):
+@pytest.fixture(scope="module")
+def finished_suite(tmp_path_factory):
     """The results folder of a finished profile of some tasks of the suite, two methods."""
-    results = tmp_path / "results"
+    results = tmp_path_factory.mktemp("suite") / "results"
     tasks = [
         {"id": "Pendulum-v1", "steps": 500},
         *({"id": f"subcritic/{name}-v0", "name": name} for name in TASKS),
@@ -136,16 +136,22 @@ def suite(tmp_path):
     root = synthetic.write(profile, results / "synthetic")
     record(profile, results)
     with pytest.MonkeyPatch.context() as patch:
-        # What is published with the package must stay.
-        patch.setattr(package_references, "publish", lambda *_: [])
         for module, function in ((learning, "small_figure"), (learning, "cosine_figure"), (table, "figure")):
             patch.setattr(module, function, lambda *_: Figure())
         for module in (learning, table):
             module.make(profile, root)
-        for name in ("table/references.csv", "table/references.md"):
-            (root / name).write_text("stand-in")
-        (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
-        yield results
+    for name in ("table/references.csv", "table/references.md"):
+        (root / name).write_text("stand-in")
+    (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
+    return results
+
+
+@pytest.fixture
+def suite(finished_suite, tmp_path, monkeypatch):
+    """A copy to damage."""
+    # What is published with the package must stay.
+    monkeypatch.setattr(package_references, "publish", lambda *_: [])
+    return shutil.copytree(finished_suite, tmp_path / "results", copy_function=shutil.copy2)
 
 
 def publish(results, name="synthetic"):

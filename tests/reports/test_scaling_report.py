@@ -43,7 +43,7 @@ def test_the_exponents_are_those_the_draws_were_made_with(recorded):
     assert main.loc[(100, "actor"), "slope"] == pytest.approx(2, abs=0.15)
 
 
-def test_the_page_says_what_the_numbers_say(recorded):
+def test_the_page_says_what_the_numbers_say(recorded, one_format):
     profile, root = recorded
     paths = scaling.make(profile, root)
     text = next(path for path in paths if path.name == "scaling.md").read_text()

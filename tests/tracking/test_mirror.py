@@ -167,13 +167,13 @@ def test_a_failing_mlflow_is_told_and_stops_no_run(results, monkeypatch, capfd):
 def test_a_process_that_failed_is_not_started_again_at_once(results, monkeypatch):
     started = []
     monkeypatch.setattr(process, "_start", started.append)
+    monkeypatch.setattr(process, "_started", {})
     folder = results / process.FOLDER
     folder.mkdir(parents=True)
     (folder / process.FAILURE).write_text("no server")
     process.keep_mirrored(results)
     assert started == []
     os.utime(folder / process.FAILURE, (0, time.time() - process.RETRY_SECONDS - 1))
-    monkeypatch.setattr(process, "_started", [])
     process.keep_mirrored(results)
     assert started == [results]
 

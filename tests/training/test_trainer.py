@@ -144,8 +144,8 @@ def test_a_diverged_seed_is_stopped_and_the_others_go_on():
 
 def test_impossible_values_count_as_divergence():
     watch = DivergenceWatch(2, discount=0.9, factor=10.0)
-    for s in range(2):
-        watch.see_reward(s, -2.0)
+    for rewards in ([1.0, -2.0], [np.nan, 0.5], [-2.0, np.nan]):
+        watch.see_rewards(np.array(rewards))
     agent = trainer("ddpg", [0, 1]).agent
     agent.values = torch.tensor([[[199.0]], [[201.0]]])
     assert watch.check(agent, step=7) == [1]

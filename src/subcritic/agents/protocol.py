@@ -125,7 +125,15 @@ def perturbed_forward(
     actor: MLP, parameters: Parameters, observation: Tensor, perturbation: list[Tensor | None] | None
 ) -> Voltages:
     """The actor's forward pass; a perturbed action is clipped to the action space [-1, 1]."""
-    voltages = actor.forward(parameters, observation, perturbation=perturbation)
-    if perturbation is not None:
-        voltages.h[-1] = voltages.h[-1].clamp(-1, 1)
+    if perturbation is None:
+        return actor.forward(parameters, observation)
+    *of_hidden, of_action = perturbation
+    if of_action is None or any(noise is not None for noise in of_hidden):
+        voltages = actor.forward(parameters, observation, perturbation=perturbation)
+        action = voltages.output
+    else:
+        # Noise of the action alone comes after a pass without noise.
+        voltages = actor.forward(parameters, observation)
+        action = voltages.output + of_action
+    voltages.replace_output(action.clamp(-1, 1))
     return voltages

@@ -48,7 +48,7 @@ class AgentRows:
         self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
     ) -> dict[str, Tensor]:
         row = {
-            "observation": voltages.h[0][:, 0],
+            "observation": voltages.input[:, 0],
             "action": voltages.output[:, 0],
             "reward": reward,
             "terminated": terminated,

@@ -39,7 +39,8 @@ def read_yaml(path: Path | str) -> Any:
     """The content of a YAML file. Raises ConfigError naming the file."""
     path = Path(path)
     try:
-        return yaml.safe_load(path.read_text())
+        # The loader in C, where PyYAML has it, is ten times as fast.
+        return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:

@@ -3,12 +3,14 @@
 from subcritic.envs import display, suite, tasks
 from subcritic.envs.checking import check
 from subcritic.envs.code import code_of, source_digest
-from subcritic.envs.episodes import EpisodeStream
+from subcritic.envs.episodes import EpisodeStreams
 from subcritic.envs.make import UnusableEnvironment, make, maker, sizes
+from subcritic.envs.vector import VectorEnvironment
 
 __all__ = [
-    "EpisodeStream",
+    "EpisodeStreams",
     "UnusableEnvironment",
+    "VectorEnvironment",
     "check",
     "code_of",
     "display",

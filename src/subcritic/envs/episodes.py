@@ -1,87 +1,119 @@
-"""The episodes of one seed. They can be resumed without pickling the environment."""
+"""The episodes of several seeds, side by side. They can be resumed without pickling the environments."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from subcritic import seeding
+from subcritic.envs.vector import VectorEnvironment
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One environment step. `observation` is that of the next state, also when the episode ended there."""
+class Transitions(NamedTuple):
+    """One step of N environments: next state's observation (N, n_0), also where the episode ended there; reward, terminated,
+    truncated (N,). An environment that was not stepped stays where it was, with reward 0.
 
-    observation: np.ndarray
-    reward: float
-    terminated: bool
-    truncated: bool
+    finished: index → undiscounted return of the episode that this step ended.
+    """
+
+    observation: NDArray[np.float32]
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    finished: dict[int, float]
 
 
-class EpisodeStream:
-    """Plays episodes one after the other; the seed of each reset is drawn for (seed, purpose, episode number).
+class EpisodeStreams:
+    """Plays episodes one after the other in N environments; a reset's seed is drawn for (seed, purpose, episode number).
+
+    `observation` (N, n_0): where the environments are; a step replaces the array, and changes nothing in it.
 
     Most environments cannot be pickled, so the saved state of an unfinished episode is its number and its actions so far;
     `load_state_dict` repeats them and checks that the last observation is the same.
     """
 
-    def __init__(self, environment: gym.Env, seed: int, purpose: str = "training") -> None:
-        self.environment = environment
-        self.seed, self.purpose = seed, f"{purpose} episode"
-        self.episode = -1
-        self.steps = 0
-        self.episode_return = 0.0
-        self.finished_return: float | None = None
-        self._start_next()
+    def __init__(
+        self, environments: Sequence[gym.Env], seeds: Sequence[int], purpose: str = "training"
+    ) -> None:
+        self.environments = VectorEnvironment(environments)
+        self.seeds, self.purpose = list(seeds), f"{purpose} episode"
+        count = len(self.seeds)
+        self.episode = [-1] * count
+        self.returns = np.zeros(count)
+        # Of the running episodes.
+        self.actions: list[list[NDArray[Any]]] = [[] for _ in range(count)]
+        self.observation = np.stack([self._start_next(index) for index in range(count)])
 
-    def step(self, action: np.ndarray) -> Transition:
-        """Play one action (n_L,) in [-1, 1]. At the end of an episode `self.observation` is the first of the next one."""
-        observation, reward, terminated, truncated, _ = self.environment.step(action)
-        self.actions.append(action.copy())
-        self.steps += 1
-        self.episode_return += float(reward)
-        reached = np.asarray(observation, np.float32)
-        self.observation = reached
-        self.finished_return = None
-        if terminated or truncated:
-            self.finished_return = self.episode_return
-            self._start_next()
-        return Transition(reached, float(reward), bool(terminated), bool(truncated))
+    def step(self, actions: NDArray[Any], which: Sequence[int] | None = None) -> Transitions:
+        """Play actions (N, n_L) in [-1, 1] in the environments `which`, in increasing order; None: in all.
 
-    def _start_next(self) -> None:
-        self.episode += 1
-        self._reset()
+        Where an episode ended, `self.observation` is the first one of the next.
+        """
+        count = len(self.seeds)
+        if which is None or len(which) == count:
+            which = range(count)
+            observation, reward, terminated, truncated = self.environments.step(actions, which)
+        else:
+            chosen = list(which)
+            observation, reward = self.observation.copy(), np.zeros(count)
+            terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
+            if chosen:
+                stepped = self.environments.step(actions[chosen], chosen)
+                observation[chosen], reward[chosen] = stepped.observation, stepped.reward
+                terminated[chosen], truncated[chosen] = stepped.terminated, stepped.truncated
+        kept = actions.copy()
+        for index in which:
+            self.actions[index].append(kept[index])
+        self.returns += reward
+        self.observation, finished = observation, {}
+        if (ended := terminated | truncated).any():
+            self.observation = observation.copy()
+            for index in np.flatnonzero(ended).tolist():
+                finished[index] = float(self.returns[index])
+                self.observation[index] = self._start_next(index)
+        return Transitions(observation, reward, terminated, truncated, finished)
 
-    def _reset(self) -> None:
-        reset_seed = int(seeding.generator(self.seed, self.purpose, self.episode).integers(2**31))
-        observation, _ = self.environment.reset(seed=reset_seed)
-        self.observation = np.asarray(observation, np.float32)
-        self.actions: list[np.ndarray] = []
-        self.episode_return = 0.0
+    def _start_next(self, index: int) -> NDArray[np.float32]:
+        self.episode[index] += 1
+        return self._reset(index)
 
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "episode": self.episode,
-            "steps": self.steps,
-            "actions": np.asarray(self.actions),
-            "observation": self.observation.copy(),
-        }
+    def _reset(self, index: int) -> NDArray[np.float32]:
+        rng = seeding.generator(self.seeds[index], self.purpose, self.episode[index])
+        self.actions[index], self.returns[index] = [], 0.0
+        return self.environments.reset(index, seed=int(rng.integers(2**31)))
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Raises RuntimeError when the environment does not repeat itself from seed and actions."""
-        self.episode, self.steps = state["episode"], state["steps"]
-        self._reset()
-        for action in state["actions"]:
-            observation, reward, *_ = self.environment.step(action)
-            self.actions.append(action)
-            self.episode_return += float(reward)
-            self.observation = np.asarray(observation, np.float32)
-        if not np.array_equal(self.observation, state["observation"]):
-            spec = self.environment.spec
-            raise RuntimeError(
-                f"{spec.id if spec else self.environment} does not repeat an episode from its seed and actions, so a "
-                "stopped run cannot be resumed exactly; delete its checkpoint to start it anew"
+    def close(self) -> None:
+        self.environments.close()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Of every environment: the number of its episode, the actions in it so far, and where they led."""
+        return [
+            {"episode": episode, "actions": np.asarray(actions), "observation": observation.copy()}
+            for episode, actions, observation in zip(
+                self.episode, self.actions, self.observation, strict=True
             )
+        ]
+
+    def load_state_dict(self, states: Sequence[dict[str, Any]], which: Sequence[int] | None = None) -> None:
+        """Go on in the environments `which`; None: in all.
+
+        Raises RuntimeError when an environment does not repeat itself from seed and actions.
+        """
+        self.observation = self.observation.copy()
+        for index in range(len(self.seeds)) if which is None else which:
+            self.episode[index] = states[index]["episode"]
+            self.observation[index] = self._reset(index)
+            for action in states[index]["actions"]:
+                found = self.environments.step(action[None], [index])
+                self.actions[index].append(action)
+                self.returns[index] += found.reward[0]
+                self.observation[index] = found.observation[0]
+            if not np.array_equal(self.observation[index], states[index]["observation"]):
+                raise RuntimeError(
+                    f"{self.environments.name} does not repeat an episode from its seed and actions, so a stopped run "
+                    "cannot be resumed exactly; delete its checkpoint to start it anew"
+                )

@@ -47,12 +47,12 @@ def ours(settings: AgentSettings) -> Updates:
     agent = make_agent(settings, OBSERVATION, ACTION, seeds=[0])
     replay = Replay(1, REPLAY_ROWS, agent.columns)
     fill(replay)
-    rngs = seeding.generators([0], "minibatch")
+    minibatches = seeding.Draws(seeding.generators([0], "minibatch"), settings.batch_size)
 
     @torch.no_grad()
     def updates(n: int) -> None:
         for _ in range(n):
-            agent.learn(replay.sample(settings.batch_size, rngs))
+            agent.learn(replay.sample(settings.batch_size, minibatches))
 
     return updates
 

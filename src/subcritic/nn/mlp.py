@@ -54,8 +54,16 @@ class Voltages:
     activations: list[Tensor]
 
     @property
+    def input(self) -> Tensor:
+        return self.h[0]
+
+    @property
     def output(self) -> Tensor:
         return self.h[-1]
+
+    def replace_output(self, output: Tensor) -> None:
+        """Another output took the place of the one found; `activations` stay."""
+        self.h[-1] = output
 
 
 class PackedVoltages(Voltages):
@@ -65,11 +73,10 @@ class PackedVoltages(Voltages):
     without that of a layer's own output.
     """
 
-    def __init__(
-        self, spec: MLP, block: np.ndarray, seeds: int, rows: int, clean: np.ndarray | None = None
-    ) -> None:
-        self.spec, self.block, self.seeds, self.rows, self.clean = spec, block, seeds, rows, clean
-        self._output = self._view(block, *spec.places[1][-1])
+    def __init__(self, spec: MLP, block: np.ndarray, x: Tensor, clean: np.ndarray | None = None) -> None:
+        self.spec, self.block, self.x, self.clean = spec, block, x, clean
+        self.seeds, self.rows, _ = x.shape
+        self._last = self._view(block, *spec.places[1][-1])
 
     def __getattr__(self, name: str) -> Any:
         """h, inputs or activations, on first use."""
@@ -81,16 +88,24 @@ class PackedVoltages(Voltages):
         elif name == "inputs":
             found = [self._view(self.block, *place) for place in inputs]
         elif name == "h":
-            x = self._view(self.block, *inputs[0])[..., : self.spec.sizes[0]]
-            found = [x, *(self._view(self.block, *place) for place in outputs[:-1]), self._output]
+            found = [self.x, *(self._view(self.block, *place) for place in outputs[:-1]), self._last]
         else:
             raise AttributeError(name)
         setattr(self, name, found)
         return found
 
     @property
+    def input(self) -> Tensor:
+        return self.x
+
+    @property
     def output(self) -> Tensor:
-        return self.h[-1] if "h" in self.__dict__ else self._output
+        return self.h[-1] if "h" in self.__dict__ else self._last
+
+    def replace_output(self, output: Tensor) -> None:
+        self._last = output
+        if "h" in self.__dict__:
+            self.h[-1] = output
 
     def _view(self, block: np.ndarray, at: int, width: int) -> Tensor:
         size = self.seeds * self.rows
@@ -237,18 +252,15 @@ class MLP:
         count = sum(self.places[1][-1]) * seeds * rows
         block = np.empty(count, np.float32)
         forward = compiled.kernels("nn.kernels").forward
-        if perturbation is None or all(xi is None for xi in perturbation[:-1]):
+        if perturbation is None:
             forward(flat, x.numpy(), second, _NONE, self.layout, block, block)
-            found = PackedVoltages(self, block, seeds, rows)
-            if perturbation is not None and (xi := perturbation[-1]) is not None:
-                found.h[-1] = found.h[-1] + xi
-            return found
+            return PackedVoltages(self, block, x)
         noise = self._noise(perturbation, seeds, rows)
         if noise is None:
             return None
         clean = np.empty(count, np.float32)
         forward(flat, x.numpy(), second, noise, self.layout, block, clean)
-        return PackedVoltages(self, block, seeds, rows, clean)
+        return PackedVoltages(self, block, x, clean)
 
     def _noise(self, perturbation: Sequence[Tensor | None], seeds: int, rows: int) -> np.ndarray | None:
         """All perturbations side by side, 0 where there is none; None if compiled functions cannot take them."""

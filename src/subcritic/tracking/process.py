@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # Below the folder of all results.
 FOLDER = Path(".mlflow") / "mirror"
-# Files there: one asks the process to end, the other says why it failed.
-FINISH, FAILURE = "finish", "failure"
+# Files there: the process has been started and has not looked yet; it is asked to end; why it failed.
+STARTED, FINISH, FAILURE = "started", "finish", "failure"
 SECONDS_BETWEEN, LONGEST_BETWEEN, IDLE_SECONDS, RETRY_SECONDS = 2.0, 60.0, 60.0, 60.0
 # The largest share of the time that mirroring may take, unless a pass takes longer than a second.
 SHARE = 0.02
@@ -33,33 +33,43 @@ WARNING = (
     "warning: stopped mirroring to MLflow ({reason}). The results on disk are complete; "
     "`subcritic tracking mirror` brings MLflow up to date, or `subcritic tracking rebuild` where it cannot be repaired.\n"
 )
-_started: list[subprocess.Popen[bytes]] = []
+# The last that this process started, by its folder.
+_started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def keep_mirrored(results: Path) -> None:
     """See to it that MLflow follows the records in `results`: start the process that does, unless there is one. Cheap."""
     folder = _folder(results)
-    status = _started[-1].poll() if _started else -1
+    status = _started[folder].poll() if folder in _started else -1
     # None: it is about to claim the folder. Above 0: it cannot run at all. Below: it was killed.
     if status is None or status > 0 or claimed(folder):
         return
     if time.time() - _written(folder / FAILURE) > RETRY_SECONDS:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / STARTED).touch()
         # It outlives this process, and nobody waits for it.
-        _started.append(_start(results))
+        _started[folder] = _start(results)
 
 
 def finish(results: Path) -> None:
     """Wait until MLflow has all that is recorded; the process that mirrors ends then. Says on stderr if it failed."""
     folder, start = _folder(results), time.time()
-    while any(process.poll() is None for process in _started) or claimed(folder):
-        (folder / FINISH).touch()
-        time.sleep(0.05)
-    # A process that ends well leaves its lock empty.
-    if owner(folder):
-        (folder / FINISH).touch()
-        _start(results).wait()
+    while claimed(folder) or _unfinished(folder):
+        if claimed(folder):
+            (folder / FINISH).touch()
+            time.sleep(0.05)
+        elif failure(results, start):
+            break
+        else:
+            (folder / FINISH).touch()
+            if _start(results).wait() > 0:
+                break
     print(failure(results, start), end="", file=sys.stderr, flush=True)
+
+
+def _unfinished(folder: Path) -> bool:
+    """Whether a process was started that has not looked at the records since, or was killed: a good end empties the lock."""
+    return (folder / STARTED).exists() or bool(owner(folder))
 
 
 @contextlib.contextmanager
@@ -99,10 +109,13 @@ def follow(results: Path) -> None:
 def _follow(results: Path, folder: Path) -> Mirror | None:
     from .upkeep import bring_up
 
+    (folder / STARTED).unlink(missing_ok=True)
     mirror = bring_up(results)
     (folder / FAILURE).unlink(missing_ok=True)
     mine, active = _inodes(results), time.monotonic()
     while True:
+        # What was recorded before it was put there is seen in this pass.
+        (folder / STARTED).unlink(missing_ok=True)
         last, start = (folder / FINISH).exists(), time.monotonic()
         if mirror.catch_up():
             active = time.monotonic()

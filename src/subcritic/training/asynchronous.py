@@ -39,7 +39,10 @@ class AsynchronousTrainer(Trainer):
     ) -> None:
         super().__init__(agent, make_environment, seeds, steps, divergence_factor, observers, purpose)
         self.replay = SharedReplay(len(seeds), self.replay.capacity, agent.columns)
-        self.group_rngs = [seeding.generators(seeds, f"{purpose} minibatch") for _ in agent.groups]
+        self.group_minibatches = [
+            seeding.Draws(seeding.generators(seeds, f"{purpose} minibatch"), agent.settings.batch_size)
+            for _ in agent.groups
+        ]
         self.barrier = barrier
         self.behind = (0, 0, 0)
         self.workers = Workers([partial(self._learn_group, g) for g in range(len(agent.groups))], lag)
@@ -53,7 +56,7 @@ class AsynchronousTrainer(Trainer):
             self.workers.settle()
 
     def _learn_group(self, group: int) -> None:
-        batch = self.replay.sample(self.agent.settings.batch_size, self.group_rngs[group])
+        batch = self.replay.sample(self.agent.settings.batch_size, self.group_minibatches[group])
         self.agent.learn_group(group, batch)
         if group == 0:
             self.batch = batch
@@ -70,8 +73,8 @@ class AsynchronousTrainer(Trainer):
     def state_dict(self) -> dict[str, Any]:
         """Of an agent at rest; what comes after differs from run to run all the same, unless with a barrier."""
         self.workers.settle()
-        groups = [seeding.states(rngs) for rngs in self.group_rngs]
-        return super().state_dict() | {"group_rngs": groups, "behind": self.behind}
+        groups = [minibatches.state_dict() for minibatches in self.group_minibatches]
+        return super().state_dict() | {"group_minibatches": groups, "behind": self.behind}
 
     def load_final_state(self, state: dict[str, Any]) -> None:
         super().load_final_state(state)
@@ -79,8 +82,8 @@ class AsynchronousTrainer(Trainer):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        for rngs, saved in zip(self.group_rngs, state["group_rngs"], strict=True):
-            seeding.restore(rngs, saved)
+        for minibatches, saved in zip(self.group_minibatches, state["group_minibatches"], strict=True):
+            minibatches.load_state_dict(saved)
 
     def close(self) -> None:
         self.workers.close()

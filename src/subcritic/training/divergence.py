@@ -25,8 +25,9 @@ class DivergenceWatch:
         """Indices of the seeds still learning."""
         return [s for s, at in enumerate(self.diverged_at) if at is None]
 
-    def see_reward(self, seed_index: int, reward: float) -> None:
-        self.largest_reward[seed_index] = max(self.largest_reward[seed_index], abs(reward))
+    def see_rewards(self, rewards: np.ndarray) -> None:
+        """The rewards (S,) of one step; a NaN is passed over."""
+        self.largest_reward = np.fmax(self.largest_reward, np.abs(rewards))
 
     def check(self, agent: Agent, step: int) -> list[int]:
         """Mark the seeds that have diverged by this step; returns the indices of the newly diverged ones."""

@@ -46,7 +46,10 @@ class Evaluator:
 
     def __init__(self, make_environment: Callable[[], gym.Env], seeds: Sequence[int], episodes: int) -> None:
         self.seeds, self.episodes = list(seeds), episodes
-        self.environments = [[make_environment() for _ in range(episodes)] for _ in seeds]
+        # Episode e of seed s is number s · episodes + e.
+        self.environments = envs.VectorEnvironment(
+            [make_environment() for _ in seeds for _ in range(episodes)]
+        )
         # (seed, episode) of the episodes that have not ended, while they are played.
         self.running: list[tuple[int, int]] = []
 
@@ -72,38 +75,40 @@ class Evaluator:
         judge: Judge | None = None,
     ) -> Episodes:
         """As a call, with all that happened; `judge` is asked at every JUDGE_EVERY-th state and at the last one."""
-        if not self.environments:
+        if not self.environments.environments:
             raise RuntimeError("this Evaluator was closed; make a new one")
         active = range(len(self.seeds)) if active is None else active
         episodes = self.episodes if episodes is None else episodes
-        size, _ = envs.sizes(self.environments[0][0])
         shape = (len(self.seeds), episodes)
-        observation = torch.zeros(*shape, size)
+        observation = torch.zeros(*shape, envs.sizes(self.environments.environments[0])[0])
         returns, length, ended = np.full(shape, np.nan), np.zeros(shape, int), np.zeros(shape, bool)
         rewards: list[np.ndarray] = []
         judged: list[dict[str, Tensor]] = []
         self.running = [(s, e) for s in active for e in range(episodes)]
         for s, e in self.running:
             rng = seeding.generator(self.seeds[s], "evaluation", step, e)
-            first, _ = self.environments[s][e].reset(seed=int(rng.integers(2**31)))
-            observation[s, e] = torch.as_tensor(first)
+            first = self.environments.reset(s * self.episodes + e, seed=int(rng.integers(2**31)))
+            observation[s, e] = torch.from_numpy(first)
             returns[s, e] = 0.0
+        seen = observation.numpy()
         while self.running:
-            if judge is not None and len(rewards) % JUDGE_EVERY == 0:
-                judged.append(judge(observation))
-            actions = act(observation).numpy()
-            rewards.append(np.zeros(shape))
-            still = []
-            for s, e in self.running:
-                after, reward, terminated, truncated, _ = self.environments[s][e].step(actions[s, e])
-                observation[s, e] = torch.as_tensor(after)
-                rewards[-1][s, e] = float(reward)
-                returns[s, e] += float(reward)
-                length[s, e] += 1
-                ended[s, e] = terminated
-                if not (terminated or truncated):
-                    still.append((s, e))
-            self.running = still
+            # Indices of the episodes that are played, into arrays (S, E).
+            playing = tuple(np.transpose(self.running))
+            which = (playing[0] * self.episodes + playing[1]).tolist()
+            over = np.zeros(len(which), bool)
+            while not over.any():
+                if judge is not None and len(rewards) % JUDGE_EVERY == 0:
+                    judged.append(judge(observation))
+                actions = act(observation).numpy()
+                reached, reward, terminated, truncated = self.environments.step(actions[playing], which)
+                seen[playing] = reached
+                rewards.append(np.zeros(shape))
+                rewards[-1][playing] = reward
+                returns[playing] += reward
+                length[playing] += 1
+                over = terminated | truncated
+            ended[playing] = terminated
+            self.running = [pair for pair, is_over in zip(self.running, over, strict=True) if not is_over]
         last = judge(observation) if judge is not None else {}
         return Episodes(
             returns,
@@ -116,9 +121,7 @@ class Evaluator:
 
     def close(self) -> None:
         """Close all environments; harmless to call again."""
-        while self.environments:
-            for environment in self.environments.pop():
-                environment.close()
+        self.environments.close()
 
     def __enter__(self) -> Self:
         return self

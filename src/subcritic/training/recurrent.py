@@ -18,8 +18,6 @@ class RecurrentTrainer(Trainer):
     def policy(self) -> Callable[[Tensor], Tensor]:
         return self.agent.player()
 
-    def _act_and_store(self) -> None:
-        super()._act_and_store()
-        for s in self.watch.active:
-            if self.streams[s].finished_return is not None:
-                self.agent.begin_episode(s)
+    def _end_episode(self, seed_index: int, episode_return: float) -> None:
+        super()._end_episode(seed_index, episode_return)
+        self.agent.begin_episode(seed_index)

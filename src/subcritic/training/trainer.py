@@ -13,7 +13,7 @@ from torch import Tensor
 from subcritic import seeding
 from subcritic.agents import Agent
 from subcritic.agents.protocol import NEWEST
-from subcritic.envs import EpisodeStream
+from subcritic.envs import EpisodeStreams, sizes
 from subcritic.exploration import Exploration
 from subcritic.replay import Replay
 from subcritic.training.divergence import DivergenceWatch
@@ -50,7 +50,8 @@ class Trainer:
     ) -> None:
         settings = agent.settings
         self.agent, self.seeds, self.steps, self.observers = agent, list(seeds), steps, list(observers)
-        self.streams = [EpisodeStream(make_environment(), seed, purpose) for seed in seeds]
+        environments = [make_environment() for _ in seeds]
+        self.episodes = EpisodeStreams(environments, seeds, purpose)
         self.replay = Replay(len(seeds), min(settings.replay_size, steps), agent.columns)
         self.watch = DivergenceWatch(len(seeds), settings.discount, divergence_factor)
         self.exploration = Exploration(
@@ -61,8 +62,12 @@ class Trainer:
             seeding.generators(seeds, f"{purpose} exploration"),
             fraction=settings.noisy_fraction,
         )
-        self.minibatch_rngs = seeding.generators(seeds, f"{purpose} minibatch")
-        self.warmup_rngs = seeding.generators(seeds, f"{purpose} warm-up")
+        self.minibatches = seeding.Draws(
+            seeding.generators(seeds, f"{purpose} minibatch"), settings.batch_size
+        )
+        self.warm_up = seeding.Draws(
+            seeding.generators(seeds, f"{purpose} warm-up"), sizes(environments[0])[1]
+        )
         self.step = 0
         self.batch: dict[str, Tensor] | None = None
         self.finished_returns: list[list[float]] = [[] for _ in seeds]
@@ -106,9 +111,9 @@ class Trainer:
 
     def _learn(self) -> None:
         batch_size, consecutive = self.agent.settings.batch_size, self.agent.consecutive
-        self.batch = self.replay.sample(batch_size, self.minibatch_rngs, consecutive)
+        self.batch = self.replay.sample(batch_size, self.minibatches, consecutive)
         if newest := self.agent.newest:
-            rows = self.replay.sample(batch_size, self.minibatch_rngs, consecutive, newest)
+            rows = self.replay.sample(batch_size, self.minibatches, consecutive, newest)
             self.batch |= {f"{NEWEST}{name}": column for name, column in rows.items()}
         self.agent.learn(self.batch)
 
@@ -122,41 +127,40 @@ class Trainer:
                 observer(self)
 
     def _act_and_store(self) -> None:
-        observation = torch.from_numpy(np.stack([stream.observation for stream in self.streams])).unsqueeze(1)
+        observation = torch.from_numpy(self.episodes.observation).unsqueeze(1)
         warming_up = self.step < self.agent.settings.learning_starts
         noise = self.exploration.draw()
         # Noise of hidden neurons would have no effect on a random action.
         voltages = self.agent.act(observation, None if warming_up else noise)
         if warming_up:
-            size = voltages.output.shape[-1]
-            drawn = np.stack([rng.uniform(-1, 1, (1, size)) for rng in self.warmup_rngs])
-            voltages.h[-1] = torch.from_numpy(drawn).to(observation.dtype)
-        actions = voltages.output[:, 0].numpy()
-        reward = torch.zeros(len(self.seeds), 1)
-        terminated = torch.zeros(len(self.seeds), 1)
-        reached = observation[:, 0].clone()
-        for s in self.watch.active:
-            stream = self.streams[s]
-            transition = stream.step(actions[s])
-            reached[s] = torch.from_numpy(transition.observation)
-            reward[s], terminated[s] = transition.reward, float(transition.terminated)
-            self.watch.see_reward(s, transition.reward)
-            if stream.finished_return is not None:
-                self.finished_returns[s].append(stream.finished_return)
-                self.exploration.reset(s)
+            drawn = torch.from_numpy(2 * self.warm_up.next() - 1)
+            voltages.replace_output(drawn.to(observation.dtype).unsqueeze(1))
+        played = self.episodes.step(voltages.output[:, 0].numpy(), self.watch.active)
+        self.watch.see_rewards(played.reward)
+        reward, terminated = (
+            torch.from_numpy(column.astype(np.float32)[:, None])
+            for column in (played.reward, played.terminated)
+        )
+        reached = torch.from_numpy(played.observation)
         self.replay.add(self.agent.transition(voltages, reward, terminated, reached))
+        for s, episode_return in played.finished.items():
+            self._end_episode(s, episode_return)
+
+    def _end_episode(self, seed_index: int, episode_return: float) -> None:
+        self.finished_returns[seed_index].append(episode_return)
+        self.exploration.reset(seed_index)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that training from here on depends on."""
         return {
             "step": self.step,
             "agent": self.agent.state_dict(),
-            "streams": [stream.state_dict() for stream in self.streams],
+            "episodes": self.episodes.state_dict(),
             "replay": self.replay.state_dict(),
             "watch": self.watch.state_dict(),
             "exploration": self.exploration.state_dict(),
-            "minibatch_rngs": seeding.states(self.minibatch_rngs),
-            "warmup_rngs": seeding.states(self.warmup_rngs),
+            "minibatches": self.minibatches.state_dict(),
+            "warm_up": self.warm_up.state_dict(),
             "finished_returns": [list(returns) for returns in self.finished_returns],
             "stopped_policies": dict(self.stopped_policies),
         }
@@ -170,14 +174,12 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.load_final_state(state)
-        for s in self.watch.active:
-            self.streams[s].load_state_dict(state["streams"][s])
+        self.episodes.load_state_dict(state["episodes"], self.watch.active)
         self.replay.load_state_dict(state["replay"])
         self.exploration.load_state_dict(state["exploration"])
-        seeding.restore(self.minibatch_rngs, state["minibatch_rngs"])
-        seeding.restore(self.warmup_rngs, state["warmup_rngs"])
+        self.minibatches.load_state_dict(state["minibatches"])
+        self.warm_up.load_state_dict(state["warm_up"])
         self.finished_returns = [list(returns) for returns in state["finished_returns"]]
 
     def close(self) -> None:
-        for stream in self.streams:
-            stream.environment.close()
+        self.episodes.close()

@@ -15,7 +15,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from subcritic.envs.suite.environment import SuiteEnvironment
+from subcritic.envs.suite.environment import StackedTasks, SuiteEnvironment
 from subcritic.envs.suite.task import Component, SensorLayout, Task
 from subcritic.suite import LISTED, PAPER_NAMES, Entry, entry
 
@@ -25,6 +25,7 @@ __all__ = [
     "Component",
     "Entry",
     "SensorLayout",
+    "StackedTasks",
     "SuiteEnvironment",
     "Task",
     "by_id",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import mujoco
 import numpy as np
 from gymnasium.spaces import Box
+from numpy.typing import NDArray
 
 from subcritic.envs import display
 from subcritic.envs.suite.task import Readings, SensorLayout, Task
@@ -38,6 +40,7 @@ class SuiteEnvironment(gym.Env):
         size = sum(component.size for component in task.components)
         self.observation_space = Box(-BOUND, BOUND, (size,), np.float32)
         self.action_space = Box(-1.0, 1.0, (self.model.nu,), np.float32)
+        self._alone = StackedTasks([self])
         self._renderer: mujoco.Renderer | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -45,24 +48,11 @@ class SuiteEnvironment(gym.Env):
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:], self.data.qvel[:] = self.task.start(self.model, self.np_random)
         mujoco.mj_forward(self.model, self.data)
-        return self._observation(self.layout.readings(self.data.sensordata)), {}
+        return observed(self.task, self.layout.readings(self.data.sensordata)), {}
 
     def step(self, action: np.ndarray):
-        action = np.asarray(action)
-        if action.shape != (self.model.nu,):
-            raise ValueError(f"{self.task.id}: action of shape {action.shape}; ({self.model.nu},) is needed")
-        if not np.isfinite(action).all():
-            raise ValueError(f"{self.task.id}: action {action} is not finite")
-        self.data.ctrl[:] = np.clip(action, -1, 1)
-        for _ in range(self.substeps):
-            # The two halves of mj_step in this order leave positions and velocities in the sensors up to date.
-            mujoco.mj_step2(self.model, self.data)
-            mujoco.mj_step1(self.model, self.data)
-        readings = self.layout.readings(self.data.sensordata)
-        reward = float(self.task.reward(readings, self.data.ctrl))
-        unstable = bool(self.data.warning.number.any())
-        ended = self.task.terminated is not None and bool(self.task.terminated(readings, self.data.ctrl))
-        return self._observation(readings), reward, ended or unstable, False, {}
+        observation, reward, terminated = self._alone.step(np.asarray(action)[None], [0])
+        return observation[0], float(reward[0]), bool(terminated[0]), False, {}
 
     def render(self) -> np.ndarray | None:
         if self.render_mode is None:
@@ -77,5 +67,55 @@ class SuiteEnvironment(gym.Env):
             self._renderer.close()
             self._renderer = None
 
-    def _observation(self, readings: Readings) -> np.ndarray:
-        return np.clip(self.task.observe(readings), -BOUND, BOUND).astype(np.float32)
+
+class StackedTasks:
+    """N environments of one task: MuJoCo moves them one by one; observations, rewards and terminations are one call for all.
+
+    A single environment is stepped by a stack of one.
+    """
+
+    def __init__(self, environments: Sequence[SuiteEnvironment]) -> None:
+        first = environments[0]
+        self.task, self.layout, self.substeps = first.task, first.layout, first.substeps
+        self.models = [each.model for each in environments]
+        self.data = [each.data for each in environments]
+        self._controls = [data.ctrl for data in self.data]
+        self._sensors = [data.sensordata for data in self.data]
+        self._warnings = [data.warning.number for data in self.data]
+
+    @classmethod
+    def of(cls, environments: Sequence[SuiteEnvironment]) -> StackedTasks | None:
+        """None where tasks differ."""
+        return cls(environments) if all(each.task is environments[0].task for each in environments) else None
+
+    def begin(self, index: int) -> None:
+        """Nothing is to be done: the state is in `data`."""
+
+    def step(self, actions: NDArray, which: Sequence[int]) -> tuple[NDArray, NDArray, NDArray]:
+        """Observation (P, n_0) float32, reward, terminated (P,) of actions (P, nu) for the environments `which`."""
+        size = len(self._controls[0])
+        if actions.shape[1:] != (size,):
+            raise ValueError(f"{self.task.id}: action of shape {actions.shape[1:]}; ({size},) is needed")
+        if not np.isfinite(actions).all():
+            row = np.flatnonzero(~np.isfinite(actions).all(axis=1))[0]
+            raise ValueError(f"{self.task.id}: action {actions[row]} is not finite")
+        control = np.clip(actions, -1, 1).astype(np.float64)
+        for row, index in enumerate(which):
+            self._controls[index][:] = control[row]
+            self._move(self.models[index], self.data[index])
+        readings = self.layout.readings(np.array([self._sensors[index] for index in which]))
+        ended: NDArray = np.any([self._warnings[index] for index in which], axis=1)
+        if self.task.terminated is not None:
+            ended |= np.asarray(self.task.terminated(readings, control))
+        return observed(self.task, readings), self.task.reward(readings, control), ended
+
+    def _move(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """An action's substeps; they begin and end with half a step of MuJoCo, so that sensors are up to date."""
+        mujoco.mj_step2(model, data)
+        if self.substeps > 1:
+            mujoco.mj_step(model, data, self.substeps - 1)
+        mujoco.mj_step1(model, data)
+
+
+def observed(task: Task, readings: Readings) -> NDArray:
+    return np.clip(task.observe(readings), -BOUND, BOUND).astype(np.float32)

@@ -91,10 +91,11 @@ def _threaded(stack: ExitStack, settings: LocalSettings, threads: int, split: st
     replay = SharedReplay(1, throughput.REPLAY_ROWS, agent.columns)
     throughput.fill(replay)
 
-    def work(group: int, rngs: list) -> None:
-        agent.learn_group(group, replay.sample(settings.batch_size, rngs))
+    def work(group: int, minibatches: seeding.Draws) -> None:
+        agent.learn_group(group, replay.sample(settings.batch_size, minibatches))
 
-    return _updates(stack, [partial(work, g, seeding.generators([0], "minibatch")) for g in range(threads)])
+    drawn = [seeding.Draws(seeding.generators([0], "minibatch"), settings.batch_size) for _ in range(threads)]
+    return _updates(stack, [partial(work, group, minibatches) for group, minibatches in enumerate(drawn)])
 
 
 def _copies(stack: ExitStack, settings: LocalSettings, threads: int) -> throughput.Updates:

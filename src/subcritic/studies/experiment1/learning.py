@@ -26,12 +26,13 @@ class SubCriticLearning:
         self.every, self.log, self.agent, self.settings = settings.update_every, log, agent, settings
         self.log_every = log_every
         self.family = SubCriticFamily(agent.actor, settings, seeds, purpose)
-        self.rngs = seeding.generators(seeds, f"{purpose} sub-critic minibatch")
+        rngs = seeding.generators(seeds, f"{purpose} sub-critic minibatch")
+        self.minibatches = seeding.Draws(rngs, settings.subcritic_batch)
 
     def __call__(self, trainer: Trainer) -> None:
         if trainer.step == 0 or not trainer.learning:
             return
-        batch = trainer.replay.sample(self.settings.subcritic_batch, self.rngs)
+        batch = trainer.replay.sample(self.settings.subcritic_batch, self.minibatches)
         h = self.agent.voltages(batch)
         h_next = self.agent.act(batch["next_observation"]).h
         losses = self.family.learn(h, h_next, batch["reward"], batch["terminated"])
@@ -39,11 +40,11 @@ class SubCriticLearning:
             log_each(self.log, trainer.step, trainer.watch.active, losses)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"family": self.family.state_dict(), "rngs": seeding.states(self.rngs)}
+        return {"family": self.family.state_dict(), "minibatches": self.minibatches.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.family.load_state_dict(state["family"])
-        seeding.restore(self.rngs, state["rngs"])
+        self.minibatches.load_state_dict(state["minibatches"])
 
 
 class Snapshots:

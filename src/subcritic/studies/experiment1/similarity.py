@@ -14,7 +14,7 @@ from torch import Tensor
 
 from subcritic import seeding
 from subcritic.agents import DDPG
-from subcritic.envs import EpisodeStream
+from subcritic.envs import EpisodeStreams
 from subcritic.measuring.observers import Log
 from subcritic.stats import first_crossing, similarity, window_mean
 from subcritic.studies.experiment1.settings import Experiment1
@@ -32,14 +32,14 @@ def held_out_states(make_environment: Callable[[], gym.Env], seeds: Sequence[int
     held_out = []
     for seed in seeds:
         environment = make_environment()
-        stream = EpisodeStream(environment, seed, purpose="held-out")
+        stream = EpisodeStreams([environment], [seed], purpose="held-out")
         rng = seeding.generator(seed, "held-out actions")
         states = []
         for _ in range(count):
             for _ in range(STRIDE):
-                stream.step(rng.uniform(-1, 1, environment.action_space.shape).astype(np.float32))
-            states.append(stream.observation)
-        environment.close()
+                stream.step(rng.uniform(-1, 1, (1, *environment.action_space.shape)).astype(np.float32))
+            states.append(stream.observation[0])
+        stream.close()
         held_out.append(np.stack(states))
     return torch.from_numpy(np.stack(held_out))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from subcritic.bellman import bellman_target
-from subcritic.envs import EpisodeStream
+from subcritic.envs import EpisodeStreams
 from subcritic.measuring.judged import Judged
 
 
@@ -26,24 +26,17 @@ class Trajectory(NamedTuple):
 
 def play(agent: Judged, make_environment: Callable[[], gym.Env], seeds: list[int], steps: int) -> Trajectory:
     """`steps` steps of every seed's policy without noise, episode after episode; in the agent's dtype."""
-    streams = [EpisodeStream(make_environment(), seed, purpose="theorem") for seed in seeds]
-    kept: list[list[Tensor]] = [[], [], [], []]
+    episodes = EpisodeStreams([make_environment() for _ in seeds], seeds, purpose="theorem")
+    kept: list[list[np.ndarray]] = [[], [], [], []]
     for _ in range(steps):
-        observation = _together([stream.observation for stream in streams])
-        voltages = agent.actor.forward(agent.actor_params, observation.to(agent.observation)[:, None])
-        action = voltages.output[:, 0]
-        met = [stream.step(a) for stream, a in zip(streams, action.float().numpy(), strict=True)]
-        reward, terminated = _together([m.reward for m in met]), _together([float(m.terminated) for m in met])
-        step = (observation, reward, terminated, _together([m.observation for m in met]))
+        observation = torch.from_numpy(episodes.observation).to(agent.observation)
+        action = agent.actor.forward(agent.actor_params, observation[:, None]).output[:, 0]
+        before, met = episodes.observation, episodes.step(action.float().numpy())
+        step: tuple[np.ndarray, ...] = (before, met.reward, met.terminated, met.observation)
         for column, value in zip(kept, step, strict=True):
             column.append(value)
-    for stream in streams:
-        stream.environment.close()
-    return Trajectory(*(torch.stack(column, dim=1).to(agent.observation) for column in kept))
-
-
-def _together(values: list) -> Tensor:
-    return torch.from_numpy(np.array(values))
+    episodes.close()
+    return Trajectory(*(torch.from_numpy(np.stack(column, axis=1)).to(agent.observation) for column in kept))
 
 
 def values_of_data(

@@ -1,0 +1,127 @@
+"""Several environments of one kind, side by side: stepped in one call where they can be, otherwise one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.classic_control import PendulumEnv
+from gymnasium.wrappers import OrderEnforcing, RescaleAction, TimeLimit
+from numpy.typing import NDArray
+
+from subcritic.envs.pendulum import StackedPendulums
+from subcritic.envs.stacked import Stacked, rows
+from subcritic.envs.suite import StackedTasks, SuiteEnvironment
+
+
+class Steps(NamedTuple):
+    """One step of P environments: observation (P, n_0) float32, reward, terminated, truncated (P,)."""
+
+    observation: NDArray
+    reward: NDArray
+    terminated: NDArray
+    truncated: NDArray
+
+
+# Environments without their wrappers → what steps them in one call; None where their settings do not allow it.
+STACKED: Mapping[type, Callable[[Sequence[Any]], Stacked | None]] = {
+    PendulumEnv: StackedPendulums.of,
+    SuiteEnvironment: StackedTasks.of,
+}
+# Wrappers that `make` adds and whose work is done here for all environments at once.
+UNDERSTOOD = (RescaleAction, TimeLimit, OrderEnforcing)
+
+
+class VectorEnvironment:
+    """N environments that `make` made, each with its own episodes; what one goes through does not depend on the others.
+
+    The tasks of the suite and Pendulum-v1 are stepped in one call, with the numbers of a single one, bit for bit.
+    """
+
+    def __init__(self, environments: Sequence[gym.Env]) -> None:
+        self.environments = list(environments)
+        self._stacked = _stacked(self.environments)
+        # What the wrappers of stacked environments do: scale actions, count the steps of each episode.
+        if self._stacked:
+            outermost = self.environments[0]
+            assert isinstance(outermost, RescaleAction)
+            self._rescale, self._limit = outermost.action, _time_limit(outermost)
+            self._elapsed = np.zeros(len(self.environments), int)
+
+    @property
+    def name(self) -> str:
+        """The id that Gymnasium knows it by, if it does."""
+        spec = self.environments[0].spec
+        return spec.id if spec else str(self.environments[0])
+
+    def reset(self, index: int, seed: int) -> NDArray:
+        """Begin an episode of one environment; its first observation (n_0,)."""
+        observation, _ = self.environments[index].reset(seed=seed)
+        if self._stacked:
+            self._stacked.begin(index)
+            self._elapsed[index] = 0
+        return np.array(observation, np.float32)
+
+    def step(self, actions: NDArray, which: Sequence[int]) -> Steps:
+        """An action (P, n_L) in [-1, 1] for each of the P environments of these indices, in increasing order."""
+        if self._stacked is None:
+            return self._one_by_one(actions, which)
+        observation, reward, terminated = self._stacked.step(self._rescale(actions), which)
+        chosen = rows(which, len(self.environments))
+        self._elapsed[chosen] += 1
+        return Steps(observation, reward, terminated, self._elapsed[chosen] >= self._limit)
+
+    def _one_by_one(self, actions: NDArray, which: Sequence[int]) -> Steps:
+        shape = self.environments[0].observation_space.shape
+        assert shape is not None
+        count = len(which)
+        found = Steps(
+            np.empty((count, *shape), np.float32),
+            np.empty(count),
+            np.empty(count, bool),
+            np.empty(count, bool),
+        )
+        for row, index in enumerate(which):
+            observation, reward, terminated, truncated, _ = self.environments[index].step(actions[row])
+            # Copied, since an environment may hand out the same array again.
+            found.observation[row] = observation
+            found.reward[row], found.terminated[row], found.truncated[row] = reward, terminated, truncated
+        return found
+
+    def close(self) -> None:
+        """Close all environments; harmless to call again."""
+        while self.environments:
+            self.environments.pop().close()
+
+
+def _stacked(environments: Sequence[gym.Env]) -> Stacked | None:
+    """What steps them in one call; None where one is of another kind, or has a wrapper that may do more."""
+    first = environments[0]
+    make = STACKED.get(type(first.unwrapped))
+    if make is None or any(_wrappers(each) != UNDERSTOOD for each in environments):
+        return None
+    if any(_made_as(each) != _made_as(first) for each in environments):
+        return None
+    return make([each.unwrapped for each in environments])
+
+
+def _made_as(environment: gym.Env) -> tuple[Any, ...]:
+    spec = environment.spec
+    made = (spec.id, spec.kwargs, spec.max_episode_steps) if spec else ()
+    return type(environment.unwrapped), *made
+
+
+def _wrappers(environment: gym.Env) -> tuple[type, ...]:
+    """The classes of its wrappers, from outside."""
+    found = []
+    while isinstance(environment, gym.Wrapper):
+        found.append(type(environment))
+        environment = environment.env
+    return tuple(found)
+
+
+def _time_limit(environment: gym.Env) -> float:
+    spec = environment.spec
+    return spec.max_episode_steps if spec and spec.max_episode_steps else float("inf")
