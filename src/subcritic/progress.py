@@ -22,6 +22,8 @@ from subcritic.study import Job
 
 # Seconds between two looks at the folder.
 LOOK_EVERY = 2.0
+# The share of jobs that must be done before an estimate is worth saying: studies differ in how long their jobs take.
+ENOUGH = 0.2
 
 
 class Spent(NamedTuple):
@@ -48,12 +50,12 @@ def spent(root: Path, jobs: Sequence[Job]) -> dict[str, Spent]:
 def seconds_left(
     jobs: Sequence[Job], done: dict[str, float], running: dict[str, float], cores: int
 ) -> float | None:
-    """About how long all jobs still take on `cores` cores; None before any job is done.
+    """About how long all jobs still take on `cores` cores; None before `ENOUGH` of them are done.
 
     done: seconds of jobs that have ended. running: seconds that others have run. A job is expected to take as long as others
     of its study did on average; of a study that has none yet, as long as all jobs did.
     """
-    if not done:
+    if not done or len(done) < ENOUGH * len(jobs):
         return None
     expected = []
     for job in jobs:

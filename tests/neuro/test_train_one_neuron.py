@@ -1,4 +1,4 @@
-"""One neuron trained by a stranger: the example, with one seed."""
+"""One neuron trained by a stranger: the example, with few seeds."""
 
 import importlib
 from pathlib import Path
@@ -16,11 +16,13 @@ def example(monkeypatch):
 
 @pytest.mark.slow
 def test_a_neuron_trained_by_stable_baselines3_improves_the_whole_agent(example):
-    outcomes = example.run(0, ("output", "hidden"), "DDPG", steps=5_000, episodes=10)
-    assert [outcome.kind for outcome in outcomes] == ["output", "hidden"]
-    for outcome in outcomes:
+    """In the mean over three seeds: not every one of so short trainings succeeds."""
+    kinds = ("output", "hidden")
+    outcomes = [outcome for seed in range(3) for outcome in example.run(seed, kinds, "DDPG", 5_000, 10)]
+    for kind in kinds:
+        gains = [outcome.trained - outcome.random for outcome in outcomes if outcome.kind == kind]
         # Returns of Pendulum lie in about [-1700, -120].
-        assert outcome.trained > outcome.random + 300, outcome
+        assert len(gains) == 3 and sum(gains) / 3 > 300, outcomes
 
 
 def test_the_summary_gives_means_over_seeds_and_their_intervals(example):

@@ -37,6 +37,7 @@ def test_what_was_spent_is_read_from_whole_benchmarks_alone(tmp_path):
 def test_the_rest_takes_what_others_of_the_study_took_and_never_less_than_its_longest_job():
     first, second, third, alone = (job.name for job in JOBS)
     assert progress.seconds_left(JOBS, {}, {first: 5.0}, 2) is None
+    assert progress.seconds_left(JOBS * 2, {first: 10.0}, {}, 1) is None, "an eighth is too little to tell"
     assert progress.seconds_left(JOBS, {first: 10.0}, {}, 1) == pytest.approx(10 + 10 + 10)
     assert progress.seconds_left(JOBS, {first: 10.0, alone: 70.0}, {second: 4.0}, 1) == pytest.approx(6 + 10)
     # One job cannot be shared by cores.

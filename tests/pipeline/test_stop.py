@@ -10,9 +10,11 @@ from subcritic.tracking import records
 from subcritic.tracking.record import read
 
 from .conftest import wait_for
-from .test_kill import RUNTIME, TRAINING, trainers
+from .test_kill import RUNTIME, trainers
 
 pytestmark = pytest.mark.slow
+# So long that it is stopped in the middle, whatever the machine.
+TRAINING = "training={steps: 1000000, evaluate_every: 1000}"
 COMMAND = ("subcritic", "reproduce", "--profile", "tiny", "--cores", "1", "--config", TRAINING, RUNTIME,
            "--until", "experiment2")  # fmt: skip
 
@@ -48,7 +50,7 @@ def test_no_chain_starts_beside_snakemake_or_jobs_that_outlived_theirs(workspace
         wait_for(lambda: waiting.format(trainer.pid) in workspace.said())
         assert "Building DAG" not in workspace.said()
     finally:
-        trainer.resume()
+        trainer.kill()
     wait_for(lambda: "Building DAG" in workspace.said())
     assert not trainer.is_running()
     second.send_signal(signal.SIGINT)

@@ -109,10 +109,9 @@ class Checkpointer:
         self.session, self.observers, self.last = session, observers, time.monotonic()
 
     def __call__(self, trainer: Trainer) -> None:
-        if (
-            time.monotonic() - self.last >= self.session.runtime.checkpoint_seconds
-            and trainer.step < trainer.steps
-        ):
+        # Before the first step there is nothing to keep: who starts again logs what was seen there again.
+        due = time.monotonic() - self.last >= self.session.runtime.checkpoint_seconds
+        if due and 0 < trainer.step < trainer.steps:
             self.session.save(trainer, self.observers, finished=False)
             self.last = time.monotonic()
 

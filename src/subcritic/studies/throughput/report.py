@@ -103,6 +103,26 @@ def training_table(trained: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "faster", "faster_1", "faster_3"])
 
 
+def training_sentence(whole: pd.DataFrame) -> str:
+    """How often faster than the peer's loop every learner trains, with one seed and with several."""
+    parts = []
+    for environment, here in whole[whole["learner"] != PEER].groupby("environment", sort=False):
+        learners = [
+            f"{name} "
+            + " and ".join(
+                f"{number(row.faster)} ({number(row.faster_1)} to {number(row.faster_3)}) with {row.seeds} "
+                f"seed{'s' if row.seeds > 1 else ''}"
+                for row in rows.itertuples()
+            )
+            for name, rows in here.groupby("learner", sort=False)
+        ]
+        parts.append(f"{environment}: {', '.join(learners)}")
+    return (
+        f"Whole training at 64-64, batch 64, CPU time per agent step, times faster than {PEER} with one seed: "
+        f"{'; '.join(parts) or 'nothing to compare'}."
+    )
+
+
 def training_markdown(whole: pd.DataFrame) -> str:
     """The same for readers."""
     rows = pd.DataFrame([{
@@ -112,7 +132,7 @@ def training_markdown(whole: pd.DataFrame) -> str:
         f"times {PEER}": f"{number(row.faster)} ({number(row.faster_1)} to {number(row.faster_3)})",
     } for row in whole.itertuples()])  # fmt: skip
     return (
-        f"\n## Whole training\n\n{documents.markdown(rows)}\n"
+        f"\n## Whole training\n\n{training_sentence(whole)}\n\n{documents.markdown(rows)}\n"
         "CPU time of one environment step and one update, for one agent: environment, acting, replay and learning, 64-64, "
         f"batch 64. Ratios are those of one round, to {PEER} with one seed. Evaluation and logging are left out.\n"
     )
@@ -265,9 +285,8 @@ def _operations(counted: pd.DataFrame, setting: tuple, above: str, below: str) -
 
 def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
-    speeds, ratios = (pd.read_csv(folder / f"{name}.csv") for name in ("throughput", "throughput_ratios"))
     return [
-        sentence(speeds, ratios) + "\n",
+        said(folder),
         image(folder, link, "throughput"),
         f"All sizes: [throughput.md]({link}/throughput.md). Speed on a GPU, or over several processes, was not measured: "
         "these are updates per second of one process.\n",
@@ -276,8 +295,14 @@ def section(folder: Path, link: str) -> list[str]:
 
 def headline(root: Path) -> str:
     """What the summary says."""
-    tables = (pd.read_csv(root / "table" / f"{name}.csv") for name in ("throughput", "throughput_ratios"))
-    return sentence(*tables) + "\n"
+    return said(root / "table")
+
+
+def said(tables: Path) -> str:
+    """The sentences on updates and on whole training, from the tables in a folder."""
+    names = ("throughput", "throughput_ratios", "throughput_training")
+    speeds, ratios, whole = (pd.read_csv(tables / f"{name}.csv") for name in names)
+    return f"{sentence(speeds, ratios)}\n\n{training_sentence(whole)}\n"
 
 
 def metrics(tables: Path) -> dict[str, float]:
