@@ -14,7 +14,7 @@ from .test_kill import RUNTIME, trainers
 
 pytestmark = pytest.mark.slow
 # So long that it is stopped in the middle, whatever the machine.
-TRAINING = "training={steps: 1000000, evaluate_every: 1000}"
+TRAINING = "training={steps: 200000, evaluate_every: 1000}"
 COMMAND = ("subcritic", "reproduce", "--profile", "tiny", "--cores", "1", "--config", TRAINING, RUNTIME,
            "--until", "experiment2")  # fmt: skip
 
