@@ -93,26 +93,30 @@ def _call(command: Sequence[str], chain: Chain | None = None) -> int:
 
     The command holds the claim of the chain too, so that it is held for as long as either lives.
     """
-    with subprocess.Popen(
-        command,
-        start_new_session=True,
-        pass_fds=chain.descriptors if chain else (),
-        env={**os.environ, **(chain.environment if chain else {})},
-    ) as process:
-        if chain:
-            chain.name(process.pid)
+    started: list[int] = []
 
-        def stop(number: int, frame: Any) -> None:
-            # Ctrl-C for all of them: Snakemake would wait for its jobs after SIGTERM. A second signal is passed on as well.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
+    def stop(number: int, frame: Any) -> None:
+        # Ctrl-C for all of them: Snakemake would wait for its jobs after SIGTERM. A second signal is passed on as well.
+        with contextlib.suppress(ProcessLookupError):
+            for group in started:
+                os.killpg(group, signal.SIGINT)
 
-        previous = {number: signal.signal(number, stop) for number in STOPPING}
-        try:
+    # Set before the command starts: a child ignores what its parent ignores, as a shell's background jobs do SIGINT.
+    previous = {number: signal.signal(number, stop) for number in STOPPING}
+    try:
+        with subprocess.Popen(
+            command,
+            start_new_session=True,
+            pass_fds=chain.descriptors if chain else (),
+            env={**os.environ, **(chain.environment if chain else {})},
+        ) as process:
+            started.append(process.pid)
+            if chain:
+                chain.name(process.pid)
             return process.wait()
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _close(snakemake: Sequence[str], profile: config.Profile, start: float) -> None:

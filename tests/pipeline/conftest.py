@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -63,6 +66,18 @@ class Workspace:
                 start_new_session=True,
             )
 
+    def kill(self) -> None:
+        """End whatever still works in the folder, so that a test that fails leaves nothing behind."""
+        while found := [process for process in psutil.process_iter() if self._works_here(process)]:
+            for process in found:
+                process.kill()
+            psutil.wait_procs(found, timeout=10)
+
+    def _works_here(self, process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return Path(process.cwd()).is_relative_to(self.folder)
+        return False
+
     def said(self) -> str:
         """What the command started last has printed so far."""
         return (self.folder / "output.txt").read_text()
@@ -95,5 +110,7 @@ def finished(tmp_path_factory) -> Workspace:
 
 
 @pytest.fixture
-def workspace(tmp_path) -> Workspace:
-    return Workspace(tmp_path)
+def workspace(tmp_path) -> Iterator[Workspace]:
+    workspace = Workspace(tmp_path)
+    yield workspace
+    workspace.kill()

@@ -27,9 +27,16 @@ def start(workspace):
     return chain, snakemake, wait_for(lambda: trainers(chain))[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_the_command_alone_stops_all_that_it_has_started(workspace, number):
-    chain, snakemake, trainer = start(workspace)
+@pytest.mark.parametrize(
+    ("number", "ignoring"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)]
+)
+def test_a_signal_to_the_command_alone_stops_all_that_it_has_started(workspace, number, ignoring):
+    """Also where it was started as a shell starts a background job, which ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignoring else signal.default_int_handler)
+    try:
+        chain, snakemake, trainer = start(workspace)
+    finally:
+        signal.signal(signal.SIGINT, before)
     chain.send_signal(number)
     assert chain.wait(timeout=60) != 0
     assert not snakemake.is_running() and not trainer.is_running()

@@ -17,10 +17,14 @@ from subcritic.config import Profile
 WRITTEN = ("results", "docs")
 
 
-def describe(profile: Profile, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the numbers depend on; `commit` is that of publishing, `run_commits` are those the runs were made with."""
+def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path]) -> dict[str, Any]:
+    """What the numbers depend on; `commit` is that of publishing, `run_commits` are those the runs were made with.
+
+    recorded: the files that the jobs wrote, since not every job has a run.
+    """
     runs = [run for run in runs if run["identity"]["method"] != "results"]
     starts, ends = [run["start_ms"] for run in runs], [run["end_ms"] for run in runs]
+    ends += [1000 * path.stat().st_mtime for path in recorded]
     return {
         "published": date.today().isoformat(),
         **_commit(),

@@ -9,7 +9,7 @@ from typing import Any
 
 from subcritic.config import Profile
 from subcritic.publishing import page, provenance
-from subcritic.publishing.check import check, chosen
+from subcritic.publishing.check import check, chosen, recorded_files
 from subcritic.reporting import documents
 
 
@@ -30,7 +30,8 @@ def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]
     new.mkdir(parents=True)
     for source in sources:
         shutil.copyfile(source, new / source.name)
-    documents.write(new / "provenance.json", provenance.describe(profile, runs))
+    recorded = [path for study in chosen(profile) for path in recorded_files(study, profile, results / name)]
+    documents.write(new / "provenance.json", provenance.describe(profile, runs, recorded))
     documents.write(new / "facts.json", facts(profile))
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)

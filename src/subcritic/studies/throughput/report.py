@@ -199,7 +199,7 @@ def figure(speeds: pd.DataFrame, ratios: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(measured)), labels, fontsize=7)
     style.note(
         fig,
-        "bars and marks: medians over rounds   ·   whiskers: quartiles   ·   black lines: bare matrix products by torch   ·   "
+        "bars and marks: medians over rounds   ·   whiskers: quartiles   ·   black lines: matrix products by torch   ·   "
         "right: dots at the other sizes",
     )
     return fig
