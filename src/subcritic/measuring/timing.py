@@ -93,7 +93,8 @@ def take_turns(contenders: dict[str, Updates], settings: Turns) -> list[dict]:
 
 
 def _updates_within(seconds: float, updates: Updates) -> int:
-    """How many updates take about `seconds`; finding out is the warm-up."""
+    """How many updates take about `seconds`; finding out is the warm-up, but for the first, which may compile or load."""
+    updates(1)
     n = 1
     while (taken := _seconds(updates, n)) < seconds / 2:
         n *= 2
