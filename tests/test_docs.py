@@ -121,8 +121,27 @@ def test_the_findings_of_the_readme_are_what_the_published_numbers_show():
     )
 
 
+def test_the_readme_shows_how_expected_updates_agree_with_both_gradients():
+    text = README.split("### Do the updates follow")[1].split("### Values, gradients and speed")[0]
+    found = pd.read_csv(PUBLISHED / "agreement" / "agreement_rules.csv")
+    found = found[
+        (found["at"] == "ddpg") & (found["granularity"] == "actor") & (found["estimate"] == "expectation")
+    ]
+    found = found.set_index(["method", "measure"]).sort_index()
+    names = []
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            name, _, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            names.append(re.search("`(.*?)`", name).group(1))
+            rows = (found.loc[(names[-1], measure)] for measure in ("cosine", "return_played"))
+            assert cells == [shown(row["value"], row["low"], row["high"]) for row in rows]
+    assert set(names) == set(found.index.get_level_values("method"))
+    assert found.loc[("linear", "cosine"), "low"] < 0 < found.loc[("linear", "cosine"), "high"]
+    assert found.loc[("coagent", "cosine"), "low"] < 0 < found.loc[("coagent", "cosine"), "high"]
+
+
 def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():
-    text = README.split("### Rules side by side")[1].split("### Values, gradients and speed")[0]
+    text = README.split("### Rules side by side")[1].split("### Do the updates follow")[0]
     lines = [line for line in text.splitlines() if line.startswith("| `")]
     rows = [[cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")] for line in lines]
     found = pd.read_csv(PUBLISHED / "standard" / "ablation_verdicts.csv").set_index(["method", "environment"])
