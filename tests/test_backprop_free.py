@@ -14,9 +14,15 @@ from subcritic.rules import RULES
 
 
 def test_importing_the_rules_does_not_load_backpropagation():
-    code = "import sys, subcritic.rules; print('subcritic.nn.backprop' in sys.modules, 'subcritic.agents' in sys.modules)"
+    """Nor do the compiled functions of the rules load those of backpropagation."""
+    code = (
+        "import sys, subcritic.rules\n"
+        "from subcritic.nn import compiled\n"
+        "compiled.kernels('rules.kernels')\n"
+        "print(*(f'subcritic.{name}' in sys.modules for name in ('nn.backprop', 'nn.backprop_kernels', 'agents')))"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.split() == ["False", "False"]
+    assert shown.split() == ["False", "False", "False"]
 
 
 # Every rule by its defaults, and variants; rules whose own critics are networks have a test of their own below.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,10 @@ NO_PART_OF_NUMBERS = (
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PACKAGES = ("torch", "gymnasium", "numpy", "numba", "mujoco", "box2d", "mlflow", "snakemake")
+
+
+# Compiled functions are loaded by name when they are first called, see nn/compiled.py.
+COMPILED = re.compile(r"""\bcompiled\.kernels\("([\w.]+)"\)""")
 
 
 def code_digest(roots: Iterable[str]) -> str:
@@ -99,7 +104,9 @@ def _imported(file: Path, package: Path) -> list[Path]:
 
 
 def _names(file: Path, package: Path) -> Iterator[str]:
-    for node in _statements(ast.parse(file.read_text())):
+    text = file.read_text()
+    yield from (f"subcritic.{name}" for name in COMPILED.findall(text))
+    for node in _statements(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -19,8 +19,6 @@ from subcritic.nn.activations import ACTIVATIONS
 from subcritic.nn.adam import Adam
 from subcritic.nn.mlp import PackedVoltages
 
-pytestmark = pytest.mark.skipif(not compiled.installed(), reason="numba is not installed")
-
 # Rounding of float32 in sums of up to some hundred numbers; absolutely, in terms of the largest number.
 NEAR = 2e-6
 

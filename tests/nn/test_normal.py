@@ -10,7 +10,6 @@ def drawn(seeds, shape):
     return normals(seeding.generators(seeds, "normal"), shape)
 
 
-@pytest.mark.skipif(not compiled.installed(), reason="numba is not installed")
 def test_compiled_numbers_are_those_of_the_formula():
     found = drawn([0, 1], (1001, 33))
     with compiled.off():

@@ -7,6 +7,7 @@ import pytest
 
 from subcritic import config, profiles, provenance, workflow
 from subcritic.measuring import code
+from subcritic.nn import compiled
 from subcritic.rules import RULES
 from subcritic.studies import STUDIES
 
@@ -280,3 +281,18 @@ def test_a_foreign_environment_counts_with_its_code(tmp_path, monkeypatch):
     assert code.job_code(job) == before
     module.write_text(module.read_text().replace("    pass", "    gravity = 1"))
     assert code.job_code(job) != before
+
+
+def test_compiled_functions_count_as_code_of_what_calls_them():
+    """They are loaded by name, which no import statement shows."""
+
+    def kernels(root):
+        paths = (path.relative_to(provenance.PACKAGE) for path in provenance.sources(root))
+        return {path.as_posix() for path in paths if path.name.endswith("kernels.py")}
+
+    assert "nn/backprop_kernels.py" in kernels("nn/backprop.py")
+    assert "nn/backprop_kernels.py" not in kernels("rules/linear.py") >= {"nn/kernels.py", "rules/kernels.py"}
+    every = {
+        path.relative_to(provenance.PACKAGE).as_posix() for path in provenance.PACKAGE.rglob("*kernels.py")
+    }
+    assert kernels("studies/experiment2/run.py") == every == set(compiled._MODULES)
