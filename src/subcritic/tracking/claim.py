@@ -39,12 +39,8 @@ def claim(folder: Path) -> Iterator[None]:
         finally:
             _held[folder] -= 1
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / FILE).open("a+") as file:
-        if not _try_twice(file):
-            _wait(file, folder)
-        with _holding(file, folder):
-            yield
+    with _held_at_last(folder):
+        yield
 
 
 @contextlib.contextmanager
@@ -109,15 +105,10 @@ def claim_chain(folder: Path) -> Iterator[Chain]:
     if os.environ.get(CHAIN) == str(folder):
         yield Chain(folder, None)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / FILE).open("a+") as file:
-        if not _try_twice(file):
-            _wait(file, folder)
-        with _holding(file, folder):
-            with (folder / JOBS).open("a+") as jobs:
-                if not _try_twice(jobs):
-                    _wait(jobs, folder)
-            yield Chain(folder, file)
+    with _held_at_last(folder) as file:
+        with (folder / JOBS).open("a+") as jobs:
+            _lock(jobs, folder)
+        yield Chain(folder, file)
 
 
 @contextlib.contextmanager
@@ -132,6 +123,16 @@ def claim_job(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _held_at_last(folder: Path) -> Iterator[IO[str]]:
+    """Hold `folder`, after whoever holds it; yields the lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FILE).open("a+") as file:
+        _lock(file, folder)
+        with _holding(file, folder):
+            yield file
+
+
+@contextlib.contextmanager
 def _holding(file: IO[str], folder: Path) -> Iterator[None]:
     _name(file, os.getpid())
     _held[folder] = _held.get(folder, 0) + 1
@@ -142,7 +143,10 @@ def _holding(file: IO[str], folder: Path) -> Iterator[None]:
         file.truncate(0)
 
 
-def _wait(file: IO[str], folder: Path) -> None:
+def _lock(file: IO[str], folder: Path) -> None:
+    """Lock it, and say whom this waits for."""
+    if _try_twice(file):
+        return
     file.seek(0)
     owner = file.read().strip() or "unknown"
     print(
