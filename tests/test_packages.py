@@ -17,7 +17,7 @@ FLOORS = {
 }
 # On one floor, as the page says; and config, which reads the list of names in rules/__init__.py.
 BESIDE = {
-    ("cli", "reproduce"), ("cli", "workflow"), ("reproduce", "workflow"), ("reproduce", "progress"),
+    ("cli", "reproduce"), ("cli", "workflow"), ("reproduce", "workflow"), ("reproduce", "chain"),
     ("publishing", "profiles"),
     ("agents", "rules"), ("subcritics", "rules"), ("config", "rules"), ("config", "importing"),
 }  # fmt: skip

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from subcritic import config, profiles, progress, workflow
+from subcritic import config, profiles, workflow
+from subcritic.chain import ChainProgress, jobs_of, studies_took
 from subcritic.tracking.claim import Chain, claim_chain
 
 SNAKEFILE = Path("Snakefile")
@@ -40,8 +41,8 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     # A second call for the same profile waits for the first, and then finds its work done.
     with claim_chain(Path("results") / profile.profile) as chain:
         start = time.time()
-        jobs = progress.jobs_of(profile)
-        with progress.ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments)):
+        jobs = jobs_of(profile)
+        with ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments)):
             code = _call(command, chain)
         if code == 0:
             _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
@@ -126,7 +127,7 @@ def _close(snakemake: Sequence[str], profile: config.Profile, start: float) -> N
     summary = root / "summary.md"
     if summary.exists() and summary.stat().st_mtime < start:
         print(summary.read_text())
-    print(f"\n{progress.studies_took(root, progress.jobs_of(profile))}")
+    print(f"\n{studies_took(root, jobs_of(profile))}")
     print(
         f"Done in {(time.time() - start) / 60:.1f} minutes. Report: {root / 'report.html'}. MLflow: `make ui`."
     )

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from subcritic import progress
+from subcritic import chain as progress
 from subcritic.measuring.progress import duration
 from subcritic.study import Job
 
