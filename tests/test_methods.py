@@ -35,7 +35,7 @@ def test_a_rule_holds_the_settings_that_all_share_and_its_own():
     imagining = {"draws", "perturbation_scale"}
     assert {name: keys for name, keys in own.items() if keys} == {
         "compatible": imagining | {"natural", "value_rate", "trace", "trace_length"},
-        "coagent": {"own_critic", "own_critic_hidden", "reads", "trace", "trace_length"},
+        "coagent": {"own_critic", "own_critic_hidden", "critic_reads", "reads", "trace", "trace_length"},
         "node_perturbation": imagining,
         "learned_feedback": imagining | {"action_error", "feedback_inputs"},
     }

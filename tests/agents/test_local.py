@@ -13,6 +13,7 @@ from subcritic.agents import LocalLearner
 from subcritic.config import parse_method
 from subcritic.replay import Replay
 from subcritic.rules import RULES
+from subcritic.rules.protocol import LocalTransition
 from subcritic.training import Trainer, checkpoint
 
 SMALL = {"hidden": (7, 5), "batch_size": 16, "learning_starts": 40}
@@ -36,6 +37,9 @@ METHODS = {name: {"algorithm": name} for name in RULES} | {
     "coagent-td": {"algorithm": "coagent", "target": "global_td", "noise_scale": (0.1, 0.2, 0.3)},
     "coagent-neuron": {"algorithm": "coagent", "own_critic": "neuron", "trace": 0.5, "trace_length": 3},
     "coagent-linear": {"algorithm": "coagent", "own_critic": "linear", "optimiser": "adam", "trace": 0.5},
+    "coagent-observation": {
+        "algorithm": "coagent", "critic_reads": "observation", "trace": 0.5, "trace_length": 3,
+    },
     "feedback-features": {"algorithm": "feedback_alignment", "critic": "random_features"},
     "in-turn": {"algorithm": "linear", "layers_in_turn": 3, "optimiser": "adam", "target": "global_advantage"},
 }  # fmt: skip
@@ -402,7 +406,9 @@ def test_looking_at_imagined_directions_leaves_the_generators_alone():
     assert agent.state_dict()["noise_rngs"] == before
 
 
-@pytest.mark.parametrize("name", ["traces", "traces-recomputed", "coagent-neuron", "coagent-linear"])
+@pytest.mark.parametrize(
+    "name", ["traces", "traces-recomputed", "coagent-neuron", "coagent-linear", "coagent-observation"]
+)
 def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(name):
     """Rows 0 to 29 of a replay; episodes end after rows 9 (terminated) and 19 (cut)."""
     agent = learner(name, [0])
@@ -434,7 +440,8 @@ def test_the_lambda_return_is_the_plain_recursion_and_stays_within_its_episode(n
     for k, seen in enumerate(agent.memory.transitions(batch)):
         critics, layer = agent.rule_states[k], agent.layers[k]
         if coagent:
-            value = agent.rule.values(critics, layer, after[k], after[k + 1], target=True)[0]
+            read = agent.rule.read(LocalTransition(voltage=after[k], observation=after[0]))
+            value = agent.rule.values(critics, layer, read, after[k + 1], target=True)[0]
             found = agent.rule._target(critics, layer, seen)[0]
         else:
             value = (after[k] @ critics.target_value + critics.target_value_bias)[0]

@@ -149,6 +149,7 @@ def test_a_rule_is_told_by_what_it_reads(settings, rule):
     [
         ({"algorithm": "linear"}, methods.NOTHING),
         ({"algorithm": "coagent"}, methods.NOTHING),
+        ({"algorithm": "coagent", "critic_reads": "observation"}, methods.OBSERVATION),
         ({"algorithm": "coagent", "target": "global_td"}, methods.SCALAR),
         ({"algorithm": "compatible", "exploration": "neuron"}, methods.NOTHING),
         ({"algorithm": "compatible", "target": "global_td"}, methods.SCALAR),

@@ -6,7 +6,7 @@ import torch
 from subcritic import seeding
 from subcritic.rules.protocol import Broadcast, Layer, LocalTransition
 
-SEEDS, BATCH, N_IN, N_OUT = 2, 6, 5, 4
+SEEDS, BATCH, N_IN, N_OUT, N_OBS = 2, 6, 5, 4, 3
 SIGMA = {"tanh": torch.tanh, "sigmoid": torch.sigmoid, "relu": torch.relu}
 
 
@@ -20,7 +20,7 @@ def draw(rng, *shape):
 
 def make_layer(activation, rng, seeds=SEEDS, **extra):
     weight, bias = 0.5 * draw(rng, seeds, N_IN, N_OUT), 0.5 * draw(rng, seeds, 1, N_OUT)
-    return Layer(weight, bias, weight.clone(), bias.clone(), activation, **extra)
+    return Layer(weight, bias, weight.clone(), bias.clone(), activation, observation_size=N_OBS, **extra)
 
 
 def mean_voltage(layer, voltage):
@@ -39,6 +39,8 @@ def make_transition(rng, layer, seeds=SEEDS, noise_variance=0.09):
         next_voltage=draw(rng, seeds, BATCH, N_IN),
         noise=noise,
         noise_variance=noise_variance,
+        observation=draw(rng, seeds, BATCH, N_OBS),
+        next_observation=draw(rng, seeds, BATCH, N_OBS),
     )
 
 

@@ -35,6 +35,11 @@ KINDS |= {
     "coagent of a layer's value": ("coagent", {"own_critic": "layer_value"}),
     "coagent of each neuron": ("coagent", {"own_critic": "neuron", "own_critic_hidden": (4,)}),
     "coagent with linear values": ("coagent", {"own_critic": "linear"}),
+    "coagent that observes": ("coagent", {"critic_reads": "observation"}),
+    "coagent of each neuron that observes": (
+        "coagent",
+        {"own_critic": "neuron", "own_critic_hidden": (4,), "critic_reads": "observation"},
+    ),
     "coagent reading slopes": ("coagent", {"reads": "slope"}),
     "coagent of each neuron reading slopes": (
         "coagent",
@@ -293,23 +298,24 @@ OF_ALL_RULES = (
 )
 
 
+@pytest.mark.parametrize("reads", ["voltage", "observation"])
 @pytest.mark.parametrize("kind", ["layer", "layer_value", "neuron", "linear"])
-def test_a_coagent_multiplies_its_noise_by_the_td_error_of_its_own_critic(kind):
+def test_a_coagent_multiplies_its_noise_by_the_td_error_of_its_own_critic(kind, reads):
     """By plain loops over states and neurons, the critics evaluated one at a time by torch."""
     rng = np.random.default_rng(11)
-    rule = make_rule("coagent", own_critic=kind, own_critic_hidden=(4, 3))
+    rule = make_rule("coagent", own_critic=kind, own_critic_hidden=(4, 3), critic_reads=reads)
     layer = make_layer("tanh", rng)
     state = rule.init(layer, rngs())
     state.network.target.flat.add_(0.1)
     seen = make_transition(rng, layer)
     found = rule.local_error(state, layer, seen)
 
-    def judge(s, n, v, alpha, target):
+    def judge(s, n, known, alpha, target):
         network = state.network
         flat = (network.target if target else network.online).flat
         row = flat[s * N_OUT + n if kind == "neuron" else s]
         side = {"layer": alpha, "neuron": alpha[n : n + 1]}.get(kind, alpha[:0])
-        named, h = network.spec.views(row.unsqueeze(0)), torch.cat((v, side))
+        named, h = network.spec.views(row.unsqueeze(0)), torch.cat((known, side))
         for weight, bias in zip(named.weights, named.biases, strict=True):
             h = h @ weight[0] + bias[0, 0]
             h = torch.relu(h) if weight is not named.weights[-1] else h
@@ -319,8 +325,13 @@ def test_a_coagent_multiplies_its_noise_by_the_td_error_of_its_own_critic(kind):
         v, after = seen.voltage[s, b], seen.next_voltage[s, b]
         h = torch.tanh(v @ layer.weight[s] + layer.bias[s, 0])
         next_h = torch.tanh(after @ layer.target_weight[s] + layer.target_bias[s, 0])
-        y = seen.reward[s, b, 0] + 0.9 * (1 - seen.terminated[s, b, 0]) * judge(s, n, after, next_h, True)
-        error = y - judge(s, n, v, h, False)
+        known, next_known = v, after
+        if reads == "observation":
+            known, next_known = seen.observation[s, b], seen.next_observation[s, b]
+        y = seen.reward[s, b, 0] + 0.9 * (1 - seen.terminated[s, b, 0]) * judge(
+            s, n, next_known, next_h, True
+        )
+        error = y - judge(s, n, known, h, False)
         close(found[s, b, n], error * (seen.alpha[s, b, n] - h[n]) / 0.09 * (1 - h[n] ** 2))
 
 

@@ -93,7 +93,7 @@ class AsynchronousLearner(LocalLearner):
 
     def value_magnitude(self) -> Tensor:
         largest = [
-            self.rule.values(part.state, part.layer, part.transition.voltage, part.transition.alpha)
+            self.rule.values(part.state, part.layer, self.rule.read(part.transition), part.transition.alpha)
             .abs()
             .amax(dim=(1, 2))
             for part in self._parts()

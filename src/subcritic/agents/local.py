@@ -84,6 +84,7 @@ class LocalLearner:
             self.actor.activation(number),
             last=number == self.actor.depth,
             feeds_action=number == self.actor.depth - 1,
+            observation_size=self.actor.sizes[0],
         )
 
     def _weight_optimisers(self) -> Iterator[Optimiser | None]:
@@ -192,7 +193,8 @@ class LocalLearner:
         advantage = self.settings.target == "global_advantage" or self.settings.replay == "imagined"
         if self.rule.has_critic and not advantage:
             for number, (layer, state) in enumerate(zip(self.layers, self.rule_states, strict=True), start=1):
-                values = self.rule.values(state, layer, h[number - 1], h[number])
+                read = self.rule.read(LocalTransition(voltage=h[number - 1], observation=h[0]))
+                values = self.rule.values(state, layer, read, h[number])
                 found[f"layer_{number}"] = values.mean(dim=-1)
         return found
 
@@ -201,10 +203,9 @@ class LocalLearner:
         if self._global_fit is not None:
             largest.append(self._global_fit[0].abs().amax(dim=(1, 2)))
         if self.rule.has_critic:
-            largest += [
-                self.rule.values(state, layer, transition.voltage, transition.alpha).abs().amax(dim=(1, 2))
-                for state, layer, transition in self._of_layers(self._transitions)
-            ]
+            for state, layer, transition in self._of_layers(self._transitions):
+                values = self.rule.values(state, layer, self.rule.read(transition), transition.alpha)
+                largest.append(values.abs().amax(dim=(1, 2)))
         return torch.stack(largest).amax(dim=0)
 
     def finite(self) -> Tensor:

@@ -76,8 +76,11 @@ class _ReplayedMemory(Memory):
             fields["noise_variance"] = self._noise_variances()
         if "later" in self.receives:
             fields["later"] = self._later_rows(batch)
+        whole = self.rows.agent_batch(batch)
         shared: dict[str, Any] = {
-            name: batch[name] for name in ("reward", "terminated") if name in self.receives
+            name: getattr(whole, name)
+            for name in ("reward", "terminated", "observation", "next_observation")
+            if name in self.receives
         }
         own: dict[str, Sequence[Any]] = {
             name: of_layers for name, of_layers in fields.items() if name in self.receives
@@ -98,7 +101,10 @@ class _ReplayedMemory(Memory):
         goes_on = (reached == after.observation).all(dim=-1, keepdim=True).to(reached.dtype)
         ended = torch.cat((first.terminated.unsqueeze(2), after.terminated), dim=2)[:, :, :-1]
         continues = (goes_on * (1 - ended)).cumprod(dim=2)
-        return [LaterRows(after.reward, after.terminated, v, continues) for v in self._later_voltages(later)]
+        return [
+            LaterRows(after.reward, after.terminated, v, after.next_observation, continues)
+            for v in self._later_voltages(later)
+        ]
 
 
 class StoredMemory(_ReplayedMemory):

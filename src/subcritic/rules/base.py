@@ -16,6 +16,7 @@ from subcritic.rules.optimisers import Kind, Optimiser, make_optimiser
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 TRANSITION = frozenset({"voltage", "alpha", "reward", "terminated", "next_voltage"})
+OBSERVATIONS = frozenset({"observation", "next_observation"})
 
 State = TypeVar("State", bound=RuleState)
 
@@ -105,8 +106,12 @@ class Rule(Generic[State]):
         raise NotImplementedError
 
     def values(self, state: State, layer: Layer, voltage: Tensor, alpha: Tensor) -> Tensor:
-        """Q^n(v, α) of every neuron, (S, B, n)."""
+        """Q^n(v, α) of every neuron, (S, B, n); v as `read` gives it."""
         raise NotImplementedError
+
+    def read(self, transition: LocalTransition) -> Tensor:
+        """What its critics read of the state, the `voltage` of `values`: v, unless the rule says otherwise."""
+        return transition.voltage
 
     def says(
         self, state: State, layer: Layer, transition: LocalTransition, broadcast: Broadcast
@@ -185,7 +190,7 @@ def given(settings: LocalSettings, receives: frozenset[str]) -> frozenset[str]:
         return frozenset({"voltage", "alpha", "noise", "noise_variance"} | scored)
     noise = {"noise", "noise_variance"} if settings.replay == "recomputed" else set()
     broadcast = {"target", "advantage", "feedback"} if settings.needs_global_critic else set()
-    return TRANSITION | {"later"} | noise | broadcast
+    return TRANSITION | OBSERVATIONS | {"later"} | noise | broadcast
 
 
 def lambda_return(

@@ -17,8 +17,15 @@ from subcritic.config.sections import Count, Sizes
 from subcritic.nn import MLP, backprop
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.nn.network import Network
-from subcritic.rules.base import TRANSITION, Rule, lambda_return, shared
-from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
+from subcritic.rules.base import OBSERVATIONS, TRANSITION, Rule, lambda_return, shared
+from subcritic.rules.protocol import (
+    NO_BROADCAST,
+    Broadcast,
+    LaterRows,
+    Layer,
+    LocalTransition,
+    RuleState,
+)
 
 OwnCritic = Literal["layer", "layer_value", "neuron", "linear"]
 NOISE = frozenset({"noise", "noise_variance"})
@@ -34,6 +41,11 @@ class CoagentSettings(LocalSettings):
     )
     own_critic_hidden: Sizes = Field(
         (32, 32), description="Hidden neurons of these critics; linear has none."
+    )
+    critic_reads: Literal["voltage", "observation"] = Field(
+        "voltage",
+        description="What these critics know of the state: voltage, the layer's presynaptic voltages v, as in the drafts; "
+        "observation, the agent's observation in place of v, so that it goes forward to every layer.",
     )
     reads: Literal["error", "slope"] = Field(
         "error",
@@ -87,6 +99,7 @@ class CoagentSettings(LocalSettings):
             **super().unused(),
             "own_critic": own,
             "own_critic_hidden": own,
+            "critic_reads": own,
             "reads": own,
             "trace": own,
             "trace_length": (self.trace > 0, "trace above 0"),
@@ -133,11 +146,14 @@ class CoagentRule(Rule[CoagentState]):
     place of the one-step target. As a control (`reads` slope) the same critic's ∂Q/∂α at μ(v) in place of D ξ/E[ξ²].
 
     Critics learn by Adam at the rate `critic_rate`, from α as it was; their own gradient leaves neither layer nor neuron.
-    Nothing crosses layers with an own critic, one scalar with a global one. Reads v, α, ξ and r, terminated, v′, or D.
+    Nothing crosses layers with an own critic, one scalar with a global one. Reads v, α, ξ and r, terminated, v′, or D. With
+    critic_reads observation, own critics are Q(s, α) and V(s) in place of Q(v, α) and V(v): the observation goes forward to
+    every layer, past the layers below.
     """
 
     own_critic: OwnCritic = "layer"
     own_critic_hidden: tuple[int, ...] = (32, 32)
+    critic_reads: Literal["voltage", "observation"] = "voltage"
     reads: Literal["error", "slope"] = "error"
     trace: float = 0.0
     trace_length: int = 8
@@ -146,7 +162,7 @@ class CoagentRule(Rule[CoagentState]):
 
     @classmethod
     def from_settings(cls, settings: Any, action_size: int) -> Self:
-        names = ("own_critic", "own_critic_hidden", "reads", "trace", "trace_length")
+        names = ("own_critic", "own_critic_hidden", "critic_reads", "reads", "trace", "trace_length")
         return cls(**shared(settings), **{name: getattr(settings, name) for name in names})
 
     @property
@@ -161,7 +177,8 @@ class CoagentRule(Rule[CoagentState]):
     def receives(self) -> frozenset[str]:
         if self.aim == "told":
             return NOISE | {"voltage", "alpha", "advantage"}
-        return TRANSITION | NOISE | ({"later"} if self.trace > 0 else set())
+        observed = OBSERVATIONS if self.critic_reads == "observation" else frozenset()
+        return TRANSITION | NOISE | observed | ({"later"} if self.trace > 0 else set())
 
     def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> CoagentState:
         if self.aim == "told":
@@ -169,7 +186,8 @@ class CoagentRule(Rule[CoagentState]):
         _, n_in, n = layer.weight.shape
         hidden = () if self.own_critic == "linear" else self.own_critic_hidden
         side = {"layer": (1, n), "neuron": (1, 1)}.get(self.own_critic)
-        spec = MLP((n_in, *hidden, 1), "relu", "identity", side=side)
+        known = layer.observation_size if self.critic_reads == "observation" else n_in
+        spec = MLP((known, *hidden, 1), "relu", "identity", side=side)
         each = self.own_critic == "neuron"
         own = [rng for rng in rngs for _ in range(n)] if each else rngs
         return CoagentState(Network(spec, own, self.critic_rate, dtype=layer.weight.dtype), len(rngs), each)
@@ -177,8 +195,12 @@ class CoagentRule(Rule[CoagentState]):
     def values(
         self, state: CoagentState, layer: Layer, voltage: Tensor, alpha: Tensor, *, target: bool = False
     ) -> Tensor:
-        """Q(v, α), or V(v): (S, B, n) of each neuron, else (S, B, 1)."""
+        """Q(v, α), or V(v): (S, B, n) of each neuron, else (S, B, 1). voltage: what `read` gives."""
         return _back(state, self._judge(state, voltage, alpha, target=target).output)
+
+    def read(self, transition: LocalTransition) -> Tensor:
+        """v, or the observation s in its place, as `critic_reads` says."""
+        return transition.observation if self.critic_reads == "observation" else transition.voltage
 
     def local_error(
         self,
@@ -200,7 +222,7 @@ class CoagentRule(Rule[CoagentState]):
             return None, self.local_error(state, layer, transition, broadcast)
         target = self._target(state, layer, transition)
         error = self._own_error(state, layer, transition, target)
-        judged = self._judge(state, transition.voltage, transition.alpha)
+        judged = self._judge(state, self.read(transition), transition.alpha)
         residual = state.network.fit(judged, _forth(state, target))
         state.network.track(self.polyak)
         return _back(state, residual), error
@@ -223,9 +245,11 @@ class CoagentRule(Rule[CoagentState]):
         """δ from D = target − Q(v, μ(v)), or from the slope ∂Q/∂α there."""
         h = transition.alpha - transition.noise
         if self.reads == "slope":
-            return times_slope(self._slope(state, transition.voltage, h), h, layer.activation)
+            return times_slope(self._slope(state, self.read(transition), h), h, layer.activation)
         assert target is not None
-        return self._times_noise(layer, transition, target - self.values(state, layer, transition.voltage, h))
+        return self._times_noise(
+            layer, transition, target - self.values(state, layer, self.read(transition), h)
+        )
 
     def _times_noise(self, layer: Layer, transition: LocalTransition, error: Tensor) -> Tensor:
         h = transition.alpha - transition.noise
@@ -233,16 +257,19 @@ class CoagentRule(Rule[CoagentState]):
 
     def _target(self, state: CoagentState, layer: Layer, transition: LocalTransition) -> Tensor:
         """The one-step target or the λ-return, (S, B, 1) or (S, B, n)."""
-        next_value = self._next_value(state, layer, transition.next_voltage)
+        next_value = self._next_value(state, layer, transition)
         if self.trace == 0:
             return bellman_target(transition.reward, self.discount, transition.terminated, next_value)
-        v = transition.later.next_voltage
-        later = self._next_value(state, layer, v.flatten(1, 2)).unflatten(1, v.shape[1:3])
+        later = self._next_value(state, layer, transition.later)
         return lambda_return(transition, next_value, later, self.discount, self.trace)
 
-    def _next_value(self, state: CoagentState, layer: Layer, voltage: Tensor) -> Tensor:
-        alpha = neurons(voltage, layer.target_weight, layer.target_bias, layer.activation)
-        return self.values(state, layer, voltage, alpha, target=True)
+    def _next_value(self, state: CoagentState, layer: Layer, seen: LocalTransition | LaterRows) -> Tensor:
+        """Q′(v′, μ′(v′)) or V′(v′), (S, …, 1) or (S, …, n), of the minibatch's rows or of those that follow them."""
+        v, rows = seen.next_voltage.flatten(1, -2), seen.next_voltage.shape[1:-1]
+        alpha = neurons(v, layer.target_weight, layer.target_bias, layer.activation)
+        read = seen.next_observation.flatten(1, -2) if self.critic_reads == "observation" else v
+        value: Tensor = self.values(state, layer, read, alpha, target=True).unflatten(1, rows)
+        return value
 
     def _slope(self, state: CoagentState, voltage: Tensor, h: Tensor) -> Tensor:
         """∂Q/∂α at α = μ(v), (S, B, n)."""

@@ -24,7 +24,7 @@ class Layer:
 
     weight (S, n_in, n): column n is K^n. bias (S, 1, n): the weight from a presynaptic voltage that is always 1.
     last: whether these neurons' voltages are the action. feeds_action: whether they go straight to the action's neurons, so
-    that their effect on z_L is the same in every state.
+    that their effect on z_L is the same in every state. observation_size: n_0 of the agent.
     """
 
     weight: Tensor
@@ -34,6 +34,7 @@ class Layer:
     activation: Activation
     last: bool = False
     feeds_action: bool = False
+    observation_size: int = 0
 
     @cached_property
     def packed(self) -> Packed | None:
@@ -50,13 +51,14 @@ class Layer:
 class LaterRows:
     """The rows stored after each of a minibatch's, in order; T of them.
 
-    reward, terminated (S, B, T, 1), next_voltage (S, B, T, n_in), as in LocalTransition. continues (S, B, T, 1): 1 while
-    the episode has gone on since the minibatch's row, else 0.
+    reward, terminated (S, B, T, 1), next_voltage (S, B, T, n_in), next_observation (S, B, T, n_0), as in LocalTransition.
+    continues (S, B, T, 1): 1 while the episode has gone on since the minibatch's row, else 0.
     """
 
     reward: Tensor
     terminated: Tensor
     next_voltage: Tensor
+    next_observation: Tensor
     continues: Tensor
 
 
@@ -67,7 +69,8 @@ class LocalTransition:
     voltage v (S, B, n_in): presynaptic voltages. alpha α (S, B, n): the voltages the neurons put out, noise included.
     reward, terminated (S, B, 1): the whole agent's. next_voltage v′ (S, B, n_in). noise ξ (S, B, n): α − μ^n(v), as far as
     the action was not clipped. noise_variance: E[ξ²], or (S, B, n) where it differs from state to state. later: the rows
-    that came after, for rules with traces.
+    that came after, for rules with traces. observation s, next_observation s′ (S, B, n_0): what the agent observed, for
+    rules whose critics read it.
     """
 
     voltage: Tensor = ABSENT
@@ -78,6 +81,8 @@ class LocalTransition:
     noise: Tensor = ABSENT
     noise_variance: float | Tensor = ABSENT
     later: LaterRows = ABSENT
+    observation: Tensor = ABSENT
+    next_observation: Tensor = ABSENT
 
 
 @dataclass(frozen=True)

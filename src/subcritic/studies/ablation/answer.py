@@ -8,7 +8,7 @@ import pandas as pd
 
 from subcritic.config import Profile
 from subcritic.reporting.estimates import FAILED_ADDED, JACKKNIFE, MISSING, Estimate, described
-from subcritic.studies.ablation.methods import NOTHING, SCALAR, VECTOR
+from subcritic.studies.ablation.methods import NOTHING, OBSERVATION, SCALAR, VECTOR
 from subcritic.studies.ablation.settings import environments_of, steps_of
 from subcritic.studies.ablation.verdicts import (
     BACKPROPAGATION,
@@ -24,6 +24,7 @@ from subcritic.studies.ablation.verdicts import (
 
 LEVELS = {
     NOTHING: "Nothing crosses layers but the common reward",
+    OBSERVATION: "Nothing goes backwards; the observation goes forward to the critic of every layer",
     SCALAR: "One scalar, the same for all neurons, crosses layers",
     VECTOR: "A vector as wide as the action crosses layers",
 }
@@ -164,6 +165,7 @@ def _closing(
         enough = next(level for level in levels if level["crosses layers"] == case)
         words = {
             NOTHING: "that nothing crosses",
+            OBSERVATION: "that the observation goes forward to the critics of all",
             SCALAR: "that one scalar crosses",
             VECTOR: "that a vector crosses",
         }[case]
@@ -190,7 +192,9 @@ def _closing(
 
 
 def _short(level: dict[str, Any]) -> str:
-    return {NOTHING: "nothing", SCALAR: "one scalar", VECTOR: "a vector"}[level["crosses layers"]]
+    return {NOTHING: "nothing", OBSERVATION: "the observation", SCALAR: "one scalar", VECTOR: "a vector"}[
+        level["crosses layers"]
+    ]
 
 
 def _estimate(row: Any) -> str:

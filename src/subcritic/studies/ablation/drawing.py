@@ -23,7 +23,7 @@ from subcritic.studies.ablation.verdicts import (
     WORSE,
 )
 
-CROSSING = dict(zip(CROSSES, (style.ORANGE, style.GREEN, style.PINK, style.BLUE), strict=True))
+CROSSING = dict(zip(CROSSES, (style.ORANGE, style.BROWN, style.GREEN, style.PINK, style.BLUE), strict=True))
 SHADES = {MATCHES: "#7fbf9f", LEARNS: "#cfe8da", SAME: "#eeeeee", WORSE: "#f2c3a8", DIVERGES: "#d9a0a0"}
 # Left edges of the right panel's columns of words, and of its cells; the panel is one wide.
 WORDS = {"crosses layers": 0.0, "noise": 0.16}

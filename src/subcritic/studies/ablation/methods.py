@@ -8,8 +8,14 @@ from typing import Any
 Facts = dict[str, Any]
 
 # A vector is as wide as the action.
-NOTHING, SCALAR, VECTOR, ERROR = "nothing", "1 scalar", "a vector", "full error"
-CROSSES = (NOTHING, SCALAR, VECTOR, ERROR)
+NOTHING, OBSERVATION, SCALAR, VECTOR, ERROR = (
+    "nothing",
+    "observation",
+    "1 scalar",
+    "a vector",
+    "full error",
+)
+CROSSES = (NOTHING, OBSERVATION, SCALAR, VECTOR, ERROR)
 TARGETS = {
     "own_td": "own TD",
     "global_td": "global TD",
@@ -35,7 +41,9 @@ def crosses(facts: Facts) -> str:
         return ERROR
     if receives & {"feedback", "deviation"}:
         return VECTOR
-    return SCALAR if receives & {"target", "advantage"} else NOTHING
+    if receives & {"target", "advantage"}:
+        return SCALAR
+    return OBSERVATION if "observation" in receives else NOTHING
 
 
 def describe(facts: Facts) -> dict[str, str]:
@@ -69,7 +77,8 @@ def _rule(given: dict[str, Any]) -> str:
     parts = [given["algorithm"].rpartition(":")[2].replace("_", " ")]
     parts += [f"action's error {given['action_error'].replace('_', ' ')}"] if "action_error" in given else []
     if "own_critic" in given and given["target"] == "own_td":
-        parts += [f"{given['reads']} of own critic {given['own_critic'].replace('_', ' ')}"]
+        of_state = " of the observation" if given.get("critic_reads") == "observation" else ""
+        parts += [f"{given['reads']} of own critic {given['own_critic'].replace('_', ' ')}{of_state}"]
     parts += ["natural step"] if given.get("natural") else []
     parts += [f"λ {given['trace']:g}"] if given.get("trace") else []
     parts += ["layers in turn"] if given.get("layers_in_turn") else []
