@@ -7,7 +7,7 @@ else about a study.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from subcritic.config import (
@@ -77,6 +77,12 @@ class Run:
     method: str
     config: Section
 
+    def config_of(self, seed: int) -> Section:
+        """What the numbers of one seed depend on: trainings of one method do not depend on what other seeds there are."""
+        if isinstance(self.config, MethodTraining):
+            return self.config.model_copy(update={"seeds": (seed,)})
+        return self.config
+
 
 @dataclass(frozen=True)
 class Job:
@@ -105,6 +111,12 @@ class Job:
     @property
     def digest(self) -> str:
         return digest(dump(self.config))
+
+    def of_seeds(self, seeds: tuple[int, ...]) -> Job:
+        """The same for some of its seeds; for trainings of one method."""
+        config = self.config.model_copy(update={"seeds": seeds})
+        runs = tuple(replace(run, config=run.config.model_copy(update={"seeds": seeds})) for run in self.runs)
+        return replace(self, config=config, runs=runs, seeds=seeds)
 
     def path(self, template: str) -> str:
         """A declared path with this job's environment and method filled in."""

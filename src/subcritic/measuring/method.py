@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,21 +11,30 @@ import pandas as pd
 
 from subcritic import envs
 from subcritic.agents import Agent, make_agent
-from subcritic.config import AgentSettings, MethodTraining, Runtime, dump, parse_method
+from subcritic.config import AgentSettings, MethodTraining, Runtime, digest, dump, parse_method
 from subcritic.measuring import policies
+from subcritic.measuring.code import job_code
 from subcritic.measuring.observers import Evaluation, LearningMetrics, Log
 from subcritic.measuring.probe import PolicyGradientProbe, probed
 from subcritic.measuring.session import Session
 from subcritic.measuring.tables import paths, read_curves, write_csv, write_json
 from subcritic.study import Job, Study
+from subcritic.tracking import Identity, record
 from subcritic.training import Trainer
 
 # (settings, observation size, action size, seeds) → an agent.
 MakeAgent = Callable[[AgentSettings, int, int, Sequence[int]], Agent]
 
 
+# Files kept with the record of every seed: what its row of scores says, and `facts`.
+SCORE, FACTS = "score.json", "method.json"
+
+
 def train(job: Job, study: Study, results: Path) -> list[Path]:
     """Train the job's method on its environment, all its seeds; returns the files written, as the study declares them.
+
+    A seed is trained once: one whose finished record is of this config and this code is taken as it is. So more seeds cost
+    what they add.
 
     curves: everything recorded, in long form. scores: one row per seed, its score (mean noise-free return of the last
     evaluation), steps, and the step it diverged at, if it did; and the critic whose predictions were furthest from the
@@ -33,7 +43,15 @@ def train(job: Job, study: Study, results: Path) -> list[Path]:
     """
     config = job.config
     assert isinstance(config, MethodTraining)
-    session = Session(job, job.runs[0], results)
+    missing = tuple(seed for seed in job.seeds if not is_kept(job, seed, results))
+    if missing:
+        _train(job.of_seeds(missing), config.agent, results)
+    return write_records(job, study, results)
+
+
+def _train(job: Job, method: AgentSettings, results: Path) -> None:
+    config = job.config
+    assert isinstance(config, MethodTraining)
 
     def setup(log: Log) -> tuple[Trainer, list]:
         trainer, observers = watched_training(config, job.runtime, log)
@@ -41,18 +59,52 @@ def train(job: Job, study: Study, results: Path) -> list[Path]:
             observers.append(PolicyGradientProbe(log, job.runtime, trainer.agent, job.seeds))
         return trainer, observers
 
-    trainer, observers = session.run(setup)
-    evaluation = observers[0]
-    scores = score_rows(job.environment, job.method, trainer, evaluation.scores)
-    scores.insert(2, "role", config.agent.role)
-    scores["critic"], scores["reached"] = zip(*evaluation.furthest, strict=True)
+    def export(trainer: Trainer, observers: list) -> list[dict[str, bytes]]:
+        rows = score_rows(job.environment, job.method, trainer, observers[0].scores)
+        rows.insert(2, "role", method.role)
+        rows["critic"], rows["reached"] = zip(*observers[0].furthest, strict=True)
+        shared = json.dumps(facts(method, trainer)).encode()
+        known = rows.astype(object).where(rows.notna(), None).to_dict("records")
+        return [{SCORE: json.dumps(row).encode(), FACTS: shared} for row in known]
+
+    session = Session(job, job.runs[0], results)
+    session.run(setup, export)
+    # All is in the records; a checkpoint would only be in the way of other seeds.
+    session.path.unlink(missing_ok=True)
+
+
+def is_kept(job: Job, seed: int, results: Path) -> bool:
+    """Whether a seed of a training of one method has a finished record of this config and this code."""
+    (run,) = job.runs
+    folder = _identity(job, seed).folder(results)
+    if not (folder / "run.json").is_file():
+        return False
+    content = record.read(folder)
+    depends = {"config_hash": digest(dump(run.config_of(seed))), "code": job_code(job, run.config)}
+    return (
+        content["status"] == "FINISHED"
+        and depends.items() <= content["tags"].items()
+        and {SCORE, FACTS, policies.ARTIFACT} <= content["artifacts"].keys()
+    )
+
+
+def write_records(job: Job, study: Study, results: Path) -> list[Path]:
+    """What the study declares that each of these jobs writes, from the finished records of its seeds."""
+    identities = [_identity(job, seed) for seed in job.seeds]
+    kept = [identity.folder(results) / "artifacts" for identity in identities]
+    scores = pd.DataFrame([json.loads((folder / SCORE).read_text()) for folder in kept])
+    scores = scores.astype({"score": float, "diverged_at": "Int64", "reached": float})
     to = paths(job, study, results)
     return [
-        write_csv(to["curves"], read_curves(session.identities, results)),
+        write_csv(to["curves"], read_curves(identities, results)),
         write_csv(to["scores"], scores),
-        write_json(to["method"], facts(config.agent, trainer)),
-        policies.save(to["policy"], policies.of(trainer)),
+        write_json(to["method"], json.loads((kept[0] / FACTS).read_text())),
+        policies.save(to["policy"], [policies.load_one(folder / policies.ARTIFACT) for folder in kept]),
     ]
+
+
+def _identity(job: Job, seed: int) -> Identity:
+    return Identity(job.profile, job.study, job.environment, job.method, seed)
 
 
 def watched_training(

@@ -12,6 +12,9 @@ from subcritic.config import ConfigError
 from subcritic.nn import MLP
 from subcritic.training import Trainer
 
+# The file with a seed's actor that is kept with its record.
+ARTIFACT = "policy.pt"
+
 
 def of(trainer: Trainer) -> list[dict[str, Any]]:
     """The actor of every seed: sizes, hidden, output (activations), parameters (P,), diverged_at, seed."""
@@ -36,6 +39,12 @@ def save(path: Path, policies: list[dict[str, Any]]) -> Path:
     torch.save(policies, temporary)
     temporary.replace(path)
     return path
+
+
+def load_one(path: Path) -> dict[str, Any]:
+    """The actor of one seed, as `of` gives it, from the file of its record."""
+    found: dict[str, Any] = torch.load(path, weights_only=True)
+    return found
 
 
 def load(path: Path) -> tuple[MLP, Tensor, list[int]]:

@@ -19,27 +19,35 @@ from subcritic.study import Job, Run
 from subcritic.tracking import Identity, RunGroup, claim
 from subcritic.training import Trainer, checkpoint
 
+# (trainer, observers) after training → for each seed, the content of files by their names.
+Export = Callable[[Trainer, list], list[dict[str, bytes]]]
+
 
 class Session:
     """Runs a trainer to its end, resuming from its checkpoint, and keeps what its observers gathered.
 
     Everything lives in `folder`, results/<profile>/runs/<study>/<environment>/<method>. `setup(log)` makes the trainer and
-    the observers; observers with a `state_dict` are part of the checkpoint. After `run`, `trainer` and `observers` hold
+    the observers; observers with a `state_dict` are part of the checkpoint. `export(trainer, observers)`, if there is one,
+    gives the files that are kept with every seed's record, besides its policy. After `run`, `trainer` and `observers` hold
     the final state, whether it was computed now or in an earlier process.
     """
 
     def __init__(self, job: Job, run: Run, results: Path) -> None:
-        self.results, self.seeds, self.config = results, list(job.seeds), dump(run.config)
+        self.results, self.seeds = results, list(job.seeds)
+        self.configs = [dump(run.config_of(seed)) for seed in job.seeds]
         self.identities = [
             Identity(job.profile, job.study, run.environment, run.method, seed) for seed in job.seeds
         ]
         self.folder = results / job.profile / "runs" / job.study / run.environment / run.method
         self.path = self.folder / "checkpoint.pt"
         self.label = f"{job.study} {run.environment}/{run.method}"
-        self.key = digest({"config": self.config, "run": self.label, "code": job_code(job, run.config)})
+        self.code = job_code(job, run.config)
+        self.key = digest({"config": dump(run.config), "run": self.label, "code": self.code})
         self.runtime = job.runtime
 
-    def run(self, setup: Callable[[Callable], tuple[Trainer, list]]) -> tuple[Trainer, list]:
+    def run(
+        self, setup: Callable[[Callable], tuple[Trainer, list]], export: Export | None = None
+    ) -> tuple[Trainer, list]:
         """Train, or pick up what is done. Raises CheckpointError, RecordError when the disk refuses."""
         torch.set_num_threads(1)
         # Denormals in Adam's moments make updates many times slower.
@@ -48,7 +56,9 @@ class Session:
             saved = checkpoint.load(self.path, self.key)
             positions = saved["positions"] if saved else None
             with (
-                RunGroup(self.results, self.identities, self.config, resume=positions) as self.group,
+                RunGroup(
+                    self.results, self.identities, self.configs, resume=positions, tags={"code": self.code}
+                ) as self.group,
                 contextlib.ExitStack() as opened,
             ):
                 trainer, observers = setup(self.group.log)
@@ -66,6 +76,9 @@ class Session:
                     ]
                     trainer.run()
                     self._export_policies(trainer)
+                    for s, files in enumerate(export(trainer, observers) if export else []):
+                        for name, data in files.items():
+                            self.group.artifact(s, name, data)
                     self.save(trainer, observers, finished=True)
         return trainer, observers
 
@@ -97,7 +110,7 @@ class Session:
         for s, policy in enumerate(policies.of(trainer)):
             data = io.BytesIO()
             torch.save(policy, data)
-            self.group.artifact(s, "policy.pt", data.getvalue())
+            self.group.artifact(s, policies.ARTIFACT, data.getvalue())
 
 
 class Checkpointer:

@@ -68,8 +68,8 @@ def measurements(study: Study, profile: Profile, root: Path) -> Iterator[dict[st
     for other in sources(study, profile):
         for job in other.jobs(profile):
             for run in job.runs:
-                expected = digest(dump(run.config))
                 for seed in job.seeds:
+                    expected = digest(dump(run.config_of(seed)))
                     identity = Identity(job.profile, job.study, run.environment, run.method, seed)
                     found = _finished(identity, root)
                     if found["tags"]["config_hash"] != expected:

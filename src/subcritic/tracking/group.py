@@ -30,26 +30,29 @@ class RunGroup:
     Args:
         results: the folder of all results.
         identities: one per seed; `log` names them by their index.
-        config: the resolved config, the same for all seeds.
+        config: the resolved config, the same for all seeds, or one for each.
         resume: the result of `positions` when the checkpoint was written, or None to start new records.
         note: markdown shown with each run in MLflow.
         mirror: whether MLflow is to follow.
+        tags: more of what each run is tagged with.
     """
 
     def __init__(
         self,
         results: Path,
         identities: Sequence[Identity],
-        config: dict[str, Any],
+        config: dict[str, Any] | Sequence[dict[str, Any]],
         resume: Sequence[dict[str, Any]] | None = None,
         note: str = "",
         mirror: bool = True,
+        tags: Mapping[str, str] | None = None,
     ):
         self.logging_seconds = 0.0
         positions: Sequence[dict[str, Any] | None] = resume if resume else [None] * len(identities)
+        configs = [config] * len(identities) if isinstance(config, dict) else config
         self._arguments = [
-            (results, identity, config, position, note)
-            for identity, position in zip(identities, positions, strict=True)
+            (results, identity, own, position, note, tags)
+            for identity, own, position in zip(identities, configs, positions, strict=True)
         ]
         self._results, self._mirror = Path(results), mirror
         self._flushed = self._mirrored = 0.0

@@ -89,6 +89,7 @@ class Run:
         config: dict[str, Any],
         resume: dict[str, Any] | None = None,
         note: str = "",
+        tags: Mapping[str, str] | None = None,
     ) -> Run:
         """Start the record of `identity`, or continue it.
 
@@ -97,6 +98,7 @@ class Run:
             resume: the result of `position` when the checkpoint was written. Later metrics are removed, so that nothing is
                 recorded twice. None starts a new record and deletes an older one of the same identity.
             note: markdown shown with the run in MLflow.
+            tags: more of what a new record is tagged with.
 
         Raises:
             RecordError: the files cannot be written, or `resume` does not belong to the record or to the config.
@@ -107,7 +109,7 @@ class Run:
             run._claim.enter_context(claim(folder.parent))
         try:
             if resume is None:
-                run._start(identity, config, note)
+                run._start(identity, config, note, tags or {})
             else:
                 run._continue(config, resume)
         except BaseException:
@@ -172,7 +174,7 @@ class Run:
         finally:
             self._claim.close()
 
-    def _start(self, identity: Identity, config: dict[str, Any], note: str) -> None:
+    def _start(self, identity: Identity, config: dict[str, Any], note: str, tags: Mapping[str, str]) -> None:
         with _naming(self.folder):
             if self.folder.exists():
                 shutil.rmtree(self.folder)
@@ -185,7 +187,7 @@ class Run:
             "end_ms": None,
             "process": _process(),
             "params": flatten(config),
-            "tags": _tags(identity, config),
+            "tags": _tags(identity, config) | dict(tags),
             "note": note,
             "timing": {},
             "artifacts": {},
