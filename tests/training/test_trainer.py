@@ -147,9 +147,35 @@ def test_impossible_values_count_as_divergence():
     for rewards in ([1.0, -2.0], [np.nan, 0.5], [-2.0, np.nan]):
         watch.see_rewards(np.array(rewards))
     agent = trainer("ddpg", [0, 1]).agent
+    agent.values = torch.tensor([[[1.0]], [[1.0]]])
+    assert watch.check(agent, step=6) == []
     agent.values = torch.tensor([[[199.0]], [[201.0]]])
     assert watch.check(agent, step=7) == [1]
     assert watch.diverged_at == [None, 7]
+
+
+def test_without_a_reward_values_may_be_as_large_as_an_untrained_critics():
+    watch = DivergenceWatch(2, discount=0.9, factor=10.0)
+    watch.see_rewards(np.zeros(2))
+    agent = trainer("ddpg", [0, 1]).agent
+    for step, values in enumerate(([0.3, 0.2], [2.9, 1.9], [2.9, 2.1])):
+        agent.values = torch.tensor(values).view(2, 1, 1)
+        assert watch.check(agent, step) == ([1] if step == 2 else [])
+    later = DivergenceWatch(2, discount=0.9, factor=10.0)
+    later.load_state_dict(watch.state_dict())
+    agent.values = torch.tensor([3.1, 0.0]).view(2, 1, 1)
+    assert later.check(agent, step=3) == [0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("scale", [0.0, 1e-4])
+def test_a_task_without_rewards_or_with_tiny_ones_stops_no_seed(method, scale):
+    def make():
+        return gym.wrappers.TransformReward(PENDULUM(), lambda reward: scale * reward)
+
+    run = trainer(method, [0, 1], make_environment=make)
+    run.run()
+    assert run.watch.diverged_at == [None, None]
 
 
 def no_force(observation):

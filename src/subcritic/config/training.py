@@ -22,7 +22,7 @@ class Evaluations(Section):
     divergence_factor: Rate = Field(
         10.0,
         description="A seed is stopped when |Q| exceeds this many times the largest possible return, "
-        "max |reward| / (1 − discount).",
+        "max |reward| / (1 − discount), or what the critic said at first, if that is more.",
     )
 
 

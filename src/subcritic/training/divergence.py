@@ -10,14 +10,17 @@ from subcritic.agents import Agent
 
 
 class DivergenceWatch:
-    """A seed has diverged when a parameter is not finite or |Q| > factor · max|r| / (1 − γ), over the rewards so far.
+    """A seed has diverged when a parameter is not finite or |Q| > factor · max(max|r| / (1 − γ), |Q_0|).
 
-    max|r| / (1 − γ) bounds every return; `factor` allows for critics that overshoot and recover.
+    max|r| / (1 − γ), over the rewards so far, bounds every return; `factor` allows for critics that overshoot and recover.
+    |Q_0| is what the critic said at the first look, when it had hardly learned: where rewards are sparse or small, an
+    untrained critic says more than any return, and unlearns it.
     """
 
     def __init__(self, seeds: int, discount: float, factor: float) -> None:
         self.factor, self.discount = factor, discount
         self.largest_reward = np.zeros(seeds)
+        self.first_value = np.zeros(seeds)
         self.diverged_at: list[int | None] = [None] * seeds
 
     @property
@@ -31,16 +34,23 @@ class DivergenceWatch:
 
     def check(self, agent: Agent, step: int) -> list[int]:
         """Mark the seeds that have diverged by this step; returns the indices of the newly diverged ones."""
-        bound = self.factor * self.largest_reward / (1 - self.discount)
         finite, magnitude = agent.finite().numpy(), agent.value_magnitude().numpy()
+        # 0 until the critic has been asked for the first time.
+        self.first_value = np.where(self.first_value > 0, self.first_value, magnitude)
+        bound = self.factor * np.fmax(self.largest_reward / (1 - self.discount), self.first_value)
         found = [s for s in self.active if not (finite[s] and magnitude[s] <= bound[s])]
         for s in found:
             self.diverged_at[s] = step
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        return {"largest_reward": self.largest_reward.copy(), "diverged_at": list(self.diverged_at)}
+        return {
+            "largest_reward": self.largest_reward.copy(),
+            "first_value": self.first_value.copy(),
+            "diverged_at": list(self.diverged_at),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.largest_reward = state["largest_reward"].copy()
+        self.first_value = state["first_value"].copy()
         self.diverged_at = list(state["diverged_at"])
