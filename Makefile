@@ -30,7 +30,7 @@ reproduce: $(READY)
 	@$(RUN) subcritic reproduce --profile $(PROFILE) $(ARGS)
 
 publish: $(READY)
-	@$(RUN) subcritic publish --profile $(PROFILE)
+	@$(RUN) subcritic publish --profile $(PROFILE) $(ARGS)
 
 # A file stays on one worker, so that what its tests share is made once; the files that take minutes come first. Two processes
 # of one thread each are faster than threads that fight over the cores.

@@ -56,7 +56,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
 def reproduce(options: argparse.Namespace) -> int:
     from subcritic.reproduce import reproduce as run
 
-    return run(options.profile, options.rest)
+    return run(options.profile, options.rest, from_scratch=options.from_scratch)
 
 
 def show_config(options: argparse.Namespace) -> None:
@@ -92,8 +92,13 @@ def report(options: argparse.Namespace) -> None:
 def publish(options: argparse.Namespace) -> None:
     from subcritic.publishing import publish as publishing
 
-    results = options.results
-    _say(publishing.publish(options.profile, results, results / "published", Path("docs")))
+    results, path = options.results, Path("configs") / f"{options.profile}.yaml"
+    goal = profiles.load(path) if path.is_file() else None
+    _say(
+        publishing.publish(
+            options.profile, results, results / "published", Path("docs"), goal, replace=options.replace
+        )
+    )
 
 
 def write_docs(options: argparse.Namespace) -> None:
@@ -175,6 +180,11 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add("reproduce", reproduce, "run the whole chain; further arguments go to Snakemake")
     sub.add_argument("--profile", default="quick", help="a name in configs/, or a YAML file (default: quick)")
+    sub.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="train also what is published, where a profile would take it as given",
+    )
     sub = add("config", show_config, "validate a config and show it with all defaults")
     sub.add_argument("config", type=Path, nargs="?", default=Path("configs/quick.yaml"))
     sub.add_argument("--json", help="the config itself, instead of a file")
@@ -202,6 +212,11 @@ def _parser() -> argparse.ArgumentParser:
         _results,
     )
     sub.add_argument("--profile", default="quick", help="the profile's name (default: quick)")
+    sub.add_argument(
+        "--replace",
+        action="store_true",
+        help="drop published runs of another config or code that were not made again",
+    )
     add("docs", write_docs, "make the parts of the documents that come from the code")
     sub = add(
         "tracking",

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,18 @@ import yaml
 
 from subcritic import config, profiles, workflow
 from subcritic.chain import ChainProgress, jobs_of, studies_took
+from subcritic.publishing import accumulated
+from subcritic.studies import STUDIES
 from subcritic.tracking.claim import Chain, claim_chain
 
 SNAKEFILE = Path("Snakefile")
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def reproduce(name: str, arguments: Sequence[str]) -> int:
+def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False) -> int:
     """Run the whole chain for a profile (a name in configs/, or a YAML file); returns Snakemake's exit code.
+
+    from_scratch: whether a profile that takes published runs as given trains them all the same.
 
     Raises ConfigError when the config cannot be run, before anything is started.
     """
@@ -42,8 +46,11 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     with claim_chain(Path("results") / profile.profile) as chain:
         start = time.time()
         jobs = jobs_of(profile)
+        _take_published(profile, from_scratch)
         with ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments)):
-            code = _call(command, chain)
+            for part in _parts(profile, arguments):
+                if code := _call([*_snakemake(path), *part], chain):
+                    break
         if code == 0:
             _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
     if code:
@@ -65,6 +72,45 @@ def _announce(path: Path, profile: config.Profile) -> None:
     environments = ", ".join(environment.name for environment in profile.environments)
     studies = ", ".join(profile.studies)
     print(f"subcritic: {path}: {studies} with {profile.seeds} seeds on {environments}.", flush=True)
+
+
+def _take_published(profile: config.Profile, from_scratch: bool) -> None:
+    """Of a profile that is made in parts, take published runs as given, or forget that they were."""
+    results = Path("results")
+    if from_scratch:
+        accumulated.forget_taken(profile, results)
+    elif count := accumulated.take(profile, results / "published", results):
+        print(
+            f"subcritic: {count} published runs are taken as given; --from-scratch trains them too.",
+            flush=True,
+        )
+
+
+def _parts(profile: config.Profile, arguments: Sequence[str]) -> Iterator[list[str]]:
+    """The arguments of each call of Snakemake that a profile takes: one, unless it is made in parts.
+
+    Then its seeds come one round after the other, and each round task by task. So wherever it is stopped, tasks have all
+    methods, and all methods as many seeds.
+    """
+    step = profile.runtime.seeds_at_a_time
+    for seeds in range(step, profile.seeds + step, step) if step else ():
+        given = _with_config(arguments, f"seeds={min(seeds, profile.seeds)}")
+        for environment in profile.environments:
+            files = [
+                f"results/{profile.profile}/{job.path(file.path)}"
+                for job in jobs_of(profile)
+                if job.environment == environment.name
+                for file in STUDIES[job.study].records.values()
+            ]
+            yield [*given, "--", *files]
+    yield list(arguments)
+
+
+def _with_config(arguments: Sequence[str], value: str) -> list[str]:
+    """Snakemake's arguments with one more KEY=VALUE word behind its --config."""
+    words = _overrides(arguments)
+    others = [word for word in arguments if word not in (*words, "--config", "-C")]
+    return [*others, "--config", *words, value]
 
 
 def _overrides(arguments: Sequence[str]) -> list[str]:

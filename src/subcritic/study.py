@@ -215,6 +215,8 @@ class Study:
     # The page in docs/ that shows it; and whether publish.py keeps more than `shown`.
     page: str = "results.md"
     publishes: bool = False
+    # Metrics that publishing keeps of every run, so that a profile can be published in parts; none: runs are not kept.
+    keeps: tuple[str, ...] = ()
     # What a job needs, for a cluster: minutes, megabytes; and which jobs start first.
     minutes: int = 60
     memory: int = 1500

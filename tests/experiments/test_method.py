@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from subcritic import profiles
-from subcritic.measuring import method, policies
+from subcritic.measuring import kept, method, policies
 from subcritic.studies import STUDIES
 from subcritic.studies.experiment2.run import run
 from subcritic.tracking import record
@@ -64,14 +64,14 @@ def test_a_seed_is_trained_again_if_its_record_is_of_another_code_or_config_or_n
     folder = trained / "p/runs/experiment2/Pendulum-v1/ddpg/s1"
     content = json.loads((folder / "run.json").read_text())
     if what == "code":
-        monkeypatch.setattr(method, "job_code", lambda *_: "other")
+        monkeypatch.setattr(kept, "job_code", lambda *_: "other")
         monkeypatch.setattr("subcritic.measuring.session.job_code", lambda *_: "other")
     elif what == "config":
         changes = {"training": GIVEN["training"] | {"steps": 200}}
     elif what == "status":
         (folder / "run.json").write_text(json.dumps(content | {"status": "KILLED"}))
     else:
-        del content["artifacts"][method.SCORE]
+        del content["artifacts"][kept.SCORE]
         (folder / "run.json").write_text(json.dumps(content))
     run(job(2, **changes), trained)
     after = records_of(trained)

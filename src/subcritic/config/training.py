@@ -47,6 +47,11 @@ class Runtime(Section):
         250, description="Environment steps between two records of losses and diagnostics."
     )
     progress_seconds: Rate = Field(10.0, description="Seconds between two lines of progress.")
+    seeds_at_a_time: Count | None = Field(
+        None,
+        description="For a profile that takes more than one sitting: so many seeds are trained, task by task, before the "
+        "next ones; what is done can be published, and a new chain takes published runs as given. None: all seeds together.",
+    )
 
 
 class Statistics(Section):

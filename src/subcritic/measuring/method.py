@@ -11,23 +11,18 @@ import pandas as pd
 
 from subcritic import envs
 from subcritic.agents import Agent, make_agent
-from subcritic.config import AgentSettings, MethodTraining, Runtime, digest, dump, parse_method
+from subcritic.config import AgentSettings, MethodTraining, Runtime, dump, parse_method
 from subcritic.measuring import policies
-from subcritic.measuring.code import job_code
+from subcritic.measuring.kept import FACTS, POLICY, SCORE, identity_of, is_kept
 from subcritic.measuring.observers import Evaluation, LearningMetrics, Log
 from subcritic.measuring.probe import PolicyGradientProbe, probed
 from subcritic.measuring.session import Session
 from subcritic.measuring.tables import paths, read_curves, write_csv, write_json
 from subcritic.study import Job, Study
-from subcritic.tracking import Identity, record
 from subcritic.training import Trainer
 
 # (settings, observation size, action size, seeds) → an agent.
 MakeAgent = Callable[[AgentSettings, int, int, Sequence[int]], Agent]
-
-
-# Files kept with the record of every seed: what its row of scores says, and `facts`.
-SCORE, FACTS = "score.json", "method.json"
 
 
 def train(job: Job, study: Study, results: Path) -> list[Path]:
@@ -73,25 +68,14 @@ def _train(job: Job, method: AgentSettings, results: Path) -> None:
     session.path.unlink(missing_ok=True)
 
 
-def is_kept(job: Job, seed: int, results: Path) -> bool:
-    """Whether a seed of a training of one method has a finished record of this config and this code."""
-    (run,) = job.runs
-    folder = _identity(job, seed).folder(results)
-    if not (folder / "run.json").is_file():
-        return False
-    content = record.read(folder)
-    depends = {"config_hash": digest(dump(run.config_of(seed))), "code": job_code(job, run.config)}
-    return (
-        content["status"] == "FINISHED"
-        and depends.items() <= content["tags"].items()
-        and {SCORE, FACTS, policies.ARTIFACT} <= content["artifacts"].keys()
-    )
-
-
 def write_records(job: Job, study: Study, results: Path) -> list[Path]:
-    """What the study declares that each of these jobs writes, from the finished records of its seeds."""
-    identities = [_identity(job, seed) for seed in job.seeds]
+    """What the study declares that each of these jobs writes, from the finished records of its seeds.
+
+    Seeds that were taken from published runs have no policy.
+    """
+    identities = [identity_of(job, seed) for seed in job.seeds]
     kept = [identity.folder(results) / "artifacts" for identity in identities]
+    trained = [folder / POLICY for folder in kept]
     scores = pd.DataFrame([json.loads((folder / SCORE).read_text()) for folder in kept])
     scores = scores.astype({"score": float, "diverged_at": "Int64", "reached": float})
     to = paths(job, study, results)
@@ -99,12 +83,8 @@ def write_records(job: Job, study: Study, results: Path) -> list[Path]:
         write_csv(to["curves"], read_curves(identities, results)),
         write_csv(to["scores"], scores),
         write_json(to["method"], json.loads((kept[0] / FACTS).read_text())),
-        policies.save(to["policy"], [policies.load_one(folder / policies.ARTIFACT) for folder in kept]),
+        policies.save(to["policy"], [policies.load_one(path) for path in trained if path.is_file()]),
     ]
-
-
-def _identity(job: Job, seed: int) -> Identity:
-    return Identity(job.profile, job.study, job.environment, job.method, seed)
 
 
 def watched_training(

@@ -12,9 +12,6 @@ from subcritic.config import ConfigError
 from subcritic.nn import MLP
 from subcritic.training import Trainer
 
-# The file with a seed's actor that is kept with its record.
-ARTIFACT = "policy.pt"
-
 
 def of(trainer: Trainer) -> list[dict[str, Any]]:
     """The actor of every seed: sizes, hidden, output (activations), parameters (P,), diverged_at, seed."""
@@ -48,10 +45,14 @@ def load_one(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path) -> tuple[MLP, Tensor, list[int]]:
-    """What `save` wrote: the network, its parameters (S, P), and the seeds. Raises ConfigError when it is not there."""
+    """What `save` wrote: the network, its parameters (S, P), and the seeds. Raises ConfigError when there is none."""
     if not path.is_file():
         raise ConfigError(f"{path} is missing; run `subcritic experiment2` with the same options first")
     found = torch.load(path, weights_only=True)
+    if not found:
+        raise ConfigError(
+            f"{path} has no policy: its seeds were taken from published runs; `subcritic reproduce --from-scratch` trains them"
+        )
     first = found[0]
     network = MLP(tuple(first["sizes"]), first["hidden"], first["output"])
     return (

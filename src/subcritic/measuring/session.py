@@ -14,6 +14,7 @@ import torch
 from subcritic.config import digest, dump
 from subcritic.measuring import policies
 from subcritic.measuring.code import job_code
+from subcritic.measuring.kept import POLICY
 from subcritic.measuring.progress import duration, say
 from subcritic.study import Job, Run
 from subcritic.tracking import Identity, RunGroup, claim
@@ -110,7 +111,7 @@ class Session:
         for s, policy in enumerate(policies.of(trainer)):
             data = io.BytesIO()
             torch.save(policy, data)
-            self.group.artifact(s, policies.ARTIFACT, data.getvalue())
+            self.group.artifact(s, POLICY, data.getvalue())
 
 
 class Checkpointer:

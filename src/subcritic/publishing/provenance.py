@@ -12,6 +12,7 @@ from typing import Any
 
 from subcritic import config, provenance
 from subcritic.config import Profile
+from subcritic.measuring.kept import POLICY
 
 # What publishing itself writes.
 WRITTEN = ("results", "docs")
@@ -47,7 +48,7 @@ def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path])
 
 def _logging_share(runs: list[dict[str, Any]]) -> float:
     """Seconds spent writing records and MLflow, of all seconds of the trainings, which keep their policies."""
-    timings = [run["timing"] for run in runs if run["timing"] and "policy.pt" in run["artifacts"]]
+    timings = [run["timing"] for run in runs if run["timing"] and POLICY in run["artifacts"]]
     wall = sum(timing["wall_seconds"] for timing in timings)
     return sum(timing["logging_seconds"] for timing in timings) / wall if wall else 0.0
 

@@ -7,24 +7,43 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from subcritic import config, profiles
 from subcritic.config import Profile
-from subcritic.publishing import page, provenance
+from subcritic.publishing import accumulated, page, provenance, reports
 from subcritic.publishing.check import check, chosen, recorded_files
 from subcritic.reporting import documents
+from subcritic.studies import STUDIES
 
 
-def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]:
+def publish(
+    name: str,
+    results: Path,
+    published: Path,
+    docs: Path,
+    goal: Profile | None = None,
+    *,
+    replace: bool = False,
+) -> list[Path]:
     """Copy the tables and figures of profile `name` to published/<name>/, and make the pages in `docs` anew.
 
     Beside them, provenance.json says which code, packages, config and machine they come from, and facts.json what of the
     config pages tell, so that they can be made again when config keys have new names. Studies with a publish.py keep more.
     Nothing is changed unless everything is there. Returns the files written.
 
+    Of a profile that is made in parts, the part is published in which methods can be compared, with the runs of all finished
+    seeds beside it, see `accumulated`. goal: the profile as its config asks for it. replace: whether published runs of
+    another config or code may go that were not made again.
+
     Raises:
-        MissingResult: a file is missing or older than what it was made from, or a run is not FINISHED or not of this config.
+        MissingResult: a file is missing or older than what it was made from, a run is not FINISHED or not of this config, or
+            published runs would be lost.
     """
     folder = published / name
+    _settle(results / name)
     profile, sources, runs = check(results / name)
+    goal = goal or profile
     new = published / f".{name}.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -32,7 +51,8 @@ def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]
         shutil.copyfile(source, new / source.name)
     recorded = [path for study in chosen(profile) for path in recorded_files(study, profile, results / name)]
     documents.write(new / "provenance.json", provenance.describe(profile, runs, recorded))
-    documents.write(new / "facts.json", facts(profile))
+    documents.write(new / "facts.json", facts(profile, accumulated.missing(goal, profile)))
+    accumulated.write(goal, results, new, folder, replace=replace)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
     written = sorted(folder.iterdir())
@@ -43,8 +63,26 @@ def publish(name: str, results: Path, published: Path, docs: Path) -> list[Path]
     return [*written, documents.write(docs / page.PAGE, page.page(published, docs))]
 
 
-def facts(profile: Profile) -> dict[str, Any]:
-    """What pages tell of a profile, in words that stay true of it."""
+def _settle(root: Path) -> None:
+    """Make the tables and figures of the part of a profile that can be published, if it is made in parts."""
+    path = root / "config.yaml"
+    whole = profiles.load(path) if path.is_file() else None
+    if whole is None or not accumulated.jobs_of(whole):
+        return
+    part = accumulated.fair_part(whole, root.parent)
+    if part is whole:
+        return
+    from subcritic.measuring.method import write_records
+
+    path.write_text(yaml.safe_dump(config.dump(part), sort_keys=False))
+    for job in accumulated.jobs_of(part):
+        write_records(job, STUDIES[job.study], root.parent)
+    for study in chosen(part):
+        reports.make(study, part, root.parent)
+
+
+def facts(profile: Profile, missing: list[str]) -> dict[str, Any]:
+    """What pages tell of a profile, in words that stay true of it. missing: what of its config is not there yet."""
     studies = chosen(profile)
     lines = [line for study in studies if study.described for line in study.described(profile)]
     own_pages = [study.page for study in studies if study.page != page.PAGE]
@@ -54,5 +92,5 @@ def facts(profile: Profile) -> dict[str, Any]:
         "page": own_pages[0] if own_pages else page.PAGE,
         "studies": [study.name for study in studies],
         "seeds": profile.seed_list(),
-        "described": list(dict.fromkeys(lines)),
+        "described": [*dict.fromkeys(lines), *missing],
     }

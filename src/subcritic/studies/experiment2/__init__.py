@@ -44,5 +44,6 @@ reward that follows in the evaluation's episodes, `value/realised` what follows.
     },
     reads=("anchors",),
     described=described,
+    keeps=("return/evaluation",),
     minutes=240,
 )

@@ -1,0 +1,217 @@
+"""Published runs: scores and curves of single seeds, which stay from one publishing to the next and can be taken as given.
+
+A profile whose trainings take more than one sitting (`runtime.seeds_at_a_time`) is published in parts. `runs.csv`,
+`curves.csv` and `methods.json` in results/published/<profile>/ hold every finished seed of the studies that keep runs
+(`Study.keeps`), with digests of the config and the code it depended on. Tables and figures show the part in which methods
+can be compared, see `fair_part`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from subcritic import profiles
+from subcritic.config import Profile, dump
+from subcritic.measuring.kept import FACTS, SCORE, TAKEN, depends_on, identity_of, is_kept
+from subcritic.measuring.tables import read_curves
+from subcritic.publishing.check import chosen, sources
+from subcritic.reporting import documents
+from subcritic.reporting.records import MissingResult
+from subcritic.studies import STUDIES
+from subcritic.study import Job
+from subcritic.tracking import Run, record
+
+KEY = ["study", "environment", "method", "seed"]
+# The files of a published profile.
+RUNS, CURVES, METHODS = "runs.csv", "curves.csv", "methods.json"
+NAMES = {"environment": str, "method": str, "critic": str, "config_hash": str, "code": str, "commit": str}
+
+
+def jobs_of(profile: Profile) -> list[Job]:
+    """The trainings of a profile whose runs are published one by one; none of a profile that is not made in parts."""
+    if profile.runtime.seeds_at_a_time is None:
+        return []
+    studies = [source for study in chosen(profile) for source in sources(study, profile) if source.keeps]
+    return [
+        job for name in dict.fromkeys(study.name for study in studies) for job in STUDIES[name].jobs(profile)
+    ]
+
+
+def take(profile: Profile, published: Path, results: Path) -> int:
+    """Write published runs as finished records, where they are of this config and code and none is there; how many."""
+    folder, count = published / profile.profile, 0
+    rows = _read(folder / RUNS)
+    if rows.empty:
+        return 0
+    known = {_key(row): row for row in rows.to_dict("records")}
+    curves = dict(iter(_read(folder / CURVES).groupby(KEY)))
+    facts = json.loads((folder / METHODS).read_text())
+    for job, seed in _seeds(jobs_of(profile)):
+        row = known.get((job.study, job.environment, job.method, seed))
+        if row and _current(row, job, seed) and not is_kept(job, seed, results):
+            _write_record(job, seed, row, curves.get(_key(row)), facts[job.name], results)
+            count += 1
+    return count
+
+
+def forget_taken(profile: Profile, results: Path) -> int:
+    """Delete the records that `take` wrote, so that their seeds are trained; how many."""
+    taken = [
+        folder
+        for job, seed in _seeds(jobs_of(profile))
+        if (folder := identity_of(job, seed).folder(results)).is_dir()
+        and TAKEN in record.read(folder)["tags"]
+    ]
+    for folder in taken:
+        shutil.rmtree(folder)
+    return len(taken)
+
+
+def fair_part(profile: Profile, results: Path) -> Profile:
+    """The part of a profile in which methods can be compared: the whole of it, if all is done.
+
+    Else the tasks on which every method has at least the first seed, and as many seeds, from the first on, as all methods
+    have on all of these tasks. Raises MissingResult if there is no such task.
+    """
+    done = {environment.name: profile.seeds for environment in profile.environments}
+    for job in jobs_of(profile):
+        there = len(list(takewhile(lambda seed, job=job: is_kept(job, seed, results), job.seeds)))  # type: ignore[misc]
+        done[job.environment] = min(done[job.environment], there)
+    tasks = [name for name, seeds in done.items() if seeds]
+    if not tasks:
+        raise MissingResult(
+            f"{results / profile.profile}: there is no task yet on which all methods have a finished seed"
+        )
+    seeds = min(done[name] for name in tasks)
+    if seeds == profile.seeds and len(tasks) == len(done):
+        return profile
+    data = dump(profile)
+    data |= {"seeds": seeds, "environments": [e for e in data["environments"] if e["name"] in tasks]}
+    return profiles.parse(data)
+
+
+def missing(goal: Profile, part: Profile) -> list[str]:
+    """What a config asks for beyond the part that is published, in words; nothing if that is all."""
+    there = {environment.name for environment in part.environments}
+    tasks = [environment.name for environment in goal.environments if environment.name not in there]
+    found = []
+    if tasks:
+        names = ", ".join(name.removesuffix("-v0") for name in tasks)
+        found.append(f"Not there yet: {len(tasks)} of {len(goal.environments)} tasks ({names}).")
+    if part.seeds < goal.seeds:
+        found.append(f"Not there yet: {goal.seeds - part.seeds} of {goal.seeds} seeds.")
+    return found
+
+
+def write(goal: Profile, results: Path, folder: Path, before: Path, *, replace: bool = False) -> list[Path]:
+    """Write the runs of all finished seeds to `folder`, and those published in `before` that were not made again.
+
+    goal: the profile with all its tasks and seeds. replace: whether to leave out published runs that are of another config
+    or code and were not made again.
+
+    Raises:
+        MissingResult: there are such runs, and `replace` does not say that they may go.
+    """
+    jobs = jobs_of(goal)
+    if not jobs:
+        return []
+    done = [(job, seed) for job, seed in _seeds(jobs) if is_kept(job, seed, results)]
+    runs = pd.DataFrame([_row(job, seed, results) for job, seed in done])
+    curves = pd.concat([_curves(job, seed, results) for job, seed in done], ignore_index=True)
+    facts = {job.name: json.loads(_artifact(job, seed, results, FACTS)) for job, seed in done}
+    old = _read(before / RUNS)
+    if not old.empty:
+        mine, by_key = (
+            set(map(_key, runs.to_dict("records"))),
+            {(*_job_key(job), s): job for job, s in _seeds(jobs)},
+        )
+        others = [row for row in old.to_dict("records") if _key(row) not in mine]
+        current = [
+            row for row in others if _key(row) in by_key and _current(row, by_key[_key(row)], row["seed"])
+        ]
+        if len(current) < len(others) and not replace:
+            lost = next(row for row in others if row not in current)
+            raise MissingResult(
+                f"{len(others) - len(current)} published runs are of another config or code and would be lost, such as "
+                f"{'/'.join(map(str, _key(lost)))}; run the profile again, or publish with --replace to drop them"
+            )
+        keys = {_key(row) for row in current}
+        runs = pd.concat([runs, pd.DataFrame(current)], ignore_index=True)
+        old_curves = _read(before / CURVES)
+        stay = [key in keys for key in old_curves[KEY].itertuples(index=False, name=None)]
+        curves = pd.concat([curves, old_curves[stay]], ignore_index=True)
+        facts = json.loads((before / METHODS).read_text()) | facts
+    used = {"/".join(key) for key in runs[KEY[:3]].itertuples(index=False, name=None)}
+    return [
+        documents.write(folder / RUNS, runs.sort_values(KEY, kind="stable")),
+        documents.write(folder / CURVES, curves.sort_values([*KEY, "metric", "step"], kind="stable")),
+        documents.write(folder / METHODS, {name: facts[name] for name in sorted(facts) if name in used}),
+    ]
+
+
+def _seeds(jobs: list[Job]) -> Iterator[tuple[Job, int]]:
+    return ((job, seed) for job in jobs for seed in job.seeds)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=NAMES) if path.is_file() else pd.DataFrame()
+
+
+def _job_key(job: Job) -> tuple[str, str, str]:
+    return job.study, job.environment, job.method
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in KEY)
+
+
+def _current(row: dict[str, Any], job: Job, seed: int) -> bool:
+    return all(row[name] == value for name, value in depends_on(job, seed).items())
+
+
+def _artifact(job: Job, seed: int, results: Path, name: str) -> str:
+    return (identity_of(job, seed).folder(results) / "artifacts" / name).read_text()
+
+
+def _row(job: Job, seed: int, results: Path) -> dict[str, Any]:
+    tags = record.read(identity_of(job, seed).folder(results))["tags"]
+    score = json.loads(_artifact(job, seed, results, SCORE))
+    return {"study": job.study} | score | {name: tags[name] for name in ("config_hash", "code", "commit")}
+
+
+def _curves(job: Job, seed: int, results: Path) -> pd.DataFrame:
+    """The metrics that the study keeps, in long form."""
+    curves = read_curves([identity_of(job, seed)], results)
+    curves = curves[curves["metric"].isin(STUDIES[job.study].keeps)]
+    curves.insert(0, "study", job.study)
+    return curves
+
+
+def _write_record(
+    job: Job,
+    seed: int,
+    row: dict[str, Any],
+    curves: pd.DataFrame | None,
+    facts: dict[str, Any],
+    results: Path,
+) -> None:
+    tags = depends_on(job, seed) | {"commit": row["commit"], TAKEN: "published"}
+    run = Run.open(results, identity_of(job, seed), dump(job.runs[0].config_of(seed)), tags=tags)
+    try:
+        for step, found in [] if curves is None else curves.groupby("step"):
+            run.log(int(step), dict(zip(found["metric"], found["value"], strict=True)))
+        columns = STUDIES[job.study].records["scores"].columns
+        score = {name: None if pd.isna(row[name]) else row[name] for name in columns}
+        run.artifact(SCORE, json.dumps(score).encode())
+        run.artifact(FACTS, json.dumps(facts).encode())
+        run.finish("FINISHED")
+    except BaseException:
+        run.finish("FAILED")
+        raise
