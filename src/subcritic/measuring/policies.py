@@ -51,7 +51,8 @@ def load(path: Path) -> tuple[MLP, Tensor, list[int]]:
     found = torch.load(path, weights_only=True)
     if not found:
         raise ConfigError(
-            f"{path} has no policy: its seeds were taken from published runs; `subcritic reproduce --from-scratch` trains them"
+            f"{path} has no policy: its seeds were taken from published runs; `subcritic reproduce --from-scratch` trains "
+            "them"
         )
     first = found[0]
     network = MLP(tuple(first["sizes"]), first["hidden"], first["output"])
