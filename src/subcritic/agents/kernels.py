@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from subcritic.nn.compiled import FUSING, entry
-from subcritic.nn.kernels import activate, affine, copy_to
+from subcritic.nn.kernels import activate, copy_to
+from subcritic.nn.product_kernels import affine
 
 _ONE = np.float32(1)
 

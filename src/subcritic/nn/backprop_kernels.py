@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 
 from subcritic.nn.compiled import FUSING, entry
-from subcritic.nn.kernels import add_outer, add_product_transposed, add_sum, copied, part, times_slope
+from subcritic.nn.kernels import copied, part, times_slope
+from subcritic.nn.product_kernels import add_outer, add_product_transposed, add_sum
 
 
 @njit(**FUSING)

@@ -30,7 +30,13 @@ LARGEST = 256 * 256
 FUSING: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 # Modules of compiled functions; a change to one of them compiles all anew.
-_MODULES = ("nn/kernels.py", "nn/backprop_kernels.py", "rules/kernels.py", "agents/kernels.py")
+_MODULES = (
+    "nn/product_kernels.py",
+    "nn/kernels.py",
+    "nn/backprop_kernels.py",
+    "rules/kernels.py",
+    "agents/kernels.py",
+)
 
 _allowed = os.environ.get("SUBCRITIC_COMPILED", "1") != "0"
 _folder: Path | None = None

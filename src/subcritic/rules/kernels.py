@@ -10,17 +10,14 @@ import numpy as np
 from numba import njit
 
 from subcritic.nn.compiled import FUSING, entry
-from subcritic.nn.kernels import (
-    activate,
+from subcritic.nn.kernels import activate, copied, follow, times_slope
+from subcritic.nn.product_kernels import (
     add_affine,
     add_outer,
     add_product,
     add_product_transposed,
     add_sum,
     affine,
-    copied,
-    follow,
-    times_slope,
 )
 
 
