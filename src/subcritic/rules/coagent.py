@@ -49,8 +49,8 @@ class CoagentSettings(LocalSettings):
     )
     reads: Literal["error", "slope"] = Field(
         "error",
-        description="What is read of the own critic: error, its TD error, times the neuron's own noise; or as a control "
-        "slope, its ∂Q/∂α.",
+        description="What is read of the own critic: error, its TD error, times the neuron's own noise; or "
+        "slope, its ∂Q/∂α, the control of a critic that knows only v.",
     )
     trace: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="λ of the λ-return in the own critic's error; 0 is the one-step target."
@@ -59,8 +59,8 @@ class CoagentSettings(LocalSettings):
 
     @property
     def role(self) -> Role:
-        """A control if it reads slopes."""
-        return "control" if self.reads == "slope" else super().role
+        """A control if it reads slopes of critics that know only v; of critics that read the observation, it is a rule."""
+        return "control" if (self.reads, self.critic_reads) == ("slope", "voltage") else super().role
 
     @classmethod
     def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class CoagentRule(Rule[CoagentState]):
     The score function of a stochastic neuron (Williams 1992; coagents: Thomas 2011), Proposition 6 in docs/theory.md. D is
     the TD error r + γ (1 − terminated) Q′(v′, μ′(v′)) − Q(v, μ(v)) of the layer's or the neuron's own critic, or V in place
     of Q(v, μ(v)), or a broadcast one. The critic only predicts; its slope in α is not read. With trace λ, the λ-return in
-    place of the one-step target. As a control (`reads` slope) the same critic's ∂Q/∂α at μ(v) in place of D ξ/E[ξ²].
+    place of the one-step target. With `reads` slope the same critic's ∂Q/∂α at μ(v) in place of D ξ/E[ξ²].
 
     Critics learn by Adam at the rate `critic_rate`, from α as it was; their own gradient leaves neither layer nor neuron.
     Nothing crosses layers with an own critic, one scalar with a global one. Reads v, α, ξ and r, terminated, v′, or D. With
