@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from subcritic import config, profiles, workflow
+from subcritic import config, forkserver, profiles, workflow
 from subcritic.chain import ChainProgress, jobs_of, studies_took
 from subcritic.tracking.claim import Chain, claim_chain
 
@@ -42,8 +42,9 @@ def reproduce(name: str, arguments: Sequence[str]) -> int:
     with claim_chain(Path("results") / profile.profile) as chain:
         start = time.time()
         jobs = jobs_of(profile)
-        with ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments)):
-            code = _call(command, chain)
+        progress = ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments))
+        with forkserver.started({**os.environ, **chain.environment}) as server, progress:
+            code = _call(command, chain, server)
         if code == 0:
             _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
     if code:
@@ -89,7 +90,9 @@ def _snakemake(path: Path) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--configfile", str(path)]
 
 
-def _call(command: Sequence[str], chain: Chain | None = None) -> int:
+def _call(
+    command: Sequence[str], chain: Chain | None = None, environment: Mapping[str, str] | None = None
+) -> int:
     """Run a command to its end, in a process group of its own, which gets the signals that this process gets.
 
     The command holds the claim of the chain too, so that it is held for as long as either lives.
@@ -109,7 +112,7 @@ def _call(command: Sequence[str], chain: Chain | None = None) -> int:
             command,
             start_new_session=True,
             pass_fds=chain.descriptors if chain else (),
-            env={**os.environ, **(chain.environment if chain else {})},
+            env={**os.environ, **(chain.environment if chain else {}), **(environment or {})},
         ) as process:
             started.append(process.pid)
             if chain:
