@@ -13,6 +13,7 @@ from typing import Any
 from subcritic import config, profiles
 from subcritic.config import ConfigError, Profile
 from subcritic.config.environments import default_name
+from subcritic.cost import write_cost
 from subcritic.studies import STUDIES
 from subcritic.study import Study
 from subcritic.tracking import claim_job
@@ -74,6 +75,7 @@ def run_study(options: argparse.Namespace) -> None:
     with claim_job(options.results / job.profile):
         module = importlib.import_module(f"subcritic.studies.{study.name}.run")
         _say(module.run(job, options.results))
+    write_cost(options.results / job.profile, job)
 
 
 def report(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import json
 import os
 import selectors
@@ -35,6 +36,7 @@ APART = {"SHLVL", "_", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMPDIR", "TEMP"}
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 COMPILED = ("nn.kernels", "nn.backprop_kernels", "rules.kernels", "agents.kernels")
 NUMBER = struct.Struct("i")
+PROGRAM = (sys.executable, "-m", "subcritic.forkserver")
 
 
 def hand_over(arguments: Sequence[str]) -> int | None:
@@ -65,17 +67,18 @@ def hand_over(arguments: Sequence[str]) -> int | None:
         return 1
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+        if -code in FORWARDED:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
 
 
 @contextlib.contextmanager
-def started(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """A server for jobs with such an environment and one thread each, which ends with this process; yields what names it.
+def started(environment: Mapping[str, str], program: Sequence[str] = PROGRAM) -> Iterator[dict[str, str]]:
+    """A server for jobs of such an environment and one thread each; yields the variable by which they find it.
 
-    Jobs that outlive this process end as they would without it; then the server ends too. With SUBCRITIC_FORKSERVER=0 in the
-    environment there is none.
+    It takes jobs until this context or this process ends, and ends itself with the last of them. With SUBCRITIC_FORKSERVER=0
+    in the environment there is none. program: what is run, with the number of the listening socket as its last argument.
     """
     import subprocess
     import tempfile
@@ -89,7 +92,7 @@ def started(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
             listener.bind(named[SOCKET])
             listener.listen()
             process = subprocess.Popen(
-                [sys.executable, "-m", "subcritic.forkserver", str(listener.fileno())],
+                [*program, str(listener.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[listener.fileno()],
@@ -148,10 +151,10 @@ class Server:
         except (OSError, ValueError):
             connection.close()
             return None
-        if not self._alike(asked):
-            child = None
-        else:
+        alike = self._alike(asked)
+        if alike:
             preload(asked["arguments"])
+            # What is shared is not to be copied for the sake of a mark.
             gc.freeze()
             child = os.fork()
             if child == 0:
@@ -159,7 +162,7 @@ class Server:
                 return list(asked["arguments"])
         for stream in streams:
             os.close(stream)
-        if child is None:
+        if not alike:
             connection.close()
             return None
         self.jobs[child] = connection
@@ -170,11 +173,8 @@ class Server:
 
     def _alike(self, asked: dict[str, Any]) -> bool:
         """Whether a process that this one forks is the same as who asks."""
-        from subcritic.studies import STUDIES
-
-        known = asked["arguments"][:1] == ["report"] or asked["arguments"][:1] in [[name] for name in STUDIES]
-        same = asked["interpreter"] == _interpreter()
-        return known and same and _compared(asked["environment"]) == self.environment
+        same = asked["interpreter"] == _interpreter() and _compared(asked["environment"]) == self.environment
+        return same and is_job(asked["arguments"])
 
     def _become(self, asked: dict[str, Any], streams: Sequence[int], connection: socket.socket) -> None:
         """Make this child what a process of its own would be."""
@@ -187,7 +187,8 @@ class Server:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
-        sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=os.isatty(1))
         os.environ.update(asked["environment"])
         os.chdir(asked["folder"])
         os.umask(asked["umask"])
@@ -217,6 +218,13 @@ class Server:
         with contextlib.suppress(OSError):
             self.place.unlink(missing_ok=True)
             self.place.parent.rmdir()
+
+
+def is_job(arguments: Sequence[str]) -> bool:
+    """Whether it is a command that a chain runs for a study: others outlive it, or start processes that do."""
+    from subcritic.studies import STUDIES
+
+    return bool(arguments) and (arguments[0] == "report" or arguments[0] in STUDIES)
 
 
 def preload(arguments: Sequence[str]) -> None:
