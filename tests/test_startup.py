@@ -8,6 +8,7 @@ import pytest
 
 from subcritic.studies import STUDIES
 
+LIGHT = ("numpy", "pandas", "pydantic", "yaml", "subcritic.commands", "subprocess", "asyncio")
 HEAVY = ("torch", "mlflow", "gymnasium", "mujoco", "scipy.stats", "seaborn", "matplotlib.pyplot", "snakemake")
 REPORTS = [f"subcritic.studies.{name}.report" for name, study in STUDIES.items() if study.shown]
 
@@ -16,11 +17,11 @@ REPORTS = [f"subcritic.studies.{name}.report" for name, study in STUDIES.items()
 def imported():
     """Module → which of HEAVY a new process has after importing it."""
 
-    def measure(*modules):
+    def measure(*modules, of=HEAVY):
         code = (
             "import importlib, json, sys\n"
             f"for name in {modules}: importlib.import_module(name)\n"
-            f"print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
+            f"print(json.dumps([name for name in {of} if name in sys.modules]))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         return set(json.loads(done.stdout))
@@ -28,9 +29,15 @@ def imported():
     return measure
 
 
+def test_a_command_that_hands_its_job_over_imports_next_to_nothing(imported):
+    assert imported("subcritic.cli", of=(*HEAVY, *LIGHT)) == set()
+
+
 def test_a_report_imports_nothing_that_trains_or_tracks(imported):
     assert (
-        imported("subcritic.cli", "subcritic.publishing.reports", "subcritic.publishing.summary", *REPORTS)
+        imported(
+            "subcritic.commands", "subcritic.publishing.reports", "subcritic.publishing.summary", *REPORTS
+        )
         == set()
     )
 
@@ -38,8 +45,8 @@ def test_a_report_imports_nothing_that_trains_or_tracks(imported):
 def test_reading_a_profile_imports_none_of_it_either():
     """The commands themselves, `report` up to where it finds no results."""
     code = (
-        "import sys\nfrom subcritic import cli\n"
-        "cli._known_errors = lambda: (FileNotFoundError,)\n"
+        "import sys\nfrom subcritic import cli, commands\n"
+        "commands._known_errors = lambda: (FileNotFoundError,)\n"
         "cli.main(['report', 'table', '--config', 'configs/suite.yaml', '--results', '/nowhere'])\n"
         f"assert not [name for name in {HEAVY} if name in sys.modules]"
     )
@@ -52,4 +59,8 @@ def test_the_snakefile_imports_neither_torch_nor_mlflow(imported):
 
 
 def test_a_training_imports_nothing_that_draws_or_tracks(imported):
-    assert imported("subcritic.cli", "subcritic.studies.experiment2.run") == {"torch", "gymnasium", "mujoco"}
+    assert imported("subcritic.commands", "subcritic.studies.experiment2.run") == {
+        "torch",
+        "gymnasium",
+        "mujoco",
+    }

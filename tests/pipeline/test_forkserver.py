@@ -93,7 +93,12 @@ def test_a_forked_job_has_the_surroundings_of_its_client(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"OMP_NUM_THREADS": "2"}, {"MUJOCO_GL": "other"}, {forkserver.SOCKET: "/nowhere"}, {forkserver.SOCKET: "0"}],
+    [
+        {"OMP_NUM_THREADS": "2"},
+        {"MUJOCO_GL": "other"},
+        {forkserver.SOCKET: "/nowhere"},
+        {forkserver.SOCKET: "0"},
+    ],
 )
 def test_a_job_of_another_environment_or_without_a_server_starts_by_itself(change):
     with server() as start:
@@ -178,7 +183,9 @@ with forkserver.started(os.environ, (sys.executable, "-c", {SERVER!r})) as named
 """
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     environment.pop(forkserver.SOCKET, None)
-    with subprocess.Popen([sys.executable, "-c", chain], env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", chain], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         place = process.stdout.readline().strip()
         own = {**environment, **forkserver.ONE_THREAD, forkserver.SOCKET: place}
         waits = "import os, sys; print(os.getpid(), os.getppid(), flush=True); sys.stdin.read(); sys.exit(5)"
