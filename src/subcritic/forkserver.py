@@ -36,6 +36,8 @@ APART = {"SHLVL", "_", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMPDIR", "TEMP"}
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 COMPILED = ("nn.kernels", "nn.backprop_kernels", "rules.kernels", "agents.kernels")
 NUMBER = struct.Struct("i")
+# Of a Unix socket, in bytes.
+LONGEST_PATH = 107
 PROGRAM = (sys.executable, "-m", "subcritic.forkserver")
 
 
@@ -89,6 +91,9 @@ def started(environment: Mapping[str, str], program: Sequence[str] = PROGRAM) ->
     with tempfile.TemporaryDirectory(prefix="subcritic-", ignore_cleanup_errors=True) as folder:
         named = {SOCKET: str(Path(folder) / "socket")}
         with socket.socket(socket.AF_UNIX) as listener:
+            if len(os.fsencode(named[SOCKET])) > LONGEST_PATH:
+                yield {}
+                return
             listener.bind(named[SOCKET])
             listener.listen()
             process = subprocess.Popen(
@@ -144,25 +149,24 @@ class Server:
         return None
 
     def _take(self) -> list[str] | None:
-        """Fork a job for who asks; returns its arguments in the child."""
+        """Fork a job for who asks, unless it is better off by itself; returns its arguments in the child."""
         connection, _ = self.listener.accept()
         try:
             asked, streams = _receive(connection)
-        except (OSError, ValueError):
+        except (OSError, ValueError, struct.error):
             connection.close()
             return None
-        alike = self._alike(asked)
-        if alike:
-            preload(asked["arguments"])
-            # What is shared is not to be copied for the sake of a mark.
-            gc.freeze()
-            child = os.fork()
-            if child == 0:
-                self._become(asked, streams, connection)
-                return list(asked["arguments"])
+        try:
+            child = self._fork(asked)
+        except Exception:
+            # Without memory for it, or with a fault in the code: its client will say so.
+            child = None
+        if child == 0:
+            self._become(asked, streams, connection)
+            return list(asked["arguments"])
         for stream in streams:
             os.close(stream)
-        if not alike:
+        if child is None:
             connection.close()
             return None
         self.jobs[child] = connection
@@ -171,10 +175,16 @@ class Server:
             connection.sendall(NUMBER.pack(child))
         return None
 
-    def _alike(self, asked: dict[str, Any]) -> bool:
-        """Whether a process that this one forks is the same as who asks."""
-        same = asked["interpreter"] == _interpreter() and _compared(asked["environment"]) == self.environment
-        return same and is_job(asked["arguments"])
+    def _fork(self, asked: dict[str, Any]) -> int | None:
+        """A child for who asks; None where a process that it starts itself would differ from one."""
+        if asked["interpreter"] != _interpreter() or _compared(asked["environment"]) != self.environment:
+            return None
+        if not is_job(asked["arguments"]):
+            return None
+        preload(asked["arguments"])
+        # What all children share is not to be copied for the sake of the collector's marks.
+        gc.freeze()
+        return os.fork()
 
     def _become(self, asked: dict[str, Any], streams: Sequence[int], connection: socket.socket) -> None:
         """Make this child what a process of its own would be."""
@@ -234,7 +244,9 @@ def preload(arguments: Sequence[str]) -> None:
         if arguments[0] == "report":
             importlib.import_module("subcritic.publishing.reports")
             importlib.import_module("subcritic.publishing.summary")
-            importlib.import_module("seaborn")
+            # Imported when a figure is saved.
+            for backend in ("agg", "svg", "pdf"):
+                importlib.import_module(f"matplotlib.backends.backend_{backend}")
             importlib.import_module(f"subcritic.studies.{arguments[1]}.report")
         else:
             importlib.import_module(f"subcritic.studies.{arguments[0]}.run")
