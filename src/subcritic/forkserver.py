@@ -2,7 +2,8 @@
 
 `subcritic reproduce` starts it and names its Unix socket in the environment. The command `subcritic` of a job hands over its
 arguments, surroundings and standard streams there (`hand_over`), and waits for its child to end. The server imports what a
-job imports, once, and forks: the child is the job. Before a fork no thread runs and no tensor is computed.
+job imports, once, and forks: the child is the job. Before a fork no tensor is computed and no thread runs, but for the one of
+jemalloc in pyarrow (which pandas imports), which takes care of forks itself.
 
 Where the socket is missing, or the server refuses, the command does its work itself. The server refuses where a process of
 its own would differ from a child: by its Python, this package, its control group, or its environment, which holds the number
