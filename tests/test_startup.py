@@ -1,11 +1,13 @@
 """What a command imports is most of what a short one costs."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from subcritic import forkserver
 from subcritic.studies import STUDIES
 
 LIGHT = ("numpy", "pandas", "pydantic", "yaml", "subcritic.commands", "subprocess", "asyncio")
@@ -64,3 +66,26 @@ def test_a_training_imports_nothing_that_draws_or_tracks(imported):
         "gymnasium",
         "mujoco",
     }
+
+
+def test_what_a_chain_imports_before_it_forks_is_all_that_jobs_need_and_starts_no_thread_but_one():
+    """That of pyarrow's allocator, which takes care of forks."""
+    code = (
+        "import pathlib, sys\n"
+        "from subcritic import forkserver\n"
+        "forkserver.preload(['experiment2'])\n"
+        "forkserver.preload(['report', 'gradients'])\n"
+        "names = ('torch', 'subcritic.studies.experiment2.run', 'subcritic.rules.kernels', 'subcritic.agents.kernels',\n"
+        "         'subcritic.studies.gradients.report', 'matplotlib.backends.backend_pdf')\n"
+        "print([name for name in names if name not in sys.modules])\n"
+        "threads = [path.read_text().strip() for path in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
+        "print(sorted(name for name in threads if not name.startswith('jemalloc')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **forkserver.ONE_THREAD},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n['python']\n"

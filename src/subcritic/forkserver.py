@@ -2,7 +2,7 @@
 
 `subcritic reproduce` starts it and names its Unix socket in the environment. The command `subcritic` of a job hands over its
 arguments, surroundings and standard streams there (`hand_over`), and waits for its child to end. The server imports what a
-job imports, once, and forks: the child is the job. Before a fork no tensor is computed and no thread runs, but for the one of
+job imports, once, and forks: the child is the job. Before a fork no tensor is computed, and no thread runs but that of
 jemalloc in pyarrow (which pandas imports), which takes care of forks itself.
 
 Where the socket is missing, or the server refuses, the command does its work itself. The server refuses where a process of
@@ -143,7 +143,7 @@ class Server:
                 elif key.fileobj is sys.stdin:
                     accepting = False
                     self._close()
-                elif isinstance(key.data, int):
+                elif self.jobs.get(key.data) is key.fileobj:
                     # Its client has gone.
                     self.events.unregister(key.fileobj)
                     os.kill(key.data, signal.SIGKILL)
@@ -189,14 +189,17 @@ class Server:
 
     def _become(self, asked: dict[str, Any], streams: Sequence[int], connection: socket.socket) -> None:
         """Make this child what a process of its own would be."""
+        import tempfile
+
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, *FORWARDED):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        for end in (self.listener, self.ended, self._wake, connection, *self.jobs.values(), self.events):
+        self.events.close()
+        for end in (self.listener, self.ended, self._wake, connection, *self.jobs.values()):
             end.close()
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
+        for standard, stream in enumerate(streams):
+            os.dup2(stream, standard)
             os.close(stream)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=os.isatty(1))
@@ -207,8 +210,7 @@ class Server:
         # Python's own generator is seeded by the fork.
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()
-        if "tempfile" in sys.modules:
-            sys.modules["tempfile"].tempdir = None
+        tempfile.tempdir = None
 
     def _tell_the_ended(self) -> None:
         for child in list(self.jobs):
