@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from subcritic import cli, config, profiles, workflow
+from subcritic import commands, config, profiles, workflow
 from subcritic.config import ConfigError
 from subcritic.rules import RULES
 
@@ -289,10 +289,10 @@ def test_every_rule_with_critics_takes_every_target_and_replay(algorithm, target
 
 
 def test_the_option_steps_shortens_every_training_of_a_profile():
-    options = cli._parser().parse_args(
+    options = commands._parser().parse_args(
         ["report", "table", "--config", str(CONFIGS / "quick.yaml"), "--steps", "7"]
     )
-    profile = cli._profile(options)
+    profile = commands._profile(options)
     found = {profile.steps_for(environment) for environment in profile.environments}
     found |= {profile.ablation.steps, profile.experiment1.steps}
     found |= {profile.asynchronous.training.steps, profile.recurrent.training.steps}

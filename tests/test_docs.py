@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from subcritic import cli
+from subcritic import commands as ours
 from subcritic.publishing import generated
 from subcritic.publishing import page as results_page
 from subcritic.rules import RULES
@@ -233,7 +233,7 @@ def test_every_rule_has_its_row_in_the_lab_book(name):
 
 def test_commands_of_the_documents_exist():
     text = "\n".join(page.read_text() for page in PAGES)
-    commands = next(action for action in cli._parser()._actions if action.dest != "help").choices
+    commands = next(action for action in ours._parser()._actions if action.dest != "help").choices
     for name in re.findall(r"(?:^ {4}|`|then `|&& )subcritic (\w+)", text, re.MULTILINE):
         assert name in commands, f"subcritic {name}"
     makefile = (PROJECT / "Makefile").read_text()

@@ -17,7 +17,8 @@ FLOORS = {
 }
 # On one floor, as the page says; and config, which reads the list of names in rules/__init__.py.
 BESIDE = {
-    ("cli", "reproduce"), ("cli", "workflow"), ("reproduce", "workflow"), ("reproduce", "chain"),
+    ("cli", "forkserver"), ("cli", "commands"), ("commands", "reproduce"), ("commands", "workflow"),
+    ("forkserver", "cli"), ("reproduce", "forkserver"), ("reproduce", "workflow"), ("reproduce", "chain"),
     ("publishing", "profiles"),
     ("agents", "rules"), ("subcritics", "rules"), ("config", "rules"), ("config", "importing"),
 }  # fmt: skip

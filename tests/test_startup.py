@@ -1,13 +1,16 @@
 """What a command imports is most of what a short one costs."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from subcritic import forkserver
 from subcritic.studies import STUDIES
 
+LIGHT = ("numpy", "pandas", "pydantic", "yaml", "subcritic.commands", "subprocess", "asyncio")
 HEAVY = ("torch", "mlflow", "gymnasium", "mujoco", "scipy.stats", "seaborn", "matplotlib.pyplot", "snakemake")
 REPORTS = [f"subcritic.studies.{name}.report" for name, study in STUDIES.items() if study.shown]
 
@@ -16,11 +19,11 @@ REPORTS = [f"subcritic.studies.{name}.report" for name, study in STUDIES.items()
 def imported():
     """Module → which of HEAVY a new process has after importing it."""
 
-    def measure(*modules):
+    def measure(*modules, of=HEAVY):
         code = (
             "import importlib, json, sys\n"
             f"for name in {modules}: importlib.import_module(name)\n"
-            f"print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
+            f"print(json.dumps([name for name in {of} if name in sys.modules]))"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         return set(json.loads(done.stdout))
@@ -28,9 +31,15 @@ def imported():
     return measure
 
 
+def test_a_command_that_hands_its_job_over_imports_next_to_nothing(imported):
+    assert imported("subcritic.cli", of=(*HEAVY, *LIGHT)) == set()
+
+
 def test_a_report_imports_nothing_that_trains_or_tracks(imported):
     assert (
-        imported("subcritic.cli", "subcritic.publishing.reports", "subcritic.publishing.summary", *REPORTS)
+        imported(
+            "subcritic.commands", "subcritic.publishing.reports", "subcritic.publishing.summary", *REPORTS
+        )
         == set()
     )
 
@@ -38,8 +47,8 @@ def test_a_report_imports_nothing_that_trains_or_tracks(imported):
 def test_reading_a_profile_imports_none_of_it_either():
     """The commands themselves, `report` up to where it finds no results."""
     code = (
-        "import sys\nfrom subcritic import cli\n"
-        "cli._known_errors = lambda: (FileNotFoundError,)\n"
+        "import sys\nfrom subcritic import cli, commands\n"
+        "commands._known_errors = lambda: (FileNotFoundError,)\n"
         "cli.main(['report', 'table', '--config', 'configs/suite.yaml', '--results', '/nowhere'])\n"
         f"assert not [name for name in {HEAVY} if name in sys.modules]"
     )
@@ -52,4 +61,31 @@ def test_the_snakefile_imports_neither_torch_nor_mlflow(imported):
 
 
 def test_a_training_imports_nothing_that_draws_or_tracks(imported):
-    assert imported("subcritic.cli", "subcritic.studies.experiment2.run") == {"torch", "gymnasium", "mujoco"}
+    assert imported("subcritic.commands", "subcritic.studies.experiment2.run") == {
+        "torch",
+        "gymnasium",
+        "mujoco",
+    }
+
+
+def test_what_a_chain_imports_before_it_forks_is_all_that_jobs_need_and_starts_no_thread_but_one():
+    """That of pyarrow's allocator, which takes care of forks."""
+    code = (
+        "import pathlib, sys\n"
+        "from subcritic import forkserver\n"
+        "forkserver.preload(['experiment2'])\n"
+        "forkserver.preload(['report', 'gradients'])\n"
+        "names = ('torch', 'subcritic.studies.experiment2.run', 'subcritic.rules.kernels', 'subcritic.agents.kernels',\n"
+        "         'subcritic.studies.gradients.report', 'matplotlib.backends.backend_pdf')\n"
+        "print([name for name in names if name not in sys.modules])\n"
+        "threads = [path.read_text().strip() for path in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
+        "print(sorted(name for name in threads if not name.startswith('jemalloc')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **forkserver.ONE_THREAD},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n['python']\n"

@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 import pandas as pd
 
 from subcritic.config import Profile
+from subcritic.cost import cpu_seconds
 from subcritic.measuring.progress import duration
 from subcritic.publishing.check import chosen, sources
 from subcritic.reporting import documents
@@ -34,13 +35,17 @@ class Spent(NamedTuple):
 
 
 def spent(root: Path, jobs: Sequence[Job]) -> dict[str, Spent]:
-    """Of every job that is done, by name, from the benchmarks that Snakemake wrote below `root`."""
+    """Of every job that is done, by name, from the benchmarks below `root`.
+
+    Its time is Snakemake's, its CPU time its own; Snakemake's sample of that where an older version ran the job.
+    """
     found = {}
     for job in jobs:
         try:
             lines = (root / "benchmarks" / f"{job.name}.tsv").read_text().splitlines()
             row = next(csv.DictReader(lines, delimiter="\t"))
-            found[job.name] = Spent(float(row["s"]), float(row["cpu_time"]))
+            cpu = cpu_seconds(root, job)
+            found[job.name] = Spent(float(row["s"]), float(row["cpu_time"]) if cpu is None else cpu)
         except (OSError, StopIteration, KeyError, ValueError):
             # Not done yet, or being written, or too short to have been measured.
             continue

@@ -1,247 +1,27 @@
-"""The command line: one command per study, and the commands around them."""
+"""The command line. It hands a job of a chain to the chain's fork server; all else it runs itself."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import json
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from subcritic import config, profiles
-from subcritic.config import ConfigError, Profile
-from subcritic.config.environments import default_name
-from subcritic.studies import STUDIES
-from subcritic.study import Study
-from subcritic.tracking import claim_job
+from subcritic import forkserver
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code. Known errors are one clear message, no traceback."""
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
-    if rest and options.command is not reproduce:
-        parser.error(f"unknown argument {rest[0]!r}")
-    options.rest = rest
+    """Run one command, that of the process where `arguments` is None; returns the exit code."""
     try:
-        return options.command(options) or 0
-    except _known_errors() as error:
-        print(f"subcritic: {error}", file=sys.stderr)
-        return 2
+        if arguments is None:
+            code = forkserver.hand_over(sys.argv[1:])
+            if code is not None:
+                return code
+        # Only now: it imports what a client does without.
+        from subcritic import commands
+
+        return commands.run(arguments)
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
         return 130
-
-
-def _known_errors() -> tuple[type[Exception], ...]:
-    from subcritic.envs import UnusableEnvironment
-    from subcritic.envs.display import NoPicture
-    from subcritic.reporting.records import MissingResult
-    from subcritic.tracking import RecordError, StoreError
-    from subcritic.training.checkpoint import CheckpointError
-
-    return (
-        ConfigError,
-        UnusableEnvironment,
-        NoPicture,
-        MissingResult,
-        CheckpointError,
-        RecordError,
-        StoreError,
-    )
-
-
-def reproduce(options: argparse.Namespace) -> int:
-    from subcritic.reproduce import reproduce as run
-
-    return run(options.profile, options.rest, from_scratch=options.from_scratch)
-
-
-def show_config(options: argparse.Namespace) -> None:
-    """Validate a config, its environments included, and print or write it with all defaults."""
-    from subcritic import workflow
-
-    profile = profiles.parse(json.loads(options.json)) if options.json else profiles.load(options.config)
-    if not options.json:
-        workflow.check_environments(profile, str(options.config))
-    print(workflow.written_out(profile), end="")
-
-
-def run_study(options: argparse.Namespace) -> None:
-    """Run one job of a study."""
-    study: Study = options.study
-    environment = default_name(options.environment) if options.environment else ""
-    job = study.job(_profile(options), environment, getattr(options, "method", None) or "")
-    with claim_job(options.results / job.profile):
-        module = importlib.import_module(f"subcritic.studies.{study.name}.run")
-        _say(module.run(job, options.results))
-
-
-def report(options: argparse.Namespace) -> None:
-    from subcritic.publishing import reports, summary
-    from subcritic.publishing.check import chosen
-
-    profile = _profile(options, recorded=True)
-    if options.name == "summary":
-        return _say(summary.make(profile, chosen(profile), options.results / profile.profile))
-    return _say(reports.make(STUDIES[options.name], profile, options.results))
-
-
-def publish(options: argparse.Namespace) -> None:
-    from subcritic.publishing import publish as publishing
-
-    results, path = options.results, Path("configs") / f"{options.profile}.yaml"
-    goal = profiles.load(path) if path.is_file() else None
-    _say(
-        publishing.publish(
-            options.profile, results, results / "published", Path("docs"), goal, replace=options.replace
-        )
-    )
-
-
-def write_docs(options: argparse.Namespace) -> None:
-    from subcritic.publishing import generated
-
-    _say(generated.write(Path()))
-
-
-def tracking(options: argparse.Namespace) -> None:
-    from subcritic import tracking as store
-
-    results, action = options.results, options.action
-    if action == "follow":
-        store.follow(results)
-    elif action == "mirror":
-        store.bring_up_to_date(results)
-    elif action == "rebuild":
-        print(f"{store.rebuild(results)} runs written")
-    else:
-        for folder in store.sweep(results):
-            print(f"{folder}: its process is gone, marked KILLED")
-        store.keep_mirrored(results)
-
-
-def ui(options: argparse.Namespace) -> None:
-    from subcritic import tracking as store
-
-    store.serve(options.results, options.port)
-
-
-def _profile(options: argparse.Namespace, *, recorded: bool = False) -> Profile:
-    """The config file's profile, or one named `local` with the schema's defaults; options override both."""
-    if options.config and options.seeds is None and options.steps is None:
-        return profiles.load(options.config, recorded=recorded)
-    if options.config:
-        data = config.dump(profiles.load(options.config))
-    else:
-        data = {
-            "profile": "local",
-            "environments": [options.environment or "Pendulum-v1"],
-            "methods": [{"algorithm": "ddpg", "hidden": [64, 64]}, {"algorithm": "linear"}],
-        }
-    if options.seeds is not None:
-        data["seeds"] = options.seeds
-    if options.steps is not None:
-        _shorten(data, options.steps)
-    return profiles.parse(data, str(options.config or "command line"))
-
-
-def _shorten(data: dict[str, Any], steps: int) -> None:
-    """Give every training of a profile's data that many environment steps."""
-    data.setdefault("training", {})["steps"] = steps
-    for name, study in STUDIES.items():
-        fields = study.settings.model_fields if study.settings else {}
-        if "steps" in fields:
-            data.setdefault(name, {})["steps"] = steps
-        if "training" in fields:
-            data.setdefault(name, {}).setdefault("training", {})["steps"] = steps
-    for section in (data, *(data.get(name, {}) for name in STUDIES)):
-        if any(isinstance(entry, dict) for entry in section.get("environments", ())):
-            section["environments"] = [entry | {"steps": None} for entry in section["environments"]]
-
-
-def _say(paths: Sequence[Path]) -> None:
-    for path in paths:
-        print(path)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="subcritic", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(name: str, command: Callable, text: str, *groups: Callable) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(command=command)
-        for group in groups:
-            group(sub)
-        return sub
-
-    sub = add("reproduce", reproduce, "run the whole chain; further arguments go to Snakemake")
-    sub.add_argument("--profile", default="quick", help="a name in configs/, or a YAML file (default: quick)")
-    sub.add_argument(
-        "--from-scratch",
-        action="store_true",
-        help="train also what is published, where a profile would take it as given",
-    )
-    sub = add("config", show_config, "validate a config and show it with all defaults")
-    sub.add_argument("config", type=Path, nargs="?", default=Path("configs/quick.yaml"))
-    sub.add_argument("--json", help="the config itself, instead of a file")
-    sub.add_argument("--output", type=Path, help="write here instead of printing")
-    for name, study in STUDIES.items():
-        if study.measures:
-            sub = add(name, run_study, study.question, _profile_options)
-            sub.set_defaults(study=study)
-            if "environment" in study.over:
-                sub.add_argument(
-                    "--environment",
-                    "--env",
-                    required=True,
-                    help="an environment of the config; without a config, any Gymnasium id",
-                )
-            if "method" in study.over:
-                sub.add_argument("--method", required=True, help="a method of the config, such as ddpg")
-    sub = add("report", report, "make the tables and figures of one study, or the summary", _profile_options)
-    shown = [name for name, study in STUDIES.items() if study.shown]
-    sub.add_argument("name", choices=[*shown, "summary"])
-    sub = add(
-        "publish",
-        publish,
-        "keep a finished profile's tables and figures, and make its pages in docs/ anew",
-        _results,
-    )
-    sub.add_argument("--profile", default="quick", help="the profile's name (default: quick)")
-    sub.add_argument(
-        "--replace",
-        action="store_true",
-        help="drop published runs of another config or code that were not made again",
-    )
-    add("docs", write_docs, "make the parts of the documents that come from the code")
-    sub = add(
-        "tracking",
-        tracking,
-        "MLflow's copy of the records: follow them, mirror what is missing, rebuild it; or sweep dead runs",
-        _results,
-    )
-    sub.add_argument("action", choices=("follow", "mirror", "rebuild", "sweep"))
-    sub = add("ui", ui, "look at the runs in MLflow, on this machine only", _results)
-    sub.add_argument("--port", type=int, default=5000)
-    return parser
-
-
-def _results(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="folder of all results (default: results)"
-    )
-
-
-def _profile_options(parser: argparse.ArgumentParser) -> None:
-    _results(parser)
-    parser.add_argument("--config", type=Path, help="a profile; without it, defaults under results/local")
-    parser.add_argument("--seeds", type=int, help="number of seeds")
-    parser.add_argument("--steps", type=int, help="environment steps of each training")
-    parser.set_defaults(environment=None)
 
 
 if __name__ == "__main__":

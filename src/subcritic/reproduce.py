@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from subcritic import config, profiles, workflow
+from subcritic import config, forkserver, profiles, workflow
 from subcritic.chain import ChainProgress, jobs_of, studies_took
 from subcritic.publishing import accumulated
 from subcritic.studies import STUDIES
@@ -47,9 +47,10 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
         start = time.time()
         jobs = jobs_of(profile)
         _take_published(profile, from_scratch)
-        with ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments)):
+        progress = ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments))
+        with forkserver.started({**os.environ, **chain.environment}) as server, progress:
             for part in _parts(profile, arguments):
-                if code := _call([*_snakemake(path), *part], chain):
+                if code := _call([*_snakemake(path), *part], chain, server):
                     break
         if code == 0:
             _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
@@ -135,7 +136,9 @@ def _snakemake(path: Path) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--configfile", str(path)]
 
 
-def _call(command: Sequence[str], chain: Chain | None = None) -> int:
+def _call(
+    command: Sequence[str], chain: Chain | None = None, environment: Mapping[str, str] | None = None
+) -> int:
     """Run a command to its end, in a process group of its own, which gets the signals that this process gets.
 
     The command holds the claim of the chain too, so that it is held for as long as either lives.
@@ -155,7 +158,7 @@ def _call(command: Sequence[str], chain: Chain | None = None) -> int:
             command,
             start_new_session=True,
             pass_fds=chain.descriptors if chain else (),
-            env={**os.environ, **(chain.environment if chain else {})},
+            env={**os.environ, **(chain.environment if chain else {}), **(environment or {})},
         ) as process:
             started.append(process.pid)
             if chain:

@@ -231,7 +231,7 @@ def run(code, **environment):
 
 
 def test_numba_is_loaded_by_the_first_update_not_by_the_command_line():
-    code = "import sys, subcritic.cli, subcritic.agents; print('numba' in sys.modules)"
+    code = "import sys, subcritic.commands, subcritic.agents; print('numba' in sys.modules)"
     assert run(code) == ["False"]
 
 

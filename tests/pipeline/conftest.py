@@ -68,12 +68,17 @@ class Workspace:
 
     def kill(self) -> None:
         """End whatever still works in the folder, so that a test that fails leaves nothing behind."""
-        while found := [process for process in psutil.process_iter() if self._works_here(process)]:
+        while found := [process for process in psutil.process_iter() if self._is_here(process)]:
             for process in found:
                 process.kill()
             psutil.wait_procs(found, timeout=10)
 
-    def _works_here(self, process: psutil.Process) -> bool:
+    def working(self) -> list[psutil.Process]:
+        """What still works in the folder, but for the process that mirrors, which may outlive a chain."""
+        found = [process for process in psutil.process_iter() if self._is_here(process)]
+        return [process for process in found if "tracking" not in process.cmdline()]
+
+    def _is_here(self, process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error):
             return Path(process.cwd()).is_relative_to(self.folder)
         return False

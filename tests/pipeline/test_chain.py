@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from subcritic import profiles
+from subcritic.chain import jobs_of, spent
 from subcritic.config import digest, dump
 from subcritic.publishing import generated
 from subcritic.publishing.check import chosen
@@ -157,13 +158,8 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
             "statistics={confidence: 0.9}",
             {"gradients_report": 1, "table_report": 1, "theorem_report": 1, "ablation_report": 1},
         ),
-        ("ablation={steps: 400}", {"ablation": 3}),
-        ("throughput={rounds: 4}", {"throughput": 1}),
-        ("theorem={aliases: 9}", {"theorem": 2}),
+        # That other studies' own settings repeat these alone is tested without Snakemake, in studies/test_dependence.py.
         ("scaling={actor_steps: [3]}", {"scaling": 2}),
-        ("asynchronous={lag: 8}", {"asynchronous": 1}),
-        ("recurrent={leak: 0.5}", {"recurrent": 1}),
-        ("robustness={episodes: 3}", {"robustness": 4}),
     ],
 )
 def test_a_changed_config_runs_again_what_depends_on_it(finished, change, expected):
@@ -246,15 +242,62 @@ def test_the_profile_is_published_and_the_page_made_from_it(finished, profile, t
     assert value["sentence"] in page
 
 
-def test_reports_import_neither_torch_nor_gymnasium_and_no_job_imports_mlflow(finished):
+def test_jobs_are_forked_their_commands_import_nothing_and_no_job_imports_mlflow(finished):
     lines = [line.split() for line in (finished.folder / "imported.txt").read_text().splitlines()]
-    reports = [line for line in lines if line[:1] == ["report"]]
-    assert len(reports) > 10 and all(len(line) == 2 for line in reports), reports
-    trainings = [line for line in lines if line[:1] == ["experiment2"]]
-    assert len(trainings) == 4 and all("torch" in line for line in trainings)
+    # Of every command of a job two processes leave a line, the client and the child: the child has what the server imported.
+    for name, jobs in (("experiment2", 4), ("robustness", 4), ("report", 13)):
+        own = [line for line in lines if line[:1] == [name]]
+        assert len(own) == 2 * jobs, own
+        assert sum(len(line) == 2 for line in own) >= jobs, own
+    assert all(len(line) > 2 for line in lines if line[:1] == ["throughput"]), "several threads: by itself"
     assert [line[:2] for line in lines if "mlflow" in line] == [["tracking", "follow"]], (
         "one process for the whole chain"
     )
+
+
+def run_alone(finished, results, *command, **environment):
+    """A command without a fork server, on results of its own; nothing mirrors them."""
+    where = ["--config", str(results / "tiny" / "config.yaml"), "--results", str(results)]
+    with claim(results / ".mlflow" / "mirror"):
+        subprocess.run(
+            ["subcritic", *command, *where],
+            cwd=finished.folder, env=finished.environment | environment, check=True, capture_output=True,
+        )  # fmt: skip
+
+
+def test_a_report_that_is_made_by_itself_imports_neither_torch_nor_gymnasium(finished, tmp_path):
+    shutil.copytree(finished.results / "tiny", tmp_path / "tiny")
+    for name in ("gradients", "summary"):
+        run_alone(finished, tmp_path, "report", name, IMPORTED=str(tmp_path / "imported.txt"))
+    assert (tmp_path / "imported.txt").read_text().splitlines() == ["report gradients", "report summary"]
+
+
+def test_a_job_that_runs_by_itself_gives_what_a_forked_one_gave_bit_for_bit(finished, tmp_path):
+    """A training with compiled functions, and a figure of its report."""
+    root, results = finished.results / "tiny", tmp_path / "tiny"
+    shutil.copytree(root, results)
+    shutil.rmtree(results / "runs" / "experiment2")
+    run_alone(finished, tmp_path, "experiment2", "--environment", "Pendulum-v1", "--method", "linear")
+    run_alone(finished, tmp_path, "report", "experiment2")
+    for path in (
+        "experiment2/Pendulum-v1/linear.csv",
+        "experiment2/Pendulum-v1/linear.scores.csv",
+        "figures/learning.pdf",
+    ):
+        assert (results / path).read_bytes() == (root / path).read_bytes(), path
+        assert (results / path).stat().st_mtime > (root / path).stat().st_mtime, path
+
+
+def test_every_job_says_what_it_used(finished, profile):
+    root = finished.results / "tiny"
+    took = spent(root, jobs_of(profile))
+    assert len(took) == len(jobs_of(profile))
+    for job in jobs_of(profile):
+        assert (
+            took[job.name].cpu
+            == json.loads((root / "benchmarks" / f"{job.name}.json").read_text())["cpu_seconds"]
+            > 0
+        )
 
 
 def test_every_record_says_how_long_it_ran_and_how_much_of_that_was_logging(finished):

@@ -1,10 +1,13 @@
 """How far a chain is, and how long the rest takes."""
 
 import os
+import resource
+import time
 
 import pytest
 
 from subcritic import chain as progress
+from subcritic import cost
 from subcritic.measuring.progress import duration
 from subcritic.study import Job
 
@@ -17,6 +20,11 @@ JOBS = [
         ("throughput", "", ""),
     )
 ]
+
+
+def resources_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def finish(root, job, seconds=10.0, cpu=8.0):
@@ -32,6 +40,16 @@ def test_what_was_spent_is_read_from_whole_benchmarks_alone(tmp_path):
     half.write_text("s\th:m:s\tcpu_time\n")
     finish(tmp_path, JOBS[2], "NA")
     assert progress.spent(tmp_path, JOBS) == {JOBS[0].name: progress.Spent(12.5, 9.0)}
+
+
+def test_the_cpu_time_is_what_the_job_itself_has_said(tmp_path):
+    """Snakemake looks below a command, where a forked job is not."""
+    finish(tmp_path, JOBS[0], 12.5, "NA")
+    assert progress.spent(tmp_path, JOBS) == {}
+    sum(range(1_000_000))
+    cost.write_cost(tmp_path, JOBS[0])
+    took = progress.spent(tmp_path, JOBS)[JOBS[0].name]
+    assert took.seconds == 12.5 and 0.01 < took.cpu <= time.process_time() + resources_of_children()
 
 
 def test_the_rest_takes_what_others_of_the_study_took_and_never_less_than_its_longest_job():

@@ -190,6 +190,8 @@ def added(tmp_path_factory):
     (own / "my_tasks.py").write_text(ENVIRONMENT)
     shutil.copy(PROJECT / "tests" / "own_package" / "own_agents.py", own)
     workspace.environment["PYTHONPATH"] = f"{source}:{own}"
+    # A copy of the package would compile its functions anew.
+    workspace.environment["SUBCRITIC_COMPILED"] = "0"
     (workspace.folder / "configs" / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
     return workspace
 

@@ -20,11 +20,14 @@ COMMAND = ("subcritic", "reproduce", "--profile", "tiny", "--cores", "1", "--con
 
 
 def start(workspace):
-    """A chain of which a training has saved a checkpoint; with its Snakemake and its training."""
+    """A chain of which a training has saved a checkpoint; with its Snakemake and its training, a forked process."""
     chain = workspace.start(*COMMAND)
     wait_for(lambda: list(workspace.results.rglob("checkpoint.pt")), seconds=180)
     snakemake = next(c for c in psutil.Process(chain.pid).children() if "snakemake" in c.cmdline())
-    return chain, snakemake, wait_for(lambda: trainers(chain))[0]
+    (client,) = wait_for(lambda: trainers(chain))
+    trainer = psutil.Process(read(next(records(workspace.results)))["process"]["pid"])
+    assert trainer.pid != client.pid and "subcritic.forkserver" in trainer.cmdline()
+    return chain, snakemake, trainer
 
 
 @pytest.mark.parametrize(
@@ -40,12 +43,15 @@ def test_a_signal_to_the_command_alone_stops_all_that_it_has_started(workspace, 
     chain.send_signal(number)
     assert chain.wait(timeout=60) != 0
     assert not snakemake.is_running() and not trainer.is_running()
+    # What a shell has started besides may end a moment later.
+    wait_for(lambda: not workspace.working(), seconds=5)
     assert {read(folder)["status"] for folder in records(workspace.results)} == {"KILLED"}
     assert "the same command goes on from there" in workspace.said()
 
 
 def test_no_chain_starts_beside_snakemake_or_jobs_that_outlived_theirs(workspace):
     chain, snakemake, trainer = start(workspace)
+    server = trainer.parent()
     trainer.suspend()
     try:
         chain.kill()
@@ -60,6 +66,7 @@ def test_no_chain_starts_beside_snakemake_or_jobs_that_outlived_theirs(workspace
         trainer.kill()
     wait_for(lambda: "Building DAG" in workspace.said())
     assert not trainer.is_running()
+    wait_for(lambda: not server.is_running(), seconds=5)
     second.send_signal(signal.SIGINT)
     second.wait()
 

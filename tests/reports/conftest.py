@@ -13,5 +13,5 @@ def recorded(tmp_path_factory):
 
 @pytest.fixture
 def one_format(monkeypatch):
-    """Figures are saved once: `test_reports` makes all reports in all formats, other tests read other things."""
+    """Figures are saved once: the test of the whole chain makes them in all formats."""
     monkeypatch.setattr(style, "FORMATS", ("png",))

@@ -45,6 +45,23 @@ def test_more_training_repeats_experiment_2_where_it_applies_and_nothing_else():
     assert studies_of(found) == {"experiment2", "robustness"}
 
 
+@pytest.mark.parametrize(
+    ("study", "settings"),
+    [
+        ("ablation", {"steps": 400, "methods": [{"algorithm": "ddpg"}, {"algorithm": "compatible"}]}),
+        ("throughput", {"rounds": 4}),
+        ("theorem", {"aliases": 9}),
+        ("scaling", {"actor_steps": [3]}),
+        ("asynchronous", {"lag": 8}),
+        ("recurrent", {"leak": 0.5}),
+        ("robustness", {"episodes": 3}),
+    ],
+)
+def test_a_studys_own_settings_repeat_all_its_jobs_and_no_others(study, settings):
+    found = changed(jobs(profile()), jobs(profile(**{study: settings})))
+    assert found == {job.name for job in STUDIES[study].jobs(profile())}
+
+
 def test_reports_of_other_studies_stay_when_training_gets_longer():
     before, after = profile(), profile(training={"steps": 2000})
     found = {
