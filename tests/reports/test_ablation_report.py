@@ -165,6 +165,20 @@ def test_what_crosses_layers_is_what_the_rule_receives(settings, expected):
     assert methods.crosses(synthetic.facts(parse_method(settings))) == expected
 
 
+@pytest.mark.parametrize(
+    ("changes", "role"),
+    [
+        ({}, "local"),
+        ({"reads": "slope"}, "control"),
+        ({"reads": "slope", "critic_reads": "observation"}, "local"),
+        ({"reads": "slope", "critic_reads": "observation", "frozen_hidden": True}, "control"),
+    ],
+)
+def test_slopes_of_critics_that_know_only_the_voltages_are_a_control(changes, role):
+    recorded = synthetic.facts(parse_method({"algorithm": "coagent", **changes}))
+    assert methods.as_compared(recorded)["role"] == role
+
+
 def test_a_rule_is_compared_with_its_frozen_twin_or_else_with_ddpgs():
     given = [
         {"algorithm": "random_direction"},

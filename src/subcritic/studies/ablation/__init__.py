@@ -10,8 +10,8 @@ STUDY = Study(
         """Ablation: what does a local rule need, so that the whole policy gets good?
 
 One run per method, environment and seed, trained as in Experiment 2. Methods differ in the rule, in where the exploration
-noise enters, in what a neuron's critic regresses on, and in what crosses layers: nothing, one scalar, a vector as wide as
-the action, or, in DDPG, the whole error. Controls: with frozen hidden layers only the action's neurons learn; with
+noise enters, in what a neuron's critic regresses on, and in what crosses layers: nothing, the observation, one scalar, a
+vector as wide as the action, or, in DDPG, the whole error. Controls: with frozen hidden layers only the action's neurons learn; with
 `random-direction` weights take random steps.
 
 *Look at* `return/evaluation`, one environment at a time; at `cosine/actor`, what an update did to the weights against the

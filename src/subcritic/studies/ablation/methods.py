@@ -32,6 +32,17 @@ PLACES = {"action": "action", "neuron": "all neurons", "subset": "some neurons"}
 NONE = "–"
 
 
+def as_compared(facts: Facts) -> Facts:
+    """What was recorded of a method, with its role in this study.
+
+    Reading the slope of a critic that knows only v is the control of reading its error. Of a critic that reads the
+    observation it is a rule of its own, and compared with its twin with frozen hidden layers.
+    """
+    given = facts["settings"]
+    rule = given.get("reads") == "slope" and given.get("critic_reads") == "observation"
+    return facts | {"role": "local"} if rule and not given["frozen_hidden"] else facts
+
+
 def crosses(facts: Facts) -> str:
     """What reaches hidden neurons from beyond their own layer, besides the reward: of CROSSES, or NONE if frozen."""
     if facts["settings"].get("frozen_hidden"):

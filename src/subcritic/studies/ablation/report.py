@@ -25,7 +25,7 @@ from subcritic.studies.ablation.answer import (
     first,
     task_cells,
 )
-from subcritic.studies.ablation.methods import CROSSES, Facts, describe
+from subcritic.studies.ablation.methods import CROSSES, Facts, as_compared, describe
 from subcritic.studies.ablation.settings import environments_of
 from subcritic.studies.ablation.verdicts import BACKPROPAGATION, LOCAL, VERDICTS, tasks, verdicts
 
@@ -34,7 +34,8 @@ def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/ablation{.csv,.md,_verdicts.csv,_answer.json}, figures/ablation.* and figures/diagnostics.*."""
     scores, curves = (records.read(STUDY, name, profile, root) for name in ("scores", "curves"))
     anchors = records.anchors(profile, root, environments_of(profile))
-    facts = records.read_json(STUDY, "method", profile, root)
+    recorded = records.read_json(STUDY, "method", profile, root)
+    facts = {name: as_compared(method) for name, method in recorded.items()}
     judged = verdicts(profile, scores, anchors, facts)
     found = tasks(judged, facts, actions(profile, root))
     table = summary(profile, scores, curves, anchors, facts, judged, found)
