@@ -88,7 +88,7 @@ def _draw_cells(axes: Axes, y: int, row: dict, tasks: pd.DataFrame) -> None:
         if task.tells_apart and verdict in SHADES:
             axes.add_patch(Rectangle((left, y - 0.45), 0.94 * width, 0.9, color=SHADES[verdict], linewidth=0))
         shade = style.INK if task.tells_apart else "#888888"
-        score = number(row[task.environment])
+        score = number(round(row[task.environment], 2))
         if width >= NARROW:
             axes.text(left + 0.47 * width, y, score, ha="center", va="center", fontsize=6.5, color=shade)
 
