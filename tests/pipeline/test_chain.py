@@ -219,7 +219,7 @@ def test_a_run_records_the_config_of_its_job(finished, profile):
                 for seed in job.seeds:
                     identity = Identity("tiny", study.name, run.environment, run.method, seed)
                     tags = read(identity.folder(finished.results))["tags"]
-                    assert tags["config_hash"] == digest(dump(run.config)), identity.key
+                    assert tags["config_hash"] == digest(dump(run.config_of(seed))), identity.key
 
 
 def test_the_profile_is_published_and_the_page_made_from_it(finished, profile, tmp_path):
