@@ -1,6 +1,7 @@
 """Before anything else imports MuJoCo: let it draw without a display. And start no process that mirrors to MLflow."""
 
 import pytest
+import torch
 
 import subcritic.envs.display  # noqa: F401
 from subcritic.tracking import group
@@ -12,6 +13,15 @@ def no_mirror():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(group, "keep_mirrored", lambda results: None)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settings_of_torch():
+    """As they were: a training sets both for all of its process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(threads)
 
 
 def pytest_collection_modifyitems(items):

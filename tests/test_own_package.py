@@ -26,11 +26,6 @@ RUNTIME = {"log_every": 50, "checkpoint_seconds": 1e-6}
 @pytest.fixture(autouse=True)
 def own_package(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent / "own_package"))
-    threads = torch.get_num_threads()
-    yield
-    # A training in this process sets both for all of it.
-    torch.set_flush_denormal(False)
-    torch.set_num_threads(threads)
 
 
 def profile(*methods):

@@ -124,6 +124,17 @@ def test_the_variable_0_means_no_server():
         assert not start.place.exists()
 
 
+@pytest.fixture
+def heard():
+    """Signals as a shell gives them to a command in the foreground; what is ignored here, a child would ignore too."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_reaches_the_job_and_its_end_is_the_clients(number):
     cleaning = (

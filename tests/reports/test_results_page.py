@@ -83,7 +83,7 @@ def record(profile, results):
                     path.touch() if not path.exists() else None
                 for run, seed in itertools.product(job.runs, job.seeds):
                     identity = Identity(job.profile, job.study, run.environment, run.method, seed)
-                    Run.open(results, identity, config.dump(run.config)).finish()
+                    Run.open(results, identity, config.dump(run.config_of(seed))).finish()
         Run.open(results, Identity(profile.profile, study.name, RESULTS, RESULTS, 0), {}).finish()
 
 
