@@ -167,7 +167,8 @@ def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():
 def minutes(profile):
     """Minutes from the first start to the last end of a published profile's runs, as documents print them."""
     made = json.loads((PUBLISHED / profile / "provenance.json").read_text())
-    return f"{made['minutes_from_first_start_to_last_end']:.0f} minutes"
+    found = made["minutes_from_first_start_to_last_end"]
+    return f"{found:.1f} minutes" if found < 10 else f"{found:.0f} minutes"
 
 
 def test_the_readme_says_how_long_a_profile_takes_and_what_to_expect():
