@@ -208,8 +208,8 @@ class Server:
         os.umask(asked["umask"])
         sys.argv, sys.path[:] = asked["argv"], asked["path"]
         # Python's own generator is seeded by the fork.
-        if "numpy" in sys.modules:
-            sys.modules["numpy"].random.seed()
+        if "numpy.random" in sys.modules:
+            sys.modules["numpy.random"].seed()
         tempfile.tempdir = None
 
     def _tell_the_ended(self) -> None:

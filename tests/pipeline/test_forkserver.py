@@ -15,7 +15,7 @@ from subcritic import forkserver
 
 SERVER = """
 import random, socket, sys
-import numpy
+import numpy.random
 from subcritic import forkserver
 
 forkserver.is_job = lambda arguments: arguments[0] != "other"
@@ -41,13 +41,14 @@ print(json.dumps([os.getcwd(), umask, sys.argv, sys.path, dict(os.environ), os.g
 print("said", file=sys.stderr)
 sys.exit(7)
 """
-SLEEP = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+SLEEP = "import os, time; print(os.getpid(), flush=True); time.sleep(100)"
 
 
 @contextlib.contextmanager
 def server(**more):
     """A server, and a function that starts a client of it."""
-    environment = {name: value for name, value in os.environ.items() if name != forkserver.SOCKET} | more
+    left_out = (forkserver.SOCKET, "PYTHONUNBUFFERED")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out} | more
     program = (sys.executable, "-c", SERVER)
     with forkserver.started(environment, program) as named:
 
