@@ -35,7 +35,6 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in THREADS} | {"VECLIB_MAXIMUM
 # What differs between shells and jobs without making another process of it.
 APART = {"SHLVL", "_", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMPDIR", "TEMP"}
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-COMPILED = ("nn.kernels", "nn.backprop_kernels", "rules.kernels", "agents.kernels")
 NUMBER = struct.Struct("i")
 # Of a Unix socket, in bytes.
 LONGEST_PATH = 107
@@ -254,8 +253,8 @@ def preload(arguments: Sequence[str]) -> None:
         else:
             importlib.import_module(f"subcritic.studies.{arguments[0]}.run")
             compiled = importlib.import_module("subcritic.nn.compiled")
-            for module in COMPILED if compiled.allowed() else ():
-                compiled.kernels(module)
+            for path in compiled._MODULES if compiled.allowed() else ():
+                compiled.kernels(path.removesuffix(".py").replace("/", "."))
 
 
 def _send(server: socket.socket, arguments: Sequence[str]) -> None:
