@@ -253,7 +253,7 @@ def preload(arguments: Sequence[str]) -> None:
         else:
             importlib.import_module(f"subcritic.studies.{arguments[0]}.run")
             compiled = importlib.import_module("subcritic.nn.compiled")
-            for path in compiled._MODULES if compiled.allowed() else ():
+            for path in compiled.MODULES if compiled.allowed() else ():
                 compiled.kernels(path.removesuffix(".py").replace("/", "."))
 
 

@@ -35,6 +35,7 @@ RULES = (
     {"algorithm": "compatible", "replay": "recomputed", "trace": 0.8, **SHARED},
     {"algorithm": "coagent", "name": "td", "target": "global_td", "newest": 40, **SHARED},
     {"algorithm": "coagent", "trace": 0.5, "trace_length": 3, **SHARED},
+    {"algorithm": "coagent", "name": "observed", "critic_reads": "observation", "trace": 0.5, **SHARED},
     {"algorithm": "node_perturbation", **SHARED},
     {"algorithm": "learned_feedback", **SHARED},
     {"algorithm": "random_direction", **SHARED},
@@ -80,7 +81,7 @@ def test_ddpg_learns_as_if_nobody_followed_and_followers_have_its_weights(led):
 def test_followers_learn_what_they_keep_and_are_told_by_the_leaders_critic(led):
     leader = led.agent
     untrained = Leader(parse_method(LEADER), [parse_method(rule) for rule in RULES], 3, 1, SEEDS)
-    for name in ("linear", "compatible", "coagent", "learned-feedback"):
+    for name in ("linear", "compatible", "coagent", "observed", "learned-feedback"):
         pairs = zip(leader.followers[name].rule_states, untrained.followers[name].rule_states, strict=True)
         assert any(
             not torch.equal(now, then)

@@ -30,7 +30,7 @@ LARGEST = 256 * 256
 FUSING: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 # Modules of compiled functions; a change to one of them compiles all anew.
-_MODULES = (
+MODULES = (
     "nn/product_kernels.py",
     "nn/kernels.py",
     "nn/backprop_kernels.py",
@@ -148,7 +148,7 @@ def cache_folder() -> Path | None:
 
 def _digest() -> str:
     package, hashed = Path(__file__).parent.parent, hashlib.sha256()
-    for module in (*_MODULES, "nn/compiled.py"):
+    for module in (*MODULES, "nn/compiled.py"):
         hashed.update((package / module).read_bytes())
     return hashed.hexdigest()[:12]
 

@@ -30,12 +30,16 @@ ORACLE, RANDOM = "oracle", "random"
 SHARED: dict[str, Any] = {"hidden": (64, 64), "batch_size": 256}
 NEURONS: dict[str, Any] = {"exploration": "neuron", "noise_scale": (0.2, 0.2, 0.3)}
 ADAM: dict[str, Any] = {"optimiser": "adam", "critic_rate": 1e-3, "actor_rate": 1e-3}
+OBSERVED: dict[str, Any] = {"critic_reads": "observation"}
 METHODS: tuple[dict[str, Any], ...] = (
     {"algorithm": "ddpg", **NEURONS},
     # Nothing crosses layers.
     {"algorithm": "linear", "noise_scale": 0.3},
     {"algorithm": "compatible", **ADAM, **NEURONS},
     {"algorithm": "coagent", **ADAM, **NEURONS},
+    # The observation goes forward to every layer's critic.
+    {"algorithm": "coagent", "name": "coagent-observed", **OBSERVED, **ADAM, **NEURONS},
+    {"algorithm": "coagent", "name": "coagent-observed-slope", "reads": "slope", **OBSERVED, **ADAM, **NEURONS},
     # One scalar crosses layers: a global error times a neuron's executed noise, or a judgement of imagined noise.
     {"algorithm": "coagent", "name": "coagent-global-td", "target": "global_td", **ADAM, **NEURONS},
     {
