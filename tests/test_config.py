@@ -11,6 +11,7 @@ import yaml
 from subcritic import commands, config, profiles, workflow
 from subcritic.config import ConfigError
 from subcritic.rules import RULES
+from subcritic.suite import LISTED
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -156,6 +157,16 @@ def test_a_resolved_config_reads_back_as_itself(tmp_path):
 
 def test_an_environment_id_with_a_slash_gets_a_name_fit_for_a_folder():
     assert profiles.parse(minimal(environments=["ALE/Pong-v5"])).environments[0].name == "ALE-Pong-v5"
+
+
+def test_an_entry_stands_for_all_tasks_of_the_suite_that_are_not_named():
+    cheetah = {"id": "subcritic/Cheetah-v0", "steps": 7}
+    found = profiles.parse(minimal(environments=["Pendulum-v1", cheetah, "subcritic/*"])).environments
+    assert [environment.name for environment in found[:3]] == [
+        "Pendulum-v1", "subcritic-Cheetah-v0", "ReacherOneFixed-v0",
+    ]  # fmt: skip
+    assert {environment.id for environment in found[1:]} == {task.id for task in LISTED.values()}
+    assert len(found) == 1 + len(LISTED) and found[1].steps == 7
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_named(tmp_path):

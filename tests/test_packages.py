@@ -21,6 +21,7 @@ BESIDE = {
     ("forkserver", "cli"), ("reproduce", "forkserver"), ("reproduce", "workflow"), ("reproduce", "chain"),
     ("publishing", "profiles"),
     ("agents", "rules"), ("subcritics", "rules"), ("config", "rules"), ("config", "importing"),
+    ("config", "suite"),
 }  # fmt: skip
 
 

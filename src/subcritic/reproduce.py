@@ -91,16 +91,17 @@ def _parts(profile: config.Profile, arguments: Sequence[str]) -> Iterator[list[s
     """The arguments of each call of Snakemake that a profile takes: one, unless it is made in parts.
 
     Then its seeds come one round after the other, and each round task by task. So wherever it is stopped, tasks have all
-    methods, and all methods as many seeds.
+    methods, and all methods as many seeds. As many tasks come together as there are cores, so that no core waits for long.
     """
-    step = profile.runtime.seeds_at_a_time
+    step, together = profile.runtime.seeds_at_a_time, _cores(arguments)
+    names = [environment.name for environment in profile.environments]
     for seeds in range(step, profile.seeds + step, step) if step else ():
         given = _with_config(arguments, f"seeds={min(seeds, profile.seeds)}")
-        for environment in profile.environments:
+        for first in range(0, len(names), together):
             files = [
                 f"results/{profile.profile}/{job.path(file.path)}"
                 for job in jobs_of(profile)
-                if job.environment == environment.name
+                if job.environment in names[first : first + together]
                 for file in STUDIES[job.study].records.values()
             ]
             yield [*given, "--", *files]

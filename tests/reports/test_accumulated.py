@@ -172,7 +172,7 @@ def test_a_taken_seed_says_so_in_its_record(finished, tmp_path):
 
 
 def test_a_chain_in_parts_goes_through_all_tasks_for_one_seed_then_for_the_next():
-    calls = list(_parts(profile(), ["--cores", "2", "--config", "x=1"]))
+    calls = list(_parts(profile(), ["--cores", "1", "--config", "x=1"]))
     assert [call[call.index("--config") + 1 :][:2] for call in calls[:-1]] == [
         ["x=1", f"seeds={n}"] for n in (1, 1, 2, 2)
     ]
@@ -181,5 +181,10 @@ def test_a_chain_in_parts_goes_through_all_tasks_for_one_seed_then_for_the_next(
     assert [{name.split("/")[-2] for name in each if "experiment2" in name} for each in targets] == [
         {TASKS[0]}, {TASKS[1]}, {TASKS[0]}, {TASKS[1]},
     ]  # fmt: skip
-    assert calls[-1] == ["--cores", "2", "--config", "x=1"]
-    assert list(_parts(profile(runtime={}), ["--cores", "2"])) == [["--cores", "2"]]
+    assert calls[-1] == ["--cores", "1", "--config", "x=1"]
+    assert list(_parts(profile(runtime={}), ["--cores", "1"])) == [["--cores", "1"]]
+
+
+def test_as_many_tasks_come_together_as_there_are_cores():
+    first, _, _ = _parts(profile(), ["--cores", "2"])
+    assert {name.split("/")[-2] for name in first if "/experiment2/" in name} == set(TASKS)

@@ -7,7 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
+from subcritic import suite
 from subcritic.config.sections import Count, Section
+
+# An entry that stands for tasks of the suite.
+WHOLE_SUITE = "subcritic/*"
 
 
 class Reference(Section):
@@ -70,3 +74,17 @@ def default_name(environment_id: Any) -> str:
     """
     registered = str(environment_id).rpartition(":")[2]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", registered).lstrip("._-") or "environment"
+
+
+def expanded(entries: Any) -> Any:
+    """Entries with `subcritic/*` replaced by an entry for every task of the suite that no other entry names."""
+    if not isinstance(entries, list | tuple) or WHOLE_SUITE not in entries:
+        return entries
+    ids = {entry.get("id") if isinstance(entry, dict) else entry for entry in entries}
+    others = [
+        {"id": task.id, "name": task.id.partition("/")[2]}
+        for task in suite.LISTED.values()
+        if task.id not in ids
+    ]
+    place = list(entries).index(WHOLE_SUITE)
+    return [*entries[:place], *others, *entries[place + 1 :]]

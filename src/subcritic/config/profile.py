@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from subcritic.config.agents import AgentSettings
-from subcritic.config.environments import Environment
+from subcritic.config.environments import Environment, expanded
 from subcritic.config.methods import Method
 from subcritic.config.sections import ConfigError, Count, Section
 from subcritic.config.training import Runtime, Statistics, Training
@@ -27,7 +27,8 @@ class Profile(Section):
     seeds: Count = Field(3, description="Number of seeds of every training.")
     first_seed: Annotated[int, Field(ge=0)] = Field(0, description="The first seed; the others follow it.")
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = Field(
-        description="Environments: a Gymnasium id, or an entry with `id` and more."
+        description="Environments: a Gymnasium id, or an entry with `id` and more; `subcritic/*` for all "
+        "tasks of the suite that no other entry names."
     )
     methods: tuple[Method, ...] = Field(
         (), description="The learners of Experiment 2, each with its `algorithm`."
@@ -35,6 +36,11 @@ class Profile(Section):
     training: Training = Field(Training(), description="Length and evaluation of the trainings.")
     runtime: Runtime = Field(Runtime(), description="How often something is saved or logged.")
     statistics: Statistics = Field(Statistics(), description="How results over seeds are summarised.")
+
+    @field_validator("environments", mode="before")
+    @classmethod
+    def _tasks_of_the_suite(cls, entries: Any) -> Any:
+        return expanded(entries)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Profile:

@@ -39,7 +39,14 @@ METHODS: tuple[dict[str, Any], ...] = (
     {"algorithm": "coagent", **ADAM, **NEURONS},
     # The observation goes forward to every layer's critic.
     {"algorithm": "coagent", "name": "coagent-observed", **OBSERVED, **ADAM, **NEURONS},
-    {"algorithm": "coagent", "name": "coagent-observed-slope", "reads": "slope", **OBSERVED, **ADAM, **NEURONS},
+    {
+        "algorithm": "coagent",
+        "name": "coagent-observed-slope",
+        "reads": "slope",
+        **OBSERVED,
+        **ADAM,
+        **NEURONS,
+    },
     # One scalar crosses layers: a global error times a neuron's executed noise, or a judgement of imagined noise.
     {"algorithm": "coagent", "name": "coagent-global-td", "target": "global_td", **ADAM, **NEURONS},
     {
