@@ -77,13 +77,13 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
             curves, scores = _learning(profile, environment, method, rng)
             _csv(root / "experiment2" / name / f"{method.name}.csv", curves)
             _csv(root / "experiment2" / name / f"{method.name}.scores.csv", scores)
+            _method(root / "experiment2" / name / f"{method.name}.method.json", method)
     for environment in environments_of(profile):
         for method in profile.ablation.methods:
             curves, scores = _ablation(profile, environment, method, rng)
             _csv(root / "ablation" / environment.name / f"{method.name}.csv", curves)
             _csv(root / "ablation" / environment.name / f"{method.name}.scores.csv", scores)
-            path = root / "ablation" / environment.name / f"{method.name}.method.json"
-            path.write_text(json.dumps(facts(method) | {"actions": ACTIONS.get(environment.name, 2)}))
+            _method(root / "ablation" / environment.name / f"{method.name}.method.json", method)
     for job in STUDIES["robustness"].jobs(profile):
         _csv(root / job.path(STUDIES["robustness"].records["returns"].path), _disturbed(profile, job))
     rounds, operations = _throughput(profile, rng)
@@ -96,6 +96,10 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
 def _csv(path: Path, rows: list[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def _method(path: Path, method) -> None:
+    path.write_text(json.dumps(facts(method) | {"actions": ACTIONS.get(path.parent.name, 2)}))
 
 
 def _anchor(root: Path, name: str) -> None:

@@ -11,13 +11,8 @@ from scipy import stats
 
 from subcritic import config
 from subcritic.config import LocalSettings, parse_method
-from subcritic.reporting import records
-from subcritic.studies import STUDIES
-from subcritic.studies.ablation import diagnostics, drawing, methods
-from subcritic.studies.ablation import report as ablation
-from subcritic.studies.ablation.answer import answer
-from subcritic.studies.ablation.settings import environments_of
-from subcritic.studies.ablation.verdicts import (
+from subcritic.reporting import methods, records
+from subcritic.reporting.verdicts import (
     DIVERGES,
     LEARNS,
     MATCHED,
@@ -31,6 +26,11 @@ from subcritic.studies.ablation.verdicts import (
     verdict,
     verdicts,
 )
+from subcritic.studies import STUDIES
+from subcritic.studies.ablation import diagnostics, drawing
+from subcritic.studies.ablation import report as ablation
+from subcritic.studies.ablation.answer import answer
+from subcritic.studies.ablation.settings import environments_of
 from subcritic.studies.lab_book import publish as publishing
 from subcritic.studies.lab_book import report as lab_book
 
@@ -63,7 +63,7 @@ def made(tmp_path_factory):
     root = synthetic.write(profile, tmp_path_factory.mktemp("results") / "synthetic")
     scores, curves = (synthetic.read("ablation", name, profile, root) for name in ("scores", "curves"))
     anchors = records.anchors(profile, root, environments_of(profile))
-    return tables_of(profile, scores, curves, anchors, ablation.actions(profile, root))
+    return tables_of(profile, scores, curves, anchors, records.actions(ablation.STUDY, profile, root))
 
 
 def on_tasks(levels, seeds=5, actions=None):
@@ -254,7 +254,7 @@ def test_the_actions_of_a_task_are_those_that_were_recorded(made, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
     with pytest.raises(records.MissingResult, match="number of actions"):
-        ablation.actions(made.profile, tmp_path)
+        records.actions(ablation.STUDY, made.profile, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from subcritic.studies.robustness import report as robustness
 from subcritic.studies.scaling import drawing
 from subcritic.studies.scaling import report as scaling
 from subcritic.studies.table import report as table
+from subcritic.studies.table import results as table_results
 from subcritic.studies.theorem import report as theorem
 from subcritic.studies.throughput import report as throughput
 from subcritic.tracking import Identity
@@ -47,14 +48,16 @@ DRAWN = (
             ablation_drawing,
             diagnostics,
             agreement,
-            table,
             throughput,
             theorem,
             drawing,
             robustness,
         )
     ),
+    (table, "scores_figure"),
+    (table, "aggregates_figure"),
     (readings, "training_figure"),
+    (learning, "small_figure"),
     (learning, "cosine_figure"),
     (similarity, "similarity_figure"),
     (similarity, "values_figure"),
@@ -136,7 +139,7 @@ def finished_suite(tmp_path_factory):
     root = synthetic.write(profile, results / "synthetic")
     record(profile, results)
     with pytest.MonkeyPatch.context() as patch:
-        for module, function in ((learning, "small_figure"), (learning, "cosine_figure"), (table, "figure")):
+        for module, function in DRAWN:
             patch.setattr(module, function, lambda *_: Figure())
         for module in (learning, table):
             module.make(profile, root)
@@ -209,7 +212,7 @@ def test_numbers_of_the_page_are_those_of_the_published_files(results):
     text = (results.parent / "docs" / "results.md").read_text()
     value = json.loads((published / "empirical_value.json").read_text())
     assert value["sentence"] in text
-    for row in table.readable(pd.read_csv(published / "table.csv")).itertuples():
+    for row in table_results.readable(pd.read_csv(published / "table.csv")).itertuples():
         assert re.search(rf"\| {row.environment} +\| {row.method} +\| {re.escape(row.average)} ", text)
     assert f"{agreement.ROWS['oracle']} " in text and "linear / ddpg = " in text
 
@@ -361,7 +364,7 @@ def test_tasks_near_random_are_named_and_those_without_a_score_are_not_counted()
     rows = pd.DataFrame({
         "environment": ["a", "b", "c", "d"], "method": "ddpg", "normalised_average": [0.5, 0.0999, float("nan"), 0.3],
     })  # fmt: skip
-    assert table.reached(rows) == ["ddpg reaches 0.5 or more on 1 of 3 tasks; below 0.1: b."]
+    assert table_results.reached(rows) == ["ddpg reaches 0.5 or more on 1 of 3 tasks; below 0.1: b."]
 
 
 @pytest.mark.parametrize("name", ["table/references.csv", "figures/learning.png", "table/table.csv"])

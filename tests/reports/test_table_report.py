@@ -5,8 +5,11 @@ import synthetic
 from scipy import stats as scipy_stats
 
 from subcritic.reporting import records
-from subcritic.studies.table import lillicrap
+from subcritic.reporting.normalise import normalise, why_raw_only
+from subcritic.reporting.verdicts import tasks, verdicts
+from subcritic.studies.table import aggregates, drawing, lillicrap, results
 from subcritic.studies.table import report as table
+from subcritic.suite import LISTED
 
 ROLES = {"ddpg": "backpropagation", "linear": "local"}
 
@@ -33,7 +36,7 @@ def row(result, environment, method):
 
 
 def test_average_best_and_interval_are_over_seeds(frames):
-    result = row(table.results(*frames), "a", "ddpg")
+    result = row(results.results(*frames), "a", "ddpg")
     assert (result["average"], result["best"], result["seeds"]) == (50, 100, 3)
     failed = -100.0  # as the random policy
     expected = scipy_stats.ttest_1samp([0.0, 50.0, 100.0, failed], 0).confidence_interval()
@@ -42,12 +45,12 @@ def test_average_best_and_interval_are_over_seeds(frames):
 
 def test_random_scores_zero_and_the_reference_one(frames):
     _, _, anchors = frames
-    np.testing.assert_allclose(table.normalise(np.array([-100.0, 0.0, 100.0]), anchors.loc["a"]), [0, 0.5, 1])
-    assert row(table.results(*frames), "a", "ddpg")["normalised_average"] == pytest.approx(0.75)
+    np.testing.assert_allclose(normalise(np.array([-100.0, 0.0, 100.0]), anchors.loc["a"]), [0, 0.5, 1])
+    assert row(results.results(*frames), "a", "ddpg")["normalised_average"] == pytest.approx(0.75)
 
 
 def test_without_a_reference_only_the_raw_score_is_given(frames):
-    result = row(table.results(*frames), "b", "ddpg")
+    result = row(results.results(*frames), "b", "ddpg")
     assert np.isnan(result["normalised_average"]) and result["average"] == 6
     assert result["note"] == "no reference return: raw only"
 
@@ -59,19 +62,19 @@ def test_a_reference_within_five_standard_errors_of_random_is_no_reference(frame
     _, _, anchors = frames
     anchor = anchors.loc["a"].copy()
     anchor["reference_return"] = reference
-    assert (table.why_raw_only(anchor) == "") == clear
-    assert np.isfinite(table.normalise(np.array([0.0]), anchor)).all() == clear
+    assert (why_raw_only(anchor) == "") == clear
+    assert np.isfinite(normalise(np.array([0.0]), anchor)).all() == clear
 
 
 def test_diverged_runs_are_counted_and_stay_in_the_average(frames):
-    result = row(table.results(*frames), "a", "linear")
+    result = row(results.results(*frames), "a", "linear")
     assert result["diverged"] == 1
     assert result["average"] == pytest.approx(10)
 
 
 def test_aggregates_are_scipys_on_what_can_be_compared(frames):
     profile, scores, anchors = frames
-    result = table.aggregate(profile, scores, anchors).set_index(["method", "statistic"])
+    result = aggregates.aggregate(profile, scores, anchors, "ddpg").set_index(["method", "statistic"])
     mean = result.loc[("ddpg", "interquartile_mean")]
     assert mean["value"] == pytest.approx(scipy_stats.trim_mean([0.5, 0.75, 1.0], 0.25))
     assert mean["environments"] == 1
@@ -101,7 +104,8 @@ def test_lillicraps_table_has_26_rows_and_the_published_numbers():
     ("environment", "expected"),
     [
         ("Pendulum-v1", ("pendulum", "related, not the same task")),
-        ("CartpoleBalance-v0", ("cartpoleBalance", "same name")),
+        ("CartpoleBalance-v0", ("cartpoleBalance", "rebuilt from its description")),
+        ("ReacherThreeFixed-v0", ("fixedReacher", "rebuilt from its description")),
         ("subcritic-gripper-v0", ("gripper", "same name")),
         ("LunarLanderContinuous-v3", None),
     ],
@@ -114,3 +118,94 @@ def test_anchors_without_reference_are_read_as_nan(recorded):
     anchors = records.anchors(*recorded)
     assert np.isnan(anchors.loc["LunarLanderContinuous-v3", "reference_return"])
     assert anchors.loc["Pendulum-v1", "reference_return"] == -152
+
+
+@pytest.fixture(scope="module")
+def suite():
+    """Four methods on 13 tasks, which need hidden layers up to the fifth; the rule is as good as DDPG, better on the first
+    task and worse on the second.
+    """
+    names = [*(entry.name for entry in LISTED.values())][:13]
+    shared = {"hidden": [64, 64]}
+    profile = synthetic.profile(
+        environments=[{"id": f"subcritic/{name}-v0", "name": f"{name}-v0"} for name in names], seeds=5,
+        methods=[{"algorithm": "ddpg", **shared}, {"algorithm": "ddpg", "name": "frozen", "frozen_hidden": True, **shared},
+                 {"algorithm": "linear", **shared}, {"algorithm": "learned_feedback", "name": "rule", **shared}],
+    )  # fmt: skip
+    rng, rows = np.random.default_rng(0), []
+    for index, environment in enumerate(profile.environments):
+        means = {
+            "ddpg": 90.0,
+            "frozen": 20.0 if index < 5 else 88.0,
+            "linear": 5.0,
+            "rule": {0: 120.0, 1: 60.0}.get(index, 90.0),
+        }
+        for method in profile.methods:
+            rows += [
+                {"environment": environment.name, "method": method.name, "role": method.role, "seed": seed,
+                 "score": means[method.name] + rng.normal(0, 1), "steps": 1000, "diverged_at": np.nan}
+                for seed in profile.seed_list()
+            ]  # fmt: skip
+    anchors = pd.DataFrame({
+        "environment": [e.name for e in profile.environments], "random_mean": 0.0, "random_standard_error": 1.0,
+        "random_episodes": 20, "reference_return": 100.0, "reference_source": "a planner",
+    }).set_index("environment")  # fmt: skip
+    facts = {method.name: synthetic.facts(method) for method in profile.methods}
+    scores = pd.DataFrame(rows)
+    judged = verdicts(profile, scores, anchors, facts)
+    found = tasks(judged, facts, {e.name: 1 for e in profile.environments})
+    return profile, scores, anchors, judged, found
+
+
+def test_a_method_is_compared_with_the_reference_paired_by_seed_task_by_task(suite):
+    _, _, _, judged, found = suite
+    assert results.reference_in(judged) == "ddpg"
+    signs = {name: sign for (name, method), sign in results.marks(judged).items() if method == "rule"}
+    assert signs == {"ReacherOneFixed-v0": results.BETTER, "ReacherOneRandom-v0": results.WORSE}
+    sentence = next(text for text in results.compared(judged, found, "ddpg") if text.startswith("rule"))
+    assert sentence == (
+        "rule against ddpg, of 13 tasks: better on 1 (ReacherOneFixed-v0), worse on 1 (ReacherOneRandom-v0), not told apart "
+        "on 11; on the 5 that need hidden layers, worse on 1."
+    )
+
+
+def test_many_tasks_get_a_row_each_those_that_need_hidden_layers_first_with_lillicraps_numbers(suite):
+    profile, scores, anchors, judged, found = suite
+    rows = results.wide(results.results(profile, scores, anchors), judged, found)
+    assert set(rows["environment"][:5]) == set(found.loc[found["tells_apart"], "environment"])
+    first = rows.set_index("environment").loc["ReacherOneFixed-v0"]
+    assert first["theirs, lowd"] == "0.95 (1.00)" and first["rule"].endswith("▲")
+    single = (
+        scores[(scores["environment"] == "ReacherOneFixed-v0") & (scores["method"] == "rule")]["score"] / 100
+    )
+    assert first["rule"].startswith(f"{single.mean():.2f} [")
+
+
+def test_aggregates_over_tasks_that_need_hidden_layers_are_those_of_these_tasks_alone(suite):
+    profile, scores, anchors, _, found = suite
+    needing = list(found.loc[found["tells_apart"], "environment"])
+    here = aggregates.aggregate(profile, scores, anchors, "ddpg", needing).set_index(["method", "statistic"])
+    frozen = scores[(scores["method"] == "frozen") & scores["environment"].isin(needing)]["score"] / 100
+    found_mean = here.loc[("frozen", f"interquartile_mean{aggregates.NEEDING}")]
+    assert found_mean["value"] == pytest.approx(scipy_stats.trim_mean(frozen, 0.25))
+    assert found_mean["environments"] == 5
+    assert here.loc[("frozen", f"probability_of_improvement_over_ddpg{aggregates.NEEDING}"), "value"] == 0
+    assert here.loc[("frozen", "probability_of_improvement_over_ddpg"), "value"] > 0
+
+
+def test_a_performance_profile_is_the_share_of_runs_above_each_score(suite):
+    profile, scores, anchors, _, _ = suite
+    shares = aggregates.profiles(profile, scores, anchors, np.array([0.0, 0.5, 2.0]))
+    frozen = shares[shares["method"] == "frozen"].set_index("threshold")
+    assert frozen.loc[[0.0, 0.5, 2.0], "share"].tolist() == [1.0, pytest.approx(8 / 13), 0.0]
+    assert (frozen["low"] <= frozen["share"]).all() and (frozen["share"] <= frozen["high"]).all()
+
+
+def test_the_figure_of_many_tasks_says_every_score_and_marks_differences(suite):
+    profile, scores, anchors, judged, found = suite
+    table_rows = results.results(profile, scores, anchors)
+    (axes,) = drawing.scores_figure(profile, table_rows, judged, found).axes
+    said = [text.get_text() for text in axes.texts]
+    assert sum(text.endswith("▲") for text in said) == 1
+    assert len(axes.patches) == 13 * 4
+    assert f"{axes.get_yticklabels()[0].get_text()}-v0" in set(found["environment"][:5])

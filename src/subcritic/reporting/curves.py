@@ -20,26 +20,32 @@ def over_steps(curves: pd.DataFrame, environment: str, method: str, metric: str)
     return chosen.pivot_table(index="step", columns="seed", values="value", dropna=False)
 
 
-def draw_curve(axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str, **line) -> float:
+def draw_curve(
+    axes: Axes, wide: pd.DataFrame, profile: Profile, colour: str, *, single: bool = True, **line
+) -> float:
     """Mean, interval and single seeds of a frame (steps, seeds); returns the mean's last height, for its label.
 
+    single: whether to draw interval and single seeds, or the mean alone.
     A seed that stopped early keeps its last value, so that no run leaves the mean.
     """
     if wide.empty:
         return float("nan")
-    for seed in wide:
+    for seed in wide if single else ():
         known = wide[seed].dropna()
         axes.plot(known.index, known, color=colour, alpha=0.35, linewidth=0.6)
     filled = wide.ffill()
-    low, high = t_interval(filled.T.to_numpy(), profile.statistics.confidence)
     mean = filled.mean(axis=1, skipna=False)
-    axes.fill_between(filled.index, low, high, color=colour, alpha=0.2, linewidth=0)
+    if single:
+        low, high = t_interval(filled.T.to_numpy(), profile.statistics.confidence)
+        axes.fill_between(filled.index, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(filled.index, mean, color=colour, **line)
     return float(mean.iloc[-1])
 
 
-def curve_note(profile: Profile) -> str:
-    """What the marks of a curve mean, for the line under a figure."""
+def curve_note(profile: Profile, *, single: bool = True) -> str:
+    """What the marks of a curve mean, for the line under a figure; single: as for `draw_curve`."""
     if profile.seeds == 1:
         return "one seed: no interval"
+    if not single:
+        return f"lines: means over {profile.seeds} seeds"
     return f"thick: mean over seeds   ·   band: {described(profile)}   ·   thin: single seeds"

@@ -50,6 +50,23 @@ def read_json(study: Study, name: str, profile: Profile, root: Path) -> dict[str
     return found
 
 
+def actions(study: Study, profile: Profile, root: Path) -> dict[str, int]:
+    """The dimension of each task's action, of a study whose trainings record it with their method.
+
+    Raises:
+        MissingResult: a training recorded before this was.
+    """
+    found = {}
+    for job in study.jobs(profile):
+        path = root / job.path(study.records["method"].path)
+        must_exist(path, study.name)
+        facts = json.loads(path.read_text())
+        if "actions" not in facts:
+            raise MissingResult(f"{path} lacks the number of actions: train anew")
+        found[job.environment] = facts["actions"]
+    return found
+
+
 def anchors(profile: Profile, root: Path, environments: Sequence[Environment] | None = None) -> pd.DataFrame:
     """Random-policy return and reference return per environment (the index); NaN where there is no reference.
 

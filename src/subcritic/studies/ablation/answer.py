@@ -8,9 +8,8 @@ import pandas as pd
 
 from subcritic.config import Profile
 from subcritic.reporting.estimates import FAILED_ADDED, JACKKNIFE, MISSING, Estimate, described
-from subcritic.studies.ablation.methods import NOTHING, OBSERVATION, SCALAR, VECTOR
-from subcritic.studies.ablation.settings import environments_of, steps_of
-from subcritic.studies.ablation.verdicts import (
+from subcritic.reporting.methods import NOTHING, OBSERVATION, SCALAR, VECTOR
+from subcritic.reporting.verdicts import (
     BACKPROPAGATION,
     CONTROL,
     LEARNS,
@@ -21,6 +20,7 @@ from subcritic.studies.ablation.verdicts import (
     VERDICTS,
     definitions,
 )
+from subcritic.studies.ablation.settings import environments_of, steps_of
 
 LEVELS = {
     NOTHING: "Nothing crosses layers but the common reward",

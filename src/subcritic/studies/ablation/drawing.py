@@ -11,9 +11,8 @@ from matplotlib.patches import Patch, Rectangle
 from subcritic.config import Profile
 from subcritic.reporting import style
 from subcritic.reporting.estimates import FAILED_ADDED, JACKKNIFE, T, described, number
-from subcritic.studies.ablation.answer import first, label
-from subcritic.studies.ablation.methods import CROSSES
-from subcritic.studies.ablation.verdicts import (
+from subcritic.reporting.methods import CROSSES
+from subcritic.reporting.verdicts import (
     BACKPROPAGATION,
     CONTROL,
     DIVERGES,
@@ -22,6 +21,7 @@ from subcritic.studies.ablation.verdicts import (
     SAME,
     WORSE,
 )
+from subcritic.studies.ablation.answer import first, label
 
 CROSSING = dict(zip(CROSSES, (style.ORANGE, style.BROWN, style.GREEN, style.PINK, style.BLUE), strict=True))
 SHADES = {MATCHES: "#7fbf9f", LEARNS: "#cfe8da", SAME: "#eeeeee", WORSE: "#f2c3a8", DIVERGES: "#d9a0a0"}

@@ -12,8 +12,10 @@ import pandas as pd
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
 from subcritic.reporting.estimates import Estimate, number, over_environments, over_seeds
+from subcritic.reporting.methods import CROSSES, Facts, describe
 from subcritic.reporting.normalise import normalise
 from subcritic.reporting.pages import image
+from subcritic.reporting.verdicts import BACKPROPAGATION, LOCAL, VERDICTS, tasks, verdicts
 from subcritic.stats import interquartile_mean
 from subcritic.studies.ablation import STUDY, diagnostics, drawing
 from subcritic.studies.ablation.answer import (
@@ -25,9 +27,7 @@ from subcritic.studies.ablation.answer import (
     first,
     task_cells,
 )
-from subcritic.studies.ablation.methods import CROSSES, Facts, describe
 from subcritic.studies.ablation.settings import environments_of
-from subcritic.studies.ablation.verdicts import BACKPROPAGATION, LOCAL, VERDICTS, tasks, verdicts
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
@@ -36,7 +36,7 @@ def make(profile: Profile, root: Path) -> list[Path]:
     anchors = records.anchors(profile, root, environments_of(profile))
     facts = records.read_json(STUDY, "method", profile, root)
     judged = verdicts(profile, scores, anchors, facts)
-    found = tasks(judged, facts, actions(profile, root))
+    found = tasks(judged, facts, records.actions(STUDY, profile, root))
     table = summary(profile, scores, curves, anchors, facts, judged, found)
     said = answer(table, found, profile.seeds)
     folder = root / "table"
@@ -48,22 +48,6 @@ def make(profile: Profile, root: Path) -> list[Path]:
         *style.save(drawing.figure(profile, table, found), root / "figures", "ablation"),
         *style.save(diagnostics.figure(profile, curves, shown(table)), root / "figures", "diagnostics"),
     ]
-
-
-def actions(profile: Profile, root: Path) -> dict[str, int]:
-    """The dimension of each task's action.
-
-    Raises:
-        MissingResult: a training recorded before this was.
-    """
-    found = {}
-    for job in STUDY.jobs(profile):
-        path = root / job.path(STUDY.records["method"].path)
-        facts = json.loads(path.read_text())
-        if "actions" not in facts:
-            raise records.MissingResult(f"{path} lacks the number of actions: train anew")
-        found[job.environment] = facts["actions"]
-    return found
 
 
 def summary(

@@ -24,11 +24,12 @@ LARGE_PANELS = 12
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write figures/learning.* and figures/cosine.* (png, svg, pdf)."""
     curves, scores = (records.read(STUDY, name, profile, root) for name in ("curves", "scores"))
-    draw = figure if len(profile.environments) <= LARGE_PANELS else small_figure
-    learning = draw(profile, curves, scores, records.anchors(profile, root))
+    few = len(profile.environments) <= LARGE_PANELS
+    learning = (figure if few else small_figure)(profile, curves, scores, records.anchors(profile, root))
+    cosines = (cosine_figure if few else small_cosine_figure)(profile, curves)
     return [
         *style.save(learning, root / "figures", "learning"),
-        *style.save(cosine_figure(profile, curves), root / "figures", "cosine"),
+        *style.save(cosines, root / "figures", "cosine"),
     ]
 
 
@@ -59,12 +60,16 @@ def small_figure(
     fig, panels = style.grid(len(profile.environments), columns=6, width=1.75, height=1.4)
     colours = style.method_colours(method.name for method in profile.methods)
     heights: list[float] = [0.0, 1.0]
+    # Of many methods there is room for the means alone.
+    alone = len(profile.methods) <= 2
     for axes, environment in zip(panels, profile.environments, strict=True):
         anchor = anchors.loc[environment.name]
         for method in profile.methods:
             wide = over_steps(curves, environment.name, method.name, RETURN)
             wide = pd.DataFrame(normalise(wide.to_numpy(), anchor), wide.index, wide.columns)
-            draw_curve(axes, wide, profile, colours[method.name])
+            draw_curve(
+                axes, wide, profile, colours[method.name], single=alone, linewidth=1.8 if alone else 1.2
+            )
             _mark_diverged(axes, wide, scores, environment.name, method.name, colours[method.name])
             heights += wide.mean(axis=1).dropna().tolist()
         for height, line in ((0, ":"), (1, "--")):
@@ -82,7 +87,7 @@ def small_figure(
     style.note(
         fig,
         "score against environment steps: 0 (dotted) is random actions, 1 (dashed) the reference   ·   "
-        f"×: run stopped because it diverged\n{curve_note(profile)}",
+        f"×: run stopped because it diverged\n{curve_note(profile, single=alone)}",
     )
     return fig
 
@@ -113,6 +118,29 @@ def cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
         style.label_ends(axes, labels)
     style.note(
         fig, f"1: the update is the policy gradient   ·   0: it has nothing of it\n{curve_note(profile)}"
+    )
+    return fig
+
+
+@style.styled
+def small_cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
+    """Cosine of the whole actor's update to the true policy gradient, one panel per method: a line for every environment."""
+    probed = curves[curves["metric"] == "cosine/actor"]
+    methods = [name for name in (m.name for m in profile.methods) if name in set(probed["method"])]
+    fig, panels = style.grid(max(1, len(methods)), columns=3, width=3.4)
+    if not methods:
+        panels[0].set(title="no update was compared with the true gradient")
+    for axes, method in zip(panels, methods, strict=False):
+        for environment in profile.environments:
+            wide = over_steps(probed, environment.name, method, "cosine/actor").ffill()
+            share = wide.index / profile.steps_for(environment)
+            axes.plot(share, wide.mean(axis=1), color=style.BLUE, alpha=0.45, linewidth=0.9)
+        axes.axhline(0, color=style.INK, linewidth=0.6)
+        axes.set(title=method, xlabel="share of the training", ylabel="cosine to the true gradient")
+        axes.set(xlim=(0, 1), ylim=(-0.3, 1.02))
+    style.note(
+        fig,
+        "line: one environment   ·   1: the update is the policy gradient   ·   0: it has nothing of it",
     )
     return fig
 

@@ -11,11 +11,11 @@ import pandas as pd
 from subcritic.config import Profile
 from subcritic.reporting import documents, records
 from subcritic.reporting.estimates import Estimate, number
+from subcritic.reporting.methods import Facts
+from subcritic.reporting.verdicts import LOCAL
 from subcritic.studies import ablation
 from subcritic.studies.ablation.answer import counted, explanation, task_cells
-from subcritic.studies.ablation.methods import Facts
 from subcritic.studies.ablation.settings import environments_of
-from subcritic.studies.ablation.verdicts import LOCAL
 
 # Settings that are no part of what an attempt tries.
 ASIDE = ("name", "algorithm", "preset", "probe")

@@ -17,9 +17,12 @@ actions, 1 = the reference return), with aggregates over environments.
     shown={
         "table": table("table.csv", "table"),
         "page": table("table.md", about="results table (csv, tex)"),
+        "verdicts": table("table_verdicts.csv"),
+        "tasks": table("table_tasks.csv"),
         "latex": table("table.tex", published=False),
         "aggregates": table("aggregates.csv", "aggregates"),
         "figure": figure("table", "table_figure"),
+        "aggregates_figure": figure("aggregates", "aggregates_figure"),
     },
     reads=("experiment2", "anchors"),
 )

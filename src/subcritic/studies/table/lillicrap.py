@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pandas as pd
 
+from subcritic import suite
 from subcritic.reporting import documents
 
 TITLE = "Reference: Table 1 of Lillicrap et al. 2016 (arXiv 1509.02971), not results of this project"
@@ -14,6 +15,11 @@ EXPLANATION = (
     "DDPG on pixels, cntrl: DPG with replay and batch normalisation but without target networks. Their environments "
     "were never released, so cells are not comparable one by one. The last column names an environment of this "
     "profile with the same name, or a related one, which is not the same task."
+)
+# What the columns that `theirs` adds are.
+THEIRS = (
+    "*Theirs*: average (best) of 5 runs in Table 1 of Lillicrap et al. 2016, on the task that this one is rebuilt from: "
+    "lowd, DDPG; cntrl, without target networks; after up to 2.5 million steps, with another planner at 1."
 )
 # Gymnasium's ids without their version, and the row of Table 1 they are related to.
 RELATED = {
@@ -25,6 +31,20 @@ RELATED = {
     "InvertedPendulum": "cartpoleBalance",
     "InvertedDoublePendulum": "cartpoleSerialDouble",
 }
+# The suite's tasks without their version, and the row of Table 1 each is rebuilt from.
+REBUILT = {entry.name: paper for paper, entry in suite.LISTED.items()}
+
+
+def theirs(environment: str) -> dict[str, str]:
+    """Columns of Table 1 beside a task of the suite; none for other environments."""
+    row, how = correspondence(environment) or ("", "")
+    if how != "rebuilt from its description":
+        return {}
+    found = reference().set_index("environment").loc[row]
+    return {
+        f"theirs, {kind}": f"{found[f'{kind}_average']:.2f} ({found[f'{kind}_best']:.2f})"
+        for kind in ("lowd", "cntrl")
+    }
 
 
 def reference() -> pd.DataFrame:
@@ -34,8 +54,10 @@ def reference() -> pd.DataFrame:
 
 
 def correspondence(environment: str) -> tuple[str, str] | None:
-    """(row of Table 1, `same name` or `related, not the same task`) of one of our environments; None without one."""
+    """(row of Table 1, how it is related) of one of our environments; None without one."""
     bare = environment.removeprefix("subcritic-").split("-v")[0]
+    if bare in REBUILT:
+        return REBUILT[bare], "rebuilt from its description"
     rows = {name.lower(): name for name in reference()["environment"]}
     if bare in RELATED:
         return RELATED[bare], "related, not the same task"

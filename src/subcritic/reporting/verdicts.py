@@ -14,8 +14,8 @@ from subcritic.reporting.estimates import (
     difference,
     over_seeds,
 )
+from subcritic.reporting.methods import Facts
 from subcritic.reporting.normalise import normalise
-from subcritic.studies.ablation.methods import Facts
 
 # Roles of methods, see `subcritic.config.AgentSettings`.
 BACKPROPAGATION, LOCAL, CONTROL = "backpropagation", "local", "control"

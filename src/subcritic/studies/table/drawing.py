@@ -1,0 +1,184 @@
+"""The figures of the results table: scores on every environment, and what they come to over all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from subcritic.config import Profile
+from subcritic.reporting import style
+from subcritic.reporting.estimates import FAILED_ADDED, JACKKNIFE, described, interval, number
+from subcritic.studies.table.aggregates import IMPROVEMENT, MEAN, NEEDING
+from subcritic.studies.table.results import BETTER, MANY, WORSE, in_order, marks, reference_in
+
+# From below random actions over random actions, white, to the reference and beyond.
+SHADES = LinearSegmentedColormap.from_list("scores", [style.ORANGE, "white", "#9ccbe3", style.BLUE])
+NORM = TwoSlopeNorm(0.0, vmin=-0.5, vmax=1.25)
+
+
+def scores_figure(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> Figure:
+    """Normalised scores of every method on every environment: bars for a few environments, shaded cells for many."""
+    if len(profile.environments) > MANY:
+        return cells(profile, table, judged, found)
+    return bars(profile, table)
+
+
+@style.styled
+def bars(profile: Profile, table: pd.DataFrame) -> Figure:
+    """Normalised score of every method, one group of rows per environment; raw-only environments say so."""
+    methods = [method.name for method in profile.methods]
+    colours = style.method_colours(methods)
+    names = [environment.name for environment in profile.environments]
+    pitch = len(methods) + 0.8
+    fig, (axes,) = style.grid(1, 1, width=8.0, height=0.24 * pitch * len(names) + 0.7)
+    for place, text in ((0, "random"), (1, "reference")):
+        axes.axvline(place, color=style.INK, linewidth=0.9, linestyle=":" if place == 0 else "--")
+        axes.text(place, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
+    axes.text(1.01, 1.01, "average return", transform=axes.transAxes, fontsize=8)
+    for group, name in enumerate(names):
+        rows = table[table["environment"] == name]
+        for index, row in enumerate(rows.itertuples()):
+            _draw_score(axes, group * pitch + index, row, colours[row.method])
+        _draw_why_raw_only(axes, group * pitch + (len(methods) - 1) / 2, rows["note"].iloc[0])
+    axes.set_yticks([group * pitch + (len(methods) - 1) / 2 for group in range(len(names))], names)
+    low, high = axes.get_xlim()
+    axes.set(xlabel="normalised score", xlim=(min(low, -0.15), max(high, 1.15)))
+    axes.set_ylim(pitch * len(names) - 0.9, -0.9)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x")
+    if profile.seeds == 1:
+        style.note(fig, "diamond: the one seed   ·   no interval")
+    else:
+        style.note(
+            fig,
+            f"diamond: mean over seeds   ·   dot: best seed   ·   bar: {described(profile, FAILED_ADDED)}",
+        )
+    return fig
+
+
+@style.styled
+def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> Figure:
+    """Environments as rows, those first on which hidden layers matter most; methods as columns of shaded scores."""
+    methods, ordered, signs = [method.name for method in profile.methods], in_order(found), marks(judged)
+    scores = table.set_index(["environment", "method"])["normalised_average"]
+    steps = table.groupby("environment")["steps"].max()
+    fig, (axes,) = style.grid(1, 1, width=3.6 + 0.62 * len(methods), height=0.2 * len(ordered) + 1.5)
+    more = {
+        name: len(methods) + at for name, at in (("hidden layers", -0.1), ("actions", 0.7), ("steps", 1.5))
+    }
+    for y, task in enumerate(ordered.itertuples()):
+        for x, method in enumerate(methods):
+            score = scores[task.environment, method]
+            shade = SHADES(NORM(np.clip(score, -0.5, 1.25))) if np.isfinite(score) else "white"
+            axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=shade, linewidth=0))
+            text = f"{number(round(score, 2))} {signs.get((task.environment, method), '')}".rstrip()
+            dark = np.isfinite(score) and score > 1.1
+            axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if dark else style.INK)
+        said = (number(round(task.difference, 2)), task.actions, f"{steps[task.environment]:,}")
+        for place, text in zip(more.values(), said, strict=True):
+            axes.text(place, y, text, ha="center", va="center", fontsize=7)
+    needing = int(found["tells_apart"].sum())
+    if 0 < needing < len(ordered):
+        axes.axhline(needing - 0.5, color=style.INK, linewidth=0.9)
+    for name, place in {**{method: float(x) for x, method in enumerate(methods)}, **more}.items():
+        axes.text(place, -0.7, name, rotation=35, va="bottom", fontsize=7.5)
+    axes.set_yticks(range(len(ordered)), [name.removesuffix("-v0") for name in ordered["environment"]])
+    axes.set(xlim=(-0.5, len(methods) + 2.0), ylim=(len(ordered) - 0.4, -0.6), xticks=[])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    reference = reference_in(judged) or "the reference"
+    style.note(
+        fig,
+        f"mean of {profile.seeds} seeds, random actions at 0, the planner at 1   ·   {BETTER} better, {WORSE} worse than\n"
+        f"{reference}, paired by seed   ·   hidden layers: {reference} minus itself with frozen hidden layers;\n"
+        "above the line, tasks that need them",
+    )
+    return fig
+
+
+@style.styled
+def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.DataFrame) -> Figure:
+    """Interquartile mean, probability of improvement, and the share of runs above every score."""
+    methods = [method.name for method in profile.methods]
+    colours = style.method_colours(methods)
+    fig, (left, middle, right) = style.grid(3, 3, width=3.7, height=0.32 * len(methods) + 1.4)
+    improvement = next((name for name in aggregates["statistic"] if name.startswith(IMPROVEMENT)), None)
+    improvement = improvement and improvement.removesuffix(NEEDING)
+    _draw_statistic(left, aggregates, MEAN, methods, colours)
+    left.set(xlabel="interquartile mean of the score", yticks=range(len(methods)), yticklabels=methods)
+    _draw_statistic(middle, aggregates, improvement, methods, colours)
+    middle.axvline(0.5, color=style.INK, linewidth=0.8, linestyle="--")
+    over = improvement.removeprefix(IMPROVEMENT) if improvement else "the reference"
+    middle.set(xlabel=f"probability of improvement over {over}", xlim=(-0.02, 1.02), yticklabels=[])
+    for method, share in shares.groupby("method", sort=False):
+        right.plot(share["threshold"], share["share"], color=colours[method], label=method)
+        right.fill_between(
+            share["threshold"], share["low"], share["high"], color=colours[method], alpha=0.12, linewidth=0
+        )
+    right.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.02, 1.02))
+    style.method_legend(fig, {name: colours[name] for name in methods})
+    counts = aggregates.drop_duplicates("statistic").set_index("statistic")["environments"]
+    needing = (
+        f"   ·   hollow: over the {counts[MEAN + NEEDING]} that need hidden layers"
+        if MEAN + NEEDING in counts
+        else ""
+    )
+    style.note(
+        fig,
+        f"filled: over {counts[MEAN]} tasks{needing}\nbars and bands: {described(profile, '', JACKKNIFE)} and one added run",
+    )
+    return fig
+
+
+def _draw_statistic(
+    axes: Axes, aggregates: pd.DataFrame, statistic: str | None, methods: list[str], colours: dict[str, str]
+) -> None:
+    found = aggregates.set_index(["method", "statistic"])
+    for y, method in enumerate(methods):
+        for offset, ending, face in ((-0.12, "", colours[method]), (0.2, NEEDING, "white")):
+            if (method, f"{statistic}{ending}") not in found.index:
+                continue
+            row = found.loc[(method, f"{statistic}{ending}")]
+            axes.plot([row["low"], row["high"]], [y + offset] * 2, color=style.INK, linewidth=1.2)
+            axes.plot(
+                row["value"], y + offset, "D", color=colours[method], markerfacecolor=face, markersize=5.5
+            )
+    axes.set(ylim=(len(methods) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x")
+
+
+def _draw_score(axes: Axes, y: float, row, colour: str) -> None:
+    label = f"{row.method}  {number(row.average)} {interval(row.low, row.high)}"
+    if row.diverged:
+        label += f"  {row.diverged} of {row.seeds} diverged"
+    axes.text(1.01, y, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour)
+    if not row.note:
+        style.draw_estimate(
+            axes, (row.normalised_average, row.normalised_low, row.normalised_high), y, colour
+        )
+        axes.plot(row.normalised_best, y, ".", color=colour, markersize=7)
+
+
+def _draw_why_raw_only(axes: Axes, y: float, note: str) -> None:
+    """The reason, in the middle of the row, over a white patch that hides the lines behind it."""
+    patch = {"facecolor": "white", "edgecolor": "none"}
+    if note:
+        axes.text(
+            0.5,
+            y,
+            note,
+            transform=axes.get_yaxis_transform(),
+            ha="center",
+            va="center",
+            fontsize=8,
+            bbox=patch,
+        )
