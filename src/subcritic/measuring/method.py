@@ -105,7 +105,9 @@ def watched_training(
         Evaluation(log, training, make_environment, seeds),
         LearningMetrics(log, runtime.log_every, agent.settings.update_every),
     ]
-    return Trainer(agent, make_environment, seeds, training.steps, training.divergence_factor), observers
+    # An agent that does not learn from single transitions brings a loop of its own.
+    loop: type[Trainer] = getattr(agent, "Trainer", Trainer)
+    return loop(agent, make_environment, seeds, training.steps, training.divergence_factor), observers
 
 
 def score_rows(environment: str, method: str, trainer: Trainer, scores: list[float]) -> pd.DataFrame:
