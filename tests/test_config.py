@@ -46,7 +46,7 @@ def test_shipped_profiles_are_valid(path):
             {"methods": [{"algorithm": "linear", "discount": 1.2}]},
             ["methods[0].discount = 1.2", "less than 1"],
         ),
-        ({"methods": [{"algorithm": "sarsa"}]}, ["methods[0]", "must be one of: ddpg, linear"]),
+        ({"methods": [{"algorithm": "sarsa"}]}, ["methods[0]", "must be one of: ddpg, ars, linear"]),
         ({"methods": []}, ["methods", "at least 1"]),
         (
             {"methods": [{"algorithm": "ddpg", "preset": "old"}]},

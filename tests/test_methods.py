@@ -55,7 +55,7 @@ def test_settings_read_back_as_themselves_with_all_defaults_written_out():
 
 def test_a_method_without_an_algorithm_is_told_which_there_are():
     with pytest.raises(
-        ConfigError, match=r"methods\[0\]\.algorithm = None: must be given: one of: ddpg, linear"
+        ConfigError, match=r"methods\[0\]\.algorithm = None: must be given: one of: ddpg, ars, linear"
     ):
         profiles.parse(minimal(methods=[{"hidden": [8]}]))
 

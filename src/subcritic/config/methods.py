@@ -23,7 +23,10 @@ from subcritic.config.sections import hint
 from subcritic.importing import import_class
 
 # Agents that do not learn by a local rule: name → "module:Class", imported when a method names them.
-AGENTS: dict[str, str] = {"ddpg": "subcritic.agents.ddpg:DDPG"}
+AGENTS: dict[str, str] = {
+    "ddpg": "subcritic.agents.ddpg:DDPG",
+    "ars": "subcritic.training.search:AugmentedRandomSearch",
+}
 
 
 class RecordedMethod(AgentSettings):

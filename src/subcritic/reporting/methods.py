@@ -41,7 +41,7 @@ def crosses(facts: Facts) -> str:
         return ERROR
     if receives & {"feedback", "deviation"}:
         return VECTOR
-    if receives & {"target", "advantage"}:
+    if receives & {"target", "advantage", "return"}:
         return SCALAR
     return OBSERVATION if "observation" in receives else NOTHING
 
