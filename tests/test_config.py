@@ -46,7 +46,10 @@ def test_shipped_profiles_are_valid(path):
             {"methods": [{"algorithm": "linear", "discount": 1.2}]},
             ["methods[0].discount = 1.2", "less than 1"],
         ),
-        ({"methods": [{"algorithm": "sarsa"}]}, ["methods[0]", "must be one of: ddpg, ars, linear"]),
+        (
+            {"methods": [{"algorithm": "sarsa"}]},
+            ["methods[0]", "must be one of: ddpg, ars, stable_baselines3, linear"],
+        ),
         ({"methods": []}, ["methods", "at least 1"]),
         (
             {"methods": [{"algorithm": "ddpg", "preset": "old"}]},

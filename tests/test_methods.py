@@ -23,7 +23,8 @@ def minimal(**changes):
 @pytest.mark.parametrize("algorithm", [*methods.AGENTS, *RULES])
 def test_every_method_has_a_role_and_every_setting_its_description(algorithm):
     settings = parse_method({"algorithm": algorithm})
-    others = {"ddpg": "backpropagation", "random_direction": "control"}
+    taught = dict.fromkeys(("ddpg", "stable_baselines3"), "backpropagation")
+    others = taught | {"random_direction": "control"}
     assert settings.role == others.get(algorithm, "local")
     assert "role" not in config.dump(settings)
     assert all(field.description for field in type(settings).model_fields.values())
@@ -55,7 +56,8 @@ def test_settings_read_back_as_themselves_with_all_defaults_written_out():
 
 def test_a_method_without_an_algorithm_is_told_which_there_are():
     with pytest.raises(
-        ConfigError, match=r"methods\[0\]\.algorithm = None: must be given: one of: ddpg, ars, linear"
+        ConfigError,
+        match=r"methods\[0\]\.algorithm = None: must be given: one of: ddpg, ars, stable_baselines3, linear",
     ):
         profiles.parse(minimal(methods=[{"hidden": [8]}]))
 

@@ -91,7 +91,7 @@ def test_a_rule_of_ones_own_has_its_own_knobs_and_no_other_rule_gets_them():
         ("own_rules:MyRule", "the module own_rules has no class MyRule"),
         ("own_rules:shared", "the module own_rules has no class shared"),
         ("json:JSONDecoder", "the class JSONDecoder is no local rule and no agent"),
-        ("own_rules", "one of: ddpg, ars, linear"),
+        ("own_rules", "one of: ddpg, ars, stable_baselines3, linear"),
     ],
 )
 def test_a_name_behind_which_there_is_nothing_is_refused(algorithm, words):

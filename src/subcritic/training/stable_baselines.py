@@ -1,0 +1,303 @@
+"""Agents of Stable-Baselines3 under our protocol: the same environments, episodes, evaluation and records.
+
+They say whether our own DDPG is good, and what the state of the art reaches in as many steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import numpy as np
+import stable_baselines3
+import torch
+from gymnasium.spaces import Box
+from pydantic import Field
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from torch import Tensor
+
+from subcritic.agents.protocol import AgentBatch
+from subcritic.agents.rows import AgentRows
+from subcritic.config import AgentSettings, Role
+from subcritic.nn import MLP, Parameters, Voltages
+from subcritic.nn.network import Network
+from subcritic.training.trainer import WATCH_EVERY, Trainer
+
+# The library's own networks, batch size and warm-up, where a config does not say otherwise.
+THEIRS: dict[str, dict[str, Any]] = {
+    "DDPG": {"hidden": (400, 300)},
+    "TD3": {"hidden": (400, 300)},
+    "SAC": {"hidden": (256, 256)},
+}
+SHARED = {"activation": "relu", "batch_size": 256, "learning_starts": 100}
+ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}
+# Episodes between two logs of the library's own, which are thrown away.
+NEVER = 2**62
+# What the library does not have, or does in its own way.
+OF_OTHERS = ("last_layer_init", "frozen_hidden", "update_every", "exploration", "noise", "noisy_fraction")
+
+
+class PeerSettings(AgentSettings):
+    """Settings of an agent of Stable-Baselines3; what is not given is as the library has it."""
+
+    kind: ClassVar[Role] = "backpropagation"
+    # Its update is not compared with the policy gradient.
+    probe: ClassVar[bool] = False
+
+    learner: Literal["DDPG", "TD3", "SAC"] = Field("SAC", description="The class of stable_baselines3.")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="More arguments of that class, such as learning_rate."
+    )
+
+    @classmethod
+    def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
+        learner = given.get("learner", "SAC")
+        named = {"name": f"sb3-{str(learner).lower()}"} if isinstance(learner, str) else {}
+        return super().defaults(given) | SHARED | THEIRS.get(learner, {}) | named
+
+    def unused(self) -> dict[str, tuple[bool, str]]:
+        found = dict.fromkeys(OF_OTHERS, (False, "our own agents"))
+        return found | {"noise_scale": (self.learner != "SAC", "learner DDPG or TD3: SAC draws its actions")}
+
+    def conflicts(self) -> list[tuple[bool, str]]:
+        fixed = {
+            "policy",
+            "env",
+            "seed",
+            "policy_kwargs",
+            "gamma",
+            "tau",
+            "batch_size",
+            "buffer_size",
+            "learning_starts",
+        }
+        both = sorted(fixed & self.options.keys())
+        return [
+            (bool(both), f"options: {', '.join(both)}: cannot be given here; use the method's own settings")
+        ]
+
+
+class PeerTrainer(Trainer):
+    """Lets each agent of the library make one step, and one update once it has seen `learning_starts` of them."""
+
+    agent: StableBaselines3
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        places = [
+            Place(
+                self.agent.actor.sizes,
+                lambda s=s: self.episodes.observation[s],
+                lambda action, s=s: self._play(s, action),
+            )
+            for s in range(len(self.seeds))
+        ]
+        self.agent.begin(places, self.seeds, self.steps)
+
+    def advance(self) -> None:
+        """One environment step and one update for every seed."""
+        for s in self.watch.active:
+            self.agent.step(s)
+        self.step += 1
+        if self.learning and self.step % WATCH_EVERY == 0:
+            self._stop_diverged()
+
+    def _play(self, s: int, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+        actions = np.zeros((len(self.seeds), action.size), np.float32)
+        actions[s] = action
+        played = self.episodes.step(actions, [s])
+        self.watch.see_rewards(played.reward)
+        for index, episode_return in played.finished.items():
+            self._end_episode(index, episode_return)
+        return (
+            played.observation[s],
+            float(played.reward[s]),
+            bool(played.terminated[s]),
+            bool(played.truncated[s]),
+        )
+
+
+class Place(gym.Env):
+    """What the library plays in: the episodes of one seed, which the trainer begins and ends.
+
+    look() → the observation of the state it is in; play(action) → observation, reward, terminated, truncated.
+    """
+
+    def __init__(self, sizes: Sequence[int], look: Callable, play: Callable) -> None:
+        self.observation_space = Box(-np.inf, np.inf, (sizes[0],), np.float32)
+        self.action_space = Box(-1.0, 1.0, (sizes[-1],), np.float32)
+        self.look, self.play = look, play
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        return self.look().copy(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        return *self.play(action), {}
+
+
+class StableBaselines3:
+    """S agents of the library, one per seed. Each has random numbers of its own, so that none depends on the others."""
+
+    Settings: ClassVar[type[AgentSettings]] = PeerSettings
+    Trainer: ClassVar[type[Trainer]] = PeerTrainer
+    consecutive = 1
+    newest = None
+    receives = frozenset({"error"})
+
+    def __init__(
+        self, settings: PeerSettings, observation_size: int, action_size: int, seeds: Sequence[int]
+    ) -> None:
+        self.settings = settings
+        self.actor = MLP((observation_size, *settings.hidden, action_size), settings.activation, "tanh")
+        self.rows = AgentRows(self.actor.sizes, noisy=False)
+        # Its replay is its own.
+        self.columns = {"reward": 1}
+        self.online = self.actor.parameters(len(seeds))
+        # Made by `begin`: the library's agents, and the state of each one's random numbers.
+        self.models: list[OffPolicyAlgorithm] = []
+        self.random: list[dict[str, Any]] = []
+
+    def begin(self, places: Sequence[Place], seeds: Sequence[int], steps: int) -> None:
+        """Make the library's agents, for trainings of so many steps."""
+        outside = _random_state()
+        for s, (seed, place) in enumerate(zip(seeds, places, strict=True)):
+            self.models.append(self._made(seed, place, steps))
+            self.random.append(_random_state())
+            self._read_actor(s)
+        _set_random_state(outside)
+
+    def _made(self, seed: int, place: Place, steps: int) -> OffPolicyAlgorithm:
+        settings = self.settings
+        size = self.actor.sizes[-1]
+        scale = settings.noise_scale if isinstance(settings.noise_scale, float) else settings.noise_scale[-1]
+        noise = NormalActionNoise(np.zeros(size), np.full(size, scale))
+        model: OffPolicyAlgorithm = getattr(stable_baselines3, settings.learner)(
+            "MlpPolicy",
+            place,
+            seed=seed,
+            gamma=settings.discount,
+            tau=settings.polyak,
+            batch_size=settings.batch_size,
+            buffer_size=min(settings.replay_size, steps),
+            learning_starts=settings.learning_starts,
+            policy_kwargs={
+                "net_arch": list(settings.hidden), "activation_fn": ACTIVATIONS[settings.activation]
+            },
+            **({} if settings.learner == "SAC" else {"action_noise": noise}),
+            **settings.options,
+        )  # fmt: skip
+        model.set_logger(Logger(None, []))
+        return model
+
+    def step(self, s: int) -> None:
+        """One step in the environment of seed s, and one update."""
+        with self._own_random_numbers(s), torch.enable_grad():
+            self.models[s].learn(1, reset_num_timesteps=False, log_interval=NEVER)
+        self._read_actor(s)
+
+    @contextlib.contextmanager
+    def _own_random_numbers(self, s: int) -> Iterator[None]:
+        outside = _random_state()
+        _set_random_state(self.random[s])
+        try:
+            yield
+        finally:
+            self.random[s] = _random_state()
+            _set_random_state(outside)
+
+    def _read_actor(self, s: int) -> None:
+        """Copy the weights of the library's actor; that of SAC without the part that says how widely it draws."""
+        actor: Any = self.models[s].policy.actor
+        parts = [actor.latent_pi, actor.mu] if self.settings.learner == "SAC" else [actor.mu]
+        linear = [layer for part in parts for layer in part.modules() if isinstance(layer, torch.nn.Linear)]
+        for layer, weight, bias in zip(linear, self.online.weights, self.online.biases, strict=True):
+            weight[s] = layer.weight.detach().T
+            bias[s, 0] = layer.bias.detach()
+
+    def policy(self) -> Parameters:
+        return self.online
+
+    def target_policy(self) -> Parameters:
+        return self.online
+
+    def act(self, observation: Tensor, perturbation: list[Tensor | None] | None = None) -> Voltages:
+        return self.actor.forward(self.online, observation)
+
+    def transition(
+        self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
+    ) -> dict[str, Tensor]:
+        return {"reward": reward}
+
+    def learn(self, batch: dict[str, Tensor]) -> None:
+        """It learns from its own replay."""
+
+    def agent_batch(self, batch: dict[str, Tensor]) -> AgentBatch:
+        return self.rows.agent_batch(batch)
+
+    def own_critic(self) -> Network | None:
+        return None
+
+    def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        return []
+
+    def predictions(self, observation: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def directions(
+        self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        return []
+
+    def value_magnitude(self) -> Tensor:
+        return torch.zeros(len(self.online.flat))
+
+    def finite(self) -> Tensor:
+        return self.online.flat.isfinite().all(dim=1)
+
+    def metrics(self) -> dict[str, Tensor]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        saved = []
+        for model in self.models:
+            weights, replay = io.BytesIO(), io.BytesIO()
+            model.save(weights)
+            model.save_replay_buffer(replay)
+            saved.append({"model": weights.getvalue(), "replay": replay.getvalue()})
+        return {"models": saved, "random": list(self.random)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        kind = getattr(stable_baselines3, self.settings.learner)
+        outside = _random_state()
+        for s, saved in enumerate(state["models"]):
+            plays = self.models[s].get_env()
+            assert plays is not None
+            plays.reset()
+            model = kind.load(io.BytesIO(saved["model"]), env=plays, force_reset=False)
+            model.load_replay_buffer(io.BytesIO(saved["replay"]))
+            model.set_logger(Logger(None, []))
+            self.models[s] = model
+            self._read_actor(s)
+        _set_random_state(outside)
+        self.random = list(state["random"])
+
+
+def _random_state() -> dict[str, Any]:
+    """Of the generators that the library draws from, which are global."""
+    return {
+        "torch": torch.get_rng_state(),
+        "numpy": np.random.get_state(),  # noqa: NPY002
+        "python": random.getstate(),
+    }
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    random.setstate(state["python"])
