@@ -61,22 +61,14 @@ def aggregate(
 def profiles(
     profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame, thresholds: np.ndarray
 ) -> pd.DataFrame:
-    """Share of runs above each threshold of the normalised score, with jackknife intervals over seeds.
-
-    Columns: method, threshold, share, low, high.
-    """
+    """Share of runs above each threshold of the normalised score; columns: method, threshold, share."""
     rows = []
     for method in profile.methods:
         matrix = normalised_matrix(profile, scores, anchors, method.name).to_numpy()
-        for threshold in thresholds if matrix.size else ():
-            found = over_environments(
-                profile,
-                lambda scores, at=threshold: performance_profile(scores, [at])[..., 0],
-                matrix,
-                added=0.0,
-            )
-            rows.append([method.name, threshold, found.value, *np.clip([found.low, found.high], 0, 1)])
-    return pd.DataFrame(rows, columns=["method", "threshold", "share", "low", "high"])
+        if matrix.size:
+            shares = performance_profile(matrix, thresholds)
+            rows += [[method.name, *pair] for pair in zip(thresholds, shares, strict=True)]
+    return pd.DataFrame(rows, columns=["method", "threshold", "share"])
 
 
 def readable_aggregates(aggregates: pd.DataFrame) -> pd.DataFrame:

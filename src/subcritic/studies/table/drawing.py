@@ -118,10 +118,7 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
     over = improvement.removeprefix(IMPROVEMENT) if improvement else "the reference"
     middle.set(xlabel=f"probability of improvement over {over}", xlim=(-0.02, 1.02), yticklabels=[])
     for method, share in shares.groupby("method", sort=False):
-        right.plot(share["threshold"], share["share"], color=colours[method], label=method)
-        right.fill_between(
-            share["threshold"], share["low"], share["high"], color=colours[method], alpha=0.12, linewidth=0
-        )
+        right.plot(share["threshold"], share["share"], color=colours[method], linewidth=1.3)
     right.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.02, 1.02))
     style.method_legend(fig, {name: colours[name] for name in methods})
     counts = aggregates.drop_duplicates("statistic").set_index("statistic")["environments"]
@@ -132,7 +129,8 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
     )
     style.note(
         fig,
-        f"filled: over {counts[MEAN]} tasks{needing}\nbars and bands: {described(profile, '', JACKKNIFE)} and one added run",
+        f"filled: over {counts[MEAN]} tasks{needing}\n"
+        f"bars: {described(profile, 'one added run that fails everywhere, or ties with all others', JACKKNIFE)}",
     )
     return fig
 
