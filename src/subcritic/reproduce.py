@@ -80,9 +80,16 @@ def _take_published(profile: config.Profile, from_scratch: bool) -> None:
     results = Path("results")
     if from_scratch:
         accumulated.forget_taken(profile, results)
-    elif count := accumulated.take(profile, results / "published", results):
+        return
+    if count := accumulated.take(profile, results / "published", results):
         print(
             f"subcritic: {count} published runs are taken as given; --from-scratch trains them too.",
+            flush=True,
+        )
+    if count := accumulated.outdated(profile, results / "published"):
+        print(
+            f"subcritic: {count} published runs are of another config or version of the code, and are trained anew; what was "
+            f"published stays in {results / 'published' / profile.profile}.",
             flush=True,
         )
 

@@ -110,6 +110,8 @@ def test_nothing_is_taken_of_another_code_or_config_nor_where_a_seed_is_done(fin
     assert accumulated.take(profile(), finished / "published", finished) == 0
     longer = profile(training=config.dump(profile())["training"] | {"steps": 60})
     assert accumulated.take(longer, finished / "published", tmp_path / "new") == 0
+    assert accumulated.outdated(longer, finished / "published") == 8
+    assert accumulated.outdated(profile(seeds=1), finished / "published") == 0
     monkeypatch.setattr(kept, "job_code", lambda *_: "other")
     assert accumulated.take(profile(), finished / "published", tmp_path / "new") == 0
 

@@ -61,6 +61,16 @@ def take(profile: Profile, published: Path, results: Path) -> int:
     return count
 
 
+def outdated(profile: Profile, published: Path) -> int:
+    """How many published runs of the profile's seeds are of another config or another version of the code."""
+    known = {_key(row): row for row in _read(published / profile.profile / RUNS).to_dict("records")}
+    return sum(
+        not _current(known[key], job, seed)
+        for job, seed in _seeds(jobs_of(profile))
+        if (key := (*_job_key(job), seed)) in known
+    )
+
+
 def forget_taken(profile: Profile, results: Path) -> int:
     """Delete the records that `take` wrote, so that their seeds are trained; how many."""
     taken = [
