@@ -88,8 +88,8 @@ def _take_published(profile: config.Profile, from_scratch: bool) -> None:
         )
     if count := accumulated.outdated(profile, results / "published"):
         print(
-            f"subcritic: {count} published runs are of another config or version of the code, and are trained anew; what was "
-            f"published stays in {results / 'published' / profile.profile}.",
+            f"subcritic: {count} published runs are of another config or version of the code, and are trained anew; "
+            f"what was published stays in {results / 'published' / profile.profile}.",
             flush=True,
         )
 
