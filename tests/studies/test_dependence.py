@@ -41,8 +41,8 @@ def test_more_training_repeats_experiment_2_where_it_applies_and_nothing_else():
         for environment in (PENDULUM, "subcritic-CartRest-v0")
         for method in ("ddpg", "linear")
     }
-    # Robustness plays the policies that Experiment 2 has trained.
-    assert studies_of(found) == {"experiment2", "robustness"}
+    # Robustness and films play the policies that Experiment 2 has trained.
+    assert studies_of(found) == {"experiment2", "robustness", "films"}
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,7 @@ def test_a_comment_a_docstring_and_layout_repeat_nothing(copied):
                 "asynchronous",
                 "recurrent",
                 "robustness",
+                "films",
                 "agreement",
                 "throughput",
             },
@@ -185,7 +186,7 @@ def test_a_comment_a_docstring_and_layout_repeat_nothing(copied):
         (
             "envs/suite/environment.py",
             {"anchors", "experiment1", "experiment2", "gradients", "theorem", "scaling"}
-            | {"references", "gallery", "robustness"},
+            | {"references", "gallery", "robustness", "films"},
         ),
         ("studies/ablation/__init__.py", set()),
     ],
@@ -312,4 +313,4 @@ def test_compiled_functions_count_as_code_of_what_calls_them():
     every = {
         path.relative_to(provenance.PACKAGE).as_posix() for path in provenance.PACKAGE.rglob("*kernels.py")
     }
-    assert kernels("studies/experiment2/run.py") == every == set(compiled._MODULES)
+    assert kernels("studies/experiment2/run.py") == every == set(compiled.MODULES)

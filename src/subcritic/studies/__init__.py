@@ -14,6 +14,7 @@ NAMES = (
     "gradients",
     "experiment2",
     "table",
+    "films",
     "throughput",
     "theorem",
     "asynchronous",
