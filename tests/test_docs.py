@@ -1,6 +1,7 @@
 """What the documents name exists: links, code, tests, result files, commands, rooms."""
 
 import importlib
+import itertools
 import json
 import re
 from pathlib import Path
@@ -127,17 +128,26 @@ def test_the_readme_shows_how_expected_updates_agree_with_both_gradients():
     found = found[
         (found["at"] == "ddpg") & (found["granularity"] == "actor") & (found["estimate"] == "expectation")
     ]
-    found = found.set_index(["method", "measure"]).sort_index()
-    names = []
+    found = found.set_index(["method", "environment", "measure"]).sort_index()
+    tasks, names = ("Pendulum-v1", "CartpoleSwingUp-v0"), []
     for line in text.splitlines():
         if line.startswith("| `"):
             name, _, *cells = (cell.strip() for cell in line.strip("|").split("|"))
             names.append(re.search("`(.*?)`", name).group(1))
-            rows = (found.loc[(names[-1], measure)] for measure in ("cosine", "return_played"))
+            rows = (
+                found.loc[(names[-1], *of)] for of in itertools.product(tasks, ("cosine", "return_played"))
+            )
             assert cells == [shown(row["value"], row["low"], row["high"]) for row in rows]
     assert set(names) == set(found.index.get_level_values("method"))
-    assert found.loc[("linear", "cosine"), "low"] < 0 < found.loc[("linear", "cosine"), "high"]
-    assert found.loc[("coagent", "cosine"), "low"] < 0 < found.loc[("coagent", "cosine"), "high"]
+    chance = [name for name in names if name.startswith(("coagent", "linear", "compatible"))]
+    assert all(
+        found.loc[(name, task, "cosine"), "low"] < 0 < found.loc[(name, task, "cosine"), "high"]
+        for name in chance
+        for task in tasks
+    )
+    multiplying = [name for name in chance if name.startswith("coagent") and not name.endswith("slope")]
+    gains = [found.loc[(name, "Pendulum-v1", "return_played"), "value"] for name in multiplying]
+    assert f"{min(gains):.2f} to {max(gains):.2f}, where" in text
 
 
 def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():
