@@ -327,3 +327,22 @@ def test_a_rule_that_a_study_cannot_run_is_refused_before_anything_runs(study, a
     with pytest.raises(ConfigError) as error:
         profiles.parse(minimal(**{study: {"agent": agent}}), "my.yaml")
     assert str(error.value).startswith(f"my.yaml: {study}: agent: ") and words in str(error.value)
+
+
+def test_a_profile_extends_another_section_by_section(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    base = minimal(seeds=4, training={"steps": 500, "evaluate_every": 50}, profile="base")
+    (tmp_path / "configs" / "base.yaml").write_text(yaml.safe_dump(base))
+    own = {"extends": "base", "profile": "own", "training": {"steps": 700}}
+    (tmp_path / "configs" / "own.yaml").write_text(yaml.safe_dump(own))
+    for profile in (profiles.parse(own), profiles.load("configs/own.yaml"), workflow.resolve(own)):
+        assert (profile.profile, profile.seeds, profile.training.steps) == ("own", 4, 700)
+        assert profile.training.evaluate_every == 50 and profile.environments[0].name == "Pendulum-v1"
+    with pytest.raises(
+        ConfigError, match=r"extends = 'bsae': there is no configs/bsae.yaml; known: base, own"
+    ):
+        profiles.parse(own | {"extends": "bsae"})
+    (tmp_path / "configs" / "base.yaml").write_text(yaml.safe_dump(base | {"extends": "own"}))
+    with pytest.raises(ConfigError, match=r"extends itself: configs/base.yaml → configs/own.yaml"):
+        profiles.parse(own)

@@ -10,6 +10,8 @@ from pydantic import Field, create_model, model_validator
 from subcritic import config
 from subcritic.studies import STUDIES
 
+# Where profiles are, in the folder of a project.
+FOLDER = Path("configs")
 NAMES = tuple(STUDIES)
 DEFAULT = tuple(name for name, study in STUDIES.items() if not study.optional and study.shown)
 
@@ -46,9 +48,25 @@ def parse(data: Any, source: str = "config", *, recorded: bool = False) -> confi
 
     recorded: `data` is a resolved profile, of which methods are read without importing what trains them.
     """
-    return config.parse(Profile, data, source, recorded=recorded)
+    return config.parse(Profile, _extended(data, source), source, recorded=recorded)
 
 
 def load(path: Path | str, *, recorded: bool = False) -> config.Profile:
     """A profile from a YAML file. Raises ConfigError naming the file and the field."""
-    return config.load(Profile, path, recorded=recorded)
+    return parse(config.read_yaml(path), str(path), recorded=recorded)
+
+
+def _extended(data: Any, source: str, by: tuple[str, ...] = ()) -> Any:
+    """`data` on top of the profile that its key `extends` names; that one may extend another. by: who extends it."""
+    if not isinstance(data, dict) or "extends" not in data:
+        return data
+    own = {key: value for key, value in data.items() if key != "extends"}
+    path = FOLDER / f"{data['extends']}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+        raise config.ConfigError(
+            f"{source}: extends = {data['extends']!r}: there is no {path}; known: {known or 'none'}"
+        )
+    if str(path) in by:
+        raise config.ConfigError(f"{source}: extends = {data['extends']!r}: extends itself: {' → '.join(by)}")
+    return config.merged(_extended(config.read_yaml(path), str(path), (*by, str(path))), own)

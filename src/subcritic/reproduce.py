@@ -37,7 +37,7 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
     path, overrides = _config_file(name), _overrides(arguments)
     given = dict(word.split("=", 1) for word in overrides)
     over = {key: yaml.safe_load(value) for key, value in given.items()}
-    profile = workflow.resolve(workflow.merged(config.dump(profiles.load(path)), over), str(path))
+    profile = workflow.resolve(config.merged(config.dump(profiles.load(path)), over), str(path))
     _announce(path, profile)
     command = [*_snakemake(path), *arguments]
     if {"-n", "--dry-run", "--dryrun"} & set(arguments):

@@ -31,7 +31,7 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
         if "environments" in given:
             # The default's ablation names environments that may no longer be there.
             default.get("ablation", {}).pop("environments", None)
-        given = merged(default, given)
+        given = schema.merged(default, given)
     profile = profiles.parse(given, source)
     check_environments(profile, source)
     return profile
@@ -145,12 +145,3 @@ def job_path(study: Study) -> str:
 def caption(study: Study, file: Shown) -> str:
     """The text that Snakemake's report shows with a file; empty where it is not part of it."""
     return str(provenance.PACKAGE / "studies" / study.name / f"{file.caption}.rst") if file.caption else ""
-
-
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`, section by section."""
-    result = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        result[key] = merged(base[key], value) if both else value
-    return result

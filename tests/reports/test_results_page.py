@@ -13,7 +13,7 @@ import synthetic
 import yaml
 from matplotlib.figure import Figure
 
-from subcritic import config, profiles, workflow
+from subcritic import config, profiles
 from subcritic.publishing import page as results_page
 from subcritic.publishing import publish as publishing
 from subcritic.publishing.check import chosen
@@ -323,7 +323,7 @@ def test_a_table_older_than_its_runs_is_refused(results):
 )
 def test_a_run_of_another_config_is_refused(results, changes, where):
     path = results / "synthetic" / "config.yaml"
-    now = workflow.merged(yaml.safe_load(path.read_text()), changes)
+    now = config.merged(yaml.safe_load(path.read_text()), changes)
     path.write_text(yaml.safe_dump(now))
     with pytest.raises(
         records.MissingResult, match=rf"{where}: was made with another config than .*config.yaml"
@@ -334,7 +334,7 @@ def test_a_run_of_another_config_is_refused(results, changes, where):
 def test_what_changes_no_number_may_differ(results):
     path = results / "synthetic" / "config.yaml"
     path.write_text(
-        yaml.safe_dump(workflow.merged(yaml.safe_load(path.read_text()), {"runtime": {"log_every": 9}}))
+        yaml.safe_dump(config.merged(yaml.safe_load(path.read_text()), {"runtime": {"log_every": 9}}))
     )
     assert publish(results)
 

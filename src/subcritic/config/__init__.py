@@ -11,7 +11,7 @@ from subcritic.config.jobs import MethodTraining
 from subcritic.config.local import ImaginingSettings, LocalSettings
 from subcritic.config.methods import LocalMethod, Method, RecordedMethod, parse_method
 from subcritic.config.profile import Profile
-from subcritic.config.reading import digest, dump, load, parse
+from subcritic.config.reading import digest, dump, merged, parse, read_yaml
 from subcritic.config.sections import Activation, ConfigError, Count, Fraction, Rate, Section, Sizes
 from subcritic.config.training import Evaluations, Runtime, Statistics, Training
 
@@ -43,7 +43,8 @@ __all__ = [
     "Training",
     "digest",
     "dump",
-    "load",
+    "merged",
     "parse",
     "parse_method",
+    "read_yaml",
 ]

@@ -30,11 +30,6 @@ def parse(model: type[Parsed], data: Any, source: str = "config", *, recorded: b
         raise ConfigError("\n".join(lines)) from None
 
 
-def load(model: type[Parsed], path: Path | str, *, recorded: bool = False) -> Parsed:
-    """Read and validate a YAML file. Raises ConfigError naming the file and the field."""
-    return parse(model, read_yaml(path), str(path), recorded=recorded)
-
-
 def read_yaml(path: Path | str) -> Any:
     """The content of a YAML file. Raises ConfigError naming the file."""
     path = Path(path)
@@ -50,6 +45,15 @@ def read_yaml(path: Path | str) -> Any:
 def dump(section: BaseModel) -> dict[str, Any]:
     """A section as plain JSON-able data, all defaults written out."""
     return section.model_dump(mode="json")
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, section by section."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        result[key] = merged(base[key], value) if both else value
+    return result
 
 
 def digest(data: Any) -> str:
