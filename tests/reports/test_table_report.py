@@ -7,7 +7,7 @@ from scipy import stats as scipy_stats
 from subcritic.reporting import records
 from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.verdicts import tasks, verdicts
-from subcritic.studies.table import aggregates, drawing, lillicrap, results
+from subcritic.studies.table import aggregates, drawing, lillicrap, published, results
 from subcritic.studies.table import report as table
 from subcritic.suite import LISTED
 
@@ -208,3 +208,12 @@ def test_the_figure_of_many_tasks_says_every_score_and_marks_differences(suite):
     assert sum(text.endswith("▲") for text in said) == 1
     assert len(axes.patches) == 13 * 4
     assert f"{axes.get_yticklabels()[0].get_text()}-v0" in set(found["environment"][:5])
+
+
+def test_published_returns_stand_beside_tasks_of_the_same_name_and_no_others():
+    rows = published.beside(["HalfCheetah-v5", "InvertedPendulum-v5", "Pendulum-v1", "Cheetah-v0"])
+    assert list(rows["environment"]) == ["HalfCheetah-v5", "InvertedPendulum-v5"]
+    assert list(rows.iloc[0][["DDPG", "TD3", "SAC"]]) == ["6308 ± 1011", "5336 ± 539", "6515 ± 514"]
+    assert list(rows.iloc[1][["TD3", "SAC"]]) == ["n/a", "n/a"]
+    assert published.markdown(["Pendulum-v1"]) == ""
+    assert "not results of this project" in published.markdown(["Hopper-v5"])

@@ -13,7 +13,7 @@ from subcritic.reporting.pages import bullets, image
 from subcritic.reporting.verdicts import reference_of, tasks, verdicts
 from subcritic.studies import experiment2
 from subcritic.studies.table import aggregates as over_tasks
-from subcritic.studies.table import lillicrap, results
+from subcritic.studies.table import lillicrap, published, results
 from subcritic.studies.table.drawing import aggregates_figure, scores_figure
 
 # Thresholds of the performance profile.
@@ -62,7 +62,7 @@ def markdown(
         "## Anchors\n", documents.markdown(results.readable_anchors(table)),
         "## Aggregates over environments\n", documents.markdown(over_tasks.readable_aggregates(aggregates)),
         over_tasks.explanation(profile),
-        lillicrap.markdown(names),
+        published.markdown(names), lillicrap.markdown(names),
     ])  # fmt: skip
 
 
