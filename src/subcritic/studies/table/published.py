@@ -12,10 +12,10 @@ from subcritic.reporting.estimates import MISSING, number
 STEPS = 100_000
 TITLE = f"Reference: returns of others after {STEPS:,} steps, not results of this project"
 EXPLANATION = (
-    "Mean ± standard deviation of 10 seeds, evaluated without noise: raw data of Tianshou's benchmark (github.com/thu-ml/tianshou, "
-    "commit 63f0e9a, examples/mujoco/benchmark/<task>/result.json). Its tasks are v3 of Gym, and v2 of Reacher and the inverted "
-    "pendulums; v5 of Gymnasium has other rewards in part. Networks of 256-256, batches of 256; 25,000 random steps first, "
-    "10,000 for SAC."
+    "Mean ± standard deviation of 10 seeds, evaluated without noise: raw data of Tianshou's benchmark "
+    "(github.com/thu-ml/tianshou, commit 63f0e9a, examples/mujoco/benchmark/<task>/result.json). Its tasks are v3 of "
+    "Gym, and v2 of Reacher and the inverted pendulums; v5 of Gymnasium has other rewards in part. Networks of "
+    "256-256, batches of 256; 25,000 random steps first, 10,000 for SAC."
 )
 
 
