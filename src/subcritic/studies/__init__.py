@@ -1,6 +1,6 @@
 """Studies, in reading order: each a folder with its settings, how it is measured (run.py) and shown (report.py).
 
-A new study is one folder and one line here.
+A new study is one folder and one line here, the last: MLflow numbers its experiments in this order.
 """
 
 from importlib import import_module
@@ -14,7 +14,6 @@ NAMES = (
     "gradients",
     "experiment2",
     "table",
-    "films",
     "throughput",
     "theorem",
     "asynchronous",
@@ -26,6 +25,7 @@ NAMES = (
     "lab_book",
     "robustness",
     "agreement",
+    "films",
 )
 
 STUDIES: dict[str, Study] = {name: import_module(f"subcritic.studies.{name}").STUDY for name in NAMES}
