@@ -343,6 +343,9 @@ def test_a_profile_extends_another_section_by_section(tmp_path, monkeypatch):
         ConfigError, match=r"extends = 'bsae': there is no configs/bsae.yaml; known: base, own"
     ):
         profiles.parse(own | {"extends": "bsae"})
+    for read in (profiles.parse, workflow.resolve):
+        with pytest.raises(ConfigError, match="profile: must be given beside extends"):
+            read({"extends": "base", "seeds": 3})
     (tmp_path / "configs" / "base.yaml").write_text(yaml.safe_dump(base | {"extends": "own"}))
     with pytest.raises(ConfigError, match=r"extends itself: configs/base.yaml → configs/own.yaml"):
         profiles.parse(own)

@@ -147,7 +147,8 @@ def test_the_readme_shows_how_expected_updates_agree_with_both_gradients():
     )
     multiplying = [name for name in chance if name.startswith("coagent") and not name.endswith("slope")]
     gains = [found.loc[(name, "Pendulum-v1", "return_played"), "value"] for name in multiplying]
-    assert f"{min(gains):.2f} to {max(gains):.2f}, where" in text
+    assert f"{min(gains):.2f} to {max(gains):.2f}, and so has" in text
+    assert min(gains) > 0 and found.loc[("node-perturbation", "Pendulum-v1", "return_played"), "low"] > 0
 
 
 def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():

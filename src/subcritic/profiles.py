@@ -60,6 +60,10 @@ def _extended(data: Any, source: str, by: tuple[str, ...] = ()) -> Any:
     """`data` on top of the profile that its key `extends` names; that one may extend another. by: who extends it."""
     if not isinstance(data, dict) or "extends" not in data:
         return data
+    if "profile" not in data:
+        raise config.ConfigError(
+            f"{source}: profile: must be given beside extends, since results go to its folder"
+        )
     own = {key: value for key, value in data.items() if key != "extends"}
     path = FOLDER / f"{data['extends']}.yaml"
     if not path.is_file():

@@ -86,7 +86,7 @@ def _take_published(profile: config.Profile, from_scratch: bool) -> None:
             f"subcritic: {count} published runs are taken as given; --from-scratch trains them too.",
             flush=True,
         )
-    if count := accumulated.outdated(profile, results / "published"):
+    if count := accumulated.outdated(profile, results / "published", results):
         print(
             f"subcritic: {count} published runs are of another config or version of the code, and are trained anew; "
             f"what was published stays in {results / 'published' / profile.profile}.",

@@ -26,7 +26,7 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
 
     Raises ConfigError for anything that cannot be run, environments included.
     """
-    if "profile" not in given:
+    if not given.keys() & {"profile", "extends"}:
         default = yaml.safe_load(DEFAULT.read_text())
         if "environments" in given:
             # The default's ablation names environments that may no longer be there.

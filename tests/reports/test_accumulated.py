@@ -110,8 +110,12 @@ def test_nothing_is_taken_of_another_code_or_config_nor_where_a_seed_is_done(fin
     assert accumulated.take(profile(), finished / "published", finished) == 0
     longer = profile(training=config.dump(profile())["training"] | {"steps": 60})
     assert accumulated.take(longer, finished / "published", tmp_path / "new") == 0
-    assert accumulated.outdated(longer, finished / "published") == 8
-    assert accumulated.outdated(profile(seeds=1), finished / "published") == 0
+    assert accumulated.outdated(longer, finished / "published", finished) == 8
+    assert accumulated.outdated(profile(), finished / "published", tmp_path / "new") == 0
+    path = finished / "published/parts/runs.csv"
+    path.write_text(path.read_text().replace(kept.job_code(accumulated.jobs_of(profile())[0]), "of_before"))
+    assert accumulated.outdated(profile(), finished / "published", tmp_path / "new") > 0
+    assert accumulated.outdated(profile(), finished / "published", finished) == 0, "made again"
     monkeypatch.setattr(kept, "job_code", lambda *_: "other")
     assert accumulated.take(profile(), finished / "published", tmp_path / "new") == 0
 

@@ -265,6 +265,15 @@ def test_a_table_older_than_what_its_jobs_wrote_is_refused(results):
         publish(results)
 
 
+def test_files_of_an_older_version_are_named(results):
+    publish(results)
+    (results / "published/synthetic/table_tasks.csv").unlink()
+    with pytest.raises(
+        records.MissingResult, match=r"synthetic: was published by an older version.*publish it again"
+    ):
+        results_page.page(results / "published", results.parent / "docs")
+
+
 def test_facts_of_another_format_are_refused(results):
     publish(results)
     change(results / "published" / "synthetic" / "facts.json", format=0)

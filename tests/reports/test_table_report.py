@@ -160,6 +160,8 @@ def suite():
 def test_a_method_is_compared_with_the_reference_paired_by_seed_task_by_task(suite):
     _, _, _, judged, found = suite
     assert results.reference_in(judged) == "ddpg"
+    frozen = next(text for text in results.compared(judged, found, "ddpg") if text.startswith("frozen"))
+    assert "need hidden layers" not in frozen, "these tasks were chosen by it"
     signs = {name: sign for (name, method), sign in results.marks(judged).items() if method == "rule"}
     assert signs == {"ReacherOneFixed-v0": results.BETTER, "ReacherOneRandom-v0": results.WORSE}
     sentence = next(text for text in results.compared(judged, found, "ddpg") if text.startswith("rule"))
@@ -217,3 +219,34 @@ def test_published_returns_stand_beside_tasks_of_the_same_name_and_no_others():
     assert list(rows.iloc[1][["TD3", "SAC"]]) == ["n/a", "n/a"]
     assert published.markdown(["Pendulum-v1"]) == ""
     assert "not results of this project" in published.markdown(["Hopper-v5"])
+
+
+def test_without_a_frozen_twin_nothing_is_said_of_hidden_layers(suite):
+    profile, scores, anchors, _, _ = suite
+    fewer = profile.model_copy(update={"methods": tuple(m for m in profile.methods if m.name != "frozen")})
+    facts = {method.name: synthetic.facts(method) for method in fewer.methods}
+    judged = verdicts(fewer, scores[scores["method"] != "frozen"], anchors, facts)
+    found = tasks(judged, facts, {e.name: 1 for e in fewer.environments})
+    rows = results.results(fewer, scores, anchors)
+    assert "hidden layers" not in results.wide(rows, judged, found)
+    assert "frozen" not in results.wide_explanation(fewer, "ddpg", found)
+    figure = drawing.scores_figure(fewer, rows, judged, found)
+    assert "hidden" not in "".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    assert "frozen" not in figure.get_supxlabel()
+
+
+def test_the_figure_of_aggregates_has_a_row_for_each_method_over_all_tasks_and_over_those_that_need_hidden_layers(
+    suite,
+):
+    profile, scores, anchors, _, found = suite
+    needing = list(found.loc[found["tells_apart"], "environment"])
+    numbers = aggregates.aggregate(profile, scores, anchors, "ddpg", needing)
+    shares = aggregates.profiles(profile, scores, anchors, np.array([0.0, 0.5, 1.0]))
+    figure = drawing.aggregates_figure(profile, numbers, shares)
+    left, middle, right = figure.axes
+    diamonds = [line for line in left.lines if line.get_marker() == "D"]
+    assert len(diamonds) == 2 * 4 and {line.get_markerfacecolor() for line in diamonds} >= {"white"}
+    assert len([line for line in middle.lines if line.get_marker() == "D"]) == 2 * 3, (
+        "not of the reference itself"
+    )
+    assert len(right.lines) == 4 and "over 13 tasks" in figure.get_supxlabel()

@@ -13,6 +13,7 @@ from subcritic.envs.planners import episode
 from subcritic.measuring import policies
 from subcritic.nn import MLP
 from subcritic.studies import STUDIES
+from subcritic.studies.films import publish, report
 from subcritic.studies.films import run as films
 from subcritic.studies.references import run as references
 
@@ -96,3 +97,31 @@ def test_a_film_depends_on_its_policies_and_its_episode_alone():
     assert [policy.agent for policy in job.config.policies] == [
         parse_method({"algorithm": name, "hidden": [4]}) for name in ("ddpg", "linear")
     ]
+
+
+def test_the_films_are_published_with_a_figure_of_them(trained, tmp_path):
+    (job,) = STUDIES["films"].jobs(profile())
+    films.run(job, trained)
+    (made,) = report.make(profile(), trained / "filmed")
+    assert made.name == "films.png" and made.stat().st_size > 0
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (copied,) = publish.publish(profile(), trained, folder, tmp_path)
+    assert copied == folder / "Cart.gif"
+    assert any("link/Cart.gif" in line for line in report.section(folder, "link"))
+
+
+def test_only_tasks_of_the_suite_are_filmed():
+    with pytest.raises(ConfigError, match="films: 'Pendulum-v1' is no task of the suite"):
+        profiles.parse({
+            "profile": "p", "studies": ["films"], "environments": ["Pendulum-v1"], "methods": [{"algorithm": "ddpg"}],
+        })  # fmt: skip
+
+
+def test_a_seed_without_a_policy_is_named(trained):
+    (job,) = STUDIES["films"].jobs(profile())
+    path = trained / "filmed" / job.reads[0]
+    kept = torch.load(path, weights_only=True)
+    policies.save(path, [kept[0] | {"seed": 1}])
+    with pytest.raises(ConfigError, match="has no policy of seed 0"):
+        films.run(job, trained)

@@ -121,3 +121,18 @@ def test_directions_are_those_of_the_seed_alone():
     agent = agent_of()
     expected = seeding.generator(3, "search directions").standard_normal((3, 4))
     np.testing.assert_array_equal(agent.tried[0], expected.astype(np.float32))
+
+
+def test_the_statistics_are_those_of_the_states_that_were_reached():
+    trainer, reached = trainer_of(50), []
+    step = trainer.episodes.step
+
+    def watched(*arguments):
+        reached.append((played := step(*arguments)).observation)
+        return played
+
+    trainer.episodes.step = watched
+    trainer.run()
+    np.testing.assert_allclose(trainer.agent.mean, np.mean(reached, axis=0), rtol=1e-5)
+    assert trainer.agent.seen.tolist() == [50, 50]
+    trainer.close()

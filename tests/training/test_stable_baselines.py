@@ -54,12 +54,15 @@ def test_it_learns_exactly_what_its_own_loop_learns(learner):
     ours.close()
 
 
-@pytest.mark.parametrize("learner", ["DDPG", "SAC"])
-def test_a_stopped_training_goes_on_bit_for_bit(learner):
+@pytest.mark.parametrize(
+    ("learner", "stop"), [("DDPG", 73), ("DDPG", 20), ("TD3", 73), ("SAC", 73), ("SAC", 20)]
+)
+def test_a_stopped_training_goes_on_bit_for_bit(learner, stop):
+    """Stopped while learning, and while actions are drawn at random."""
     whole, first = trainer_of(learner, 110), trainer_of(learner, 110)
     whole.run()
     with torch.no_grad():
-        for _ in range(73):
+        for _ in range(stop):
             first.advance()
     again = trainer_of(learner, 110)
     again.load_state_dict(first.state_dict())
@@ -93,8 +96,39 @@ def test_what_is_not_given_is_as_the_library_has_it():
         ({"learner": "PPO"}, "'DDPG', 'TD3' or 'SAC'"),
         ({"frozen_hidden": True}, "frozen_hidden has a meaning only with our own agents"),
         ({"options": {"gamma": 0.9}}, "options: gamma: cannot be given here"),
+        (
+            {"options": {"train_freq": 4, "use_sde": True}},
+            "options: train_freq, use_sde: cannot be given here",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
         parse_method(SMALL | changes)
+
+
+def test_options_reach_the_library_and_actions_may_have_several_dimensions():
+    settings = parse_method(
+        SMALL | {"learner": "TD3", "options": {"learning_rate": 0.02, "gradient_steps": 2}}
+    )
+    task = envs.maker({"id": "subcritic/ReacherTwoFixed-v0", "kwargs": {}, "max_episode_steps": None})
+    trainer = PeerTrainer(make_agent(settings, 10, 2, [3]), task, [3], 60, 1e9)
+    trainer.run()
+    (model,) = trainer.agent.models
+    assert (model.learning_rate, model.gradient_steps, model.num_timesteps) == (0.02, 2, 60)
+    expected, _ = model.predict(np.ones((1, 10), np.float32), deterministic=True)
+    found = trainer.policy()(torch.ones(1, 1, 10))[0]
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-6)
+    trainer.close()
+
+
+def test_an_agent_that_is_not_finite_is_stopped_and_the_others_go_on():
+    trainer = trainer_of("SAC", 220)
+    with torch.no_grad():
+        for _ in range(60):
+            trainer.advance()
+        for parameter in trainer.agent.models[0].policy.actor.parameters():
+            parameter.fill_(float("nan"))
+        trainer.run()
+    assert trainer.watch.diverged_at == [100, None] and trainer.step == 220
+    trainer.close()

@@ -61,11 +61,11 @@ def take(profile: Profile, published: Path, results: Path) -> int:
     return count
 
 
-def outdated(profile: Profile, published: Path) -> int:
-    """How many published runs of the profile's seeds are of another config or another version of the code."""
+def outdated(profile: Profile, published: Path, results: Path) -> int:
+    """How many published runs are of another config or version of the code, and were not made again."""
     known = {_key(row): row for row in _read(published / profile.profile / RUNS).to_dict("records")}
     return sum(
-        not _current(known[key], job, seed)
+        not _current(known[key], job, seed) and not is_kept(job, seed, results)
         for job, seed in _seeds(jobs_of(profile))
         if (key := (*_job_key(job), seed)) in known
     )

@@ -52,7 +52,12 @@ def _section(folder: Path, facts: dict[str, Any], link: str) -> str:
     blocks = [f"## Profile {facts['profile']}\n", _measured(facts, made, link)]
     for name, study in STUDIES.items():
         if name in facts["studies"]:
-            found = module_of(study).section(folder, link)
+            try:
+                found = module_of(study).section(folder, link)
+            except (FileNotFoundError, KeyError) as error:
+                raise MissingResult(
+                    f"{folder}: was published by an older version, and the page cannot be made of it ({error}); publish it again"
+                ) from error
             blocks += [f"### {study.question}\n", *found]
     return "\n".join(blocks)
 

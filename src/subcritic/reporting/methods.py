@@ -50,6 +50,14 @@ def describe(facts: Facts) -> dict[str, str]:
     """Columns rule, activation, noise, target, global critic, crosses layers; from what was recorded of a method."""
     given = facts["settings"]
     backpropagated = "error" in facts["receives"]
+    if "return" in facts["receives"]:
+        words = {
+            "rule": _bare(given),
+            "activation": given["activation"],
+            "noise": "on weights",
+            "target": "return",
+        }
+        return words | {"global critic": NONE, "crosses layers": crosses(facts)}
     if backpropagated:
         known = given["algorithm"] == "ddpg"
         target, critic = ("global TD" if known else NONE), CRITICS["backprop"]
@@ -68,13 +76,19 @@ def describe(facts: Facts) -> dict[str, str]:
     }
 
 
+def _bare(given: dict[str, Any]) -> str:
+    name: str = given["algorithm"].rpartition(":")[2].replace("_", " ")
+    return name
+
+
 def _backpropagation(given: dict[str, Any]) -> str:
-    name = given["algorithm"].rpartition(":")[2]
-    return ", ".join([f"backpropagation, {'Adam' if name == 'ddpg' else name}", *_frozen(given)])
+    name = _bare(given)
+    more = f"{name} {given['learner']}" if "learner" in given else "Adam" if name == "ddpg" else name
+    return ", ".join([f"backpropagation, {more}", *_frozen(given)])
 
 
 def _rule(given: dict[str, Any]) -> str:
-    parts = [given["algorithm"].rpartition(":")[2].replace("_", " ")]
+    parts = [_bare(given)]
     parts += [f"action's error {given['action_error'].replace('_', ' ')}"] if "action_error" in given else []
     if "own_critic" in given and given["target"] == "own_td":
         of_state = " of the observation" if given.get("critic_reads") == "observation" else ""

@@ -14,12 +14,10 @@ from pydantic import Field
 from torch import Tensor
 
 from subcritic import seeding
-from subcritic.agents.protocol import AgentBatch
-from subcritic.agents.rows import AgentRows
 from subcritic.config import AgentSettings
 from subcritic.config.sections import Count, Rate
-from subcritic.nn import MLP, Parameters, Voltages
-from subcritic.nn.network import Network
+from subcritic.nn import Voltages
+from subcritic.training.outsider import Outsider
 from subcritic.training.trainer import WATCH_EVERY, Trainer
 
 # Standard deviation of an observation below which it says nothing and is left out.
@@ -93,28 +91,23 @@ class SearchTrainer(Trainer):
             self._stop_diverged()
 
 
-class AugmentedRandomSearch:
+class AugmentedRandomSearch(Outsider):
     """S searches, one per seed: θ += α / (b σ_R) Σ (r₊ − r₋) δ over the best b of N directions δ ~ N(0, I).
 
     r₊ and r₋ are returns of episodes with θ ± ν δ; σ_R is the standard deviation of the 2b returns that count. Observations
-    are normalised by mean and variance over all states so far, as they stood when the iteration began. The action is the
-    tanh of the last layer, as of all actors here; that of the paper is clipped. Layers have biases.
+    are normalised by mean and variance over all states reached so far, as they stood when the iteration began. The action is
+    the tanh of the last layer, as of all actors here; that of the paper is clipped. Layers have biases.
     """
 
     Settings: ClassVar[type[AgentSettings]] = SearchSettings
     Trainer: ClassVar[type[Trainer]] = SearchTrainer
-    consecutive = 1
-    newest = None
     receives = frozenset({"return"})
+    settings: SearchSettings
 
     def __init__(
         self, settings: SearchSettings, observation_size: int, action_size: int, seeds: Sequence[int]
     ) -> None:
-        self.settings = settings
-        self.actor = MLP((observation_size, *settings.hidden, action_size), settings.activation, "tanh")
-        self.rows = AgentRows(self.actor.sizes, noisy=False)
-        # Nothing is replayed.
-        self.columns = {"reward": 1}
+        super().__init__(settings, observation_size, action_size, seeds)
         # θ, for normalised observations; a linear policy starts at 0, as in the paper.
         self.searched = self.actor.init(seeding.generators(seeds, "training actor"))
         if not settings.hidden:
@@ -130,22 +123,13 @@ class AugmentedRandomSearch:
         self.seen = np.zeros(count)
         self.mean = np.zeros((count, observation_size))
         self.squares = np.zeros((count, observation_size))
-        # For observations as they come: the weights of the policy, and those that play now.
-        self.online = self.actor.views(self.searched.flat.clone())
-        self.exploring = self.actor.views(self.searched.flat.clone())
+        # The weights that play now. As those of the policy, they are for observations as they come.
+        self.exploring = self.actor.parameters(len(seeds))
         # What normalises them in this iteration.
         self.shift, self.scale = np.zeros((count, observation_size)), np.ones((count, observation_size))
         for s in range(count):
             self._begin_iteration(s)
-
-    def policy(self) -> Parameters:
-        return self.online
-
-    def target_policy(self) -> Parameters:
-        return self.online
-
-    def act(self, observation: Tensor, perturbation: list[Tensor | None] | None = None) -> Voltages:
-        return self.actor.forward(self.online, observation)
+            self._perturb(s)
 
     def explore(self, observation: Tensor) -> Voltages:
         """Voltages of the perturbed policies that play now, for observation (S, 1, n_0)."""
@@ -186,7 +170,6 @@ class AugmentedRandomSearch:
                 1.0, deviation, out=np.zeros_like(deviation), where=deviation > CONSTANT
             )
         self.online.flat[s] = self._for_raw_observations(s, self.searched.flat[s])
-        self._perturb(s)
 
     def _perturb(self, s: int) -> None:
         direction, backwards = divmod(int(self.played[s]), 2)
@@ -203,40 +186,6 @@ class AugmentedRandomSearch:
         found.weights[0].mul_(scale[:, None])
         found.biases[0].sub_(shift @ found.weights[0][0])
         return found.flat[0]
-
-    def transition(
-        self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
-    ) -> dict[str, Tensor]:
-        return {"reward": reward}
-
-    def learn(self, batch: dict[str, Tensor]) -> None:
-        """Nothing is learned from minibatches."""
-
-    def agent_batch(self, batch: dict[str, Tensor]) -> AgentBatch:
-        return self.rows.agent_batch(batch)
-
-    def own_critic(self) -> Network | None:
-        return None
-
-    def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
-        return []
-
-    def predictions(self, observation: Tensor) -> dict[str, Tensor]:
-        return {}
-
-    def directions(
-        self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
-    ) -> list[tuple[Tensor, Tensor]]:
-        return []
-
-    def value_magnitude(self) -> Tensor:
-        return torch.zeros(len(self.searched.flat))
-
-    def finite(self) -> Tensor:
-        return self.searched.flat.isfinite().all(dim=1)
-
-    def metrics(self) -> dict[str, Tensor]:
-        return {}
 
     def state_dict(self) -> dict[str, Any]:
         kept = {name: getattr(self, name).copy() for name in KEPT}

@@ -20,13 +20,9 @@ from pydantic import Field
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from torch import Tensor
 
-from subcritic.agents.protocol import AgentBatch
-from subcritic.agents.rows import AgentRows
 from subcritic.config import AgentSettings, Role
-from subcritic.nn import MLP, Parameters, Voltages
-from subcritic.nn.network import Network
+from subcritic.training.outsider import Outsider
 from subcritic.training.trainer import WATCH_EVERY, Trainer
 
 # The library's own networks, batch size and warm-up, where a config does not say otherwise.
@@ -39,6 +35,11 @@ SHARED = {"activation": "relu", "batch_size": 256, "learning_starts": 100}
 ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}
 # Episodes between two logs of the library's own, which are thrown away.
 NEVER = 2**62
+# Arguments that the method's own settings decide, or that would change what a step is, or where and what is evaluated.
+FIXED = frozenset({
+    "policy", "env", "seed", "policy_kwargs", "gamma", "tau", "batch_size", "buffer_size", "learning_starts", "action_noise",
+    "train_freq", "use_sde", "optimize_memory_usage", "device",
+})  # fmt: skip
 # What the library does not have, or does in its own way.
 OF_OTHERS = ("last_layer_init", "frozen_hidden", "update_every", "exploration", "noise", "noisy_fraction")
 
@@ -66,21 +67,8 @@ class PeerSettings(AgentSettings):
         return found | {"noise_scale": (self.learner != "SAC", "learner DDPG or TD3: SAC draws its actions")}
 
     def conflicts(self) -> list[tuple[bool, str]]:
-        fixed = {
-            "policy",
-            "env",
-            "seed",
-            "policy_kwargs",
-            "gamma",
-            "tau",
-            "batch_size",
-            "buffer_size",
-            "learning_starts",
-        }
-        both = sorted(fixed & self.options.keys())
-        return [
-            (bool(both), f"options: {', '.join(both)}: cannot be given here; use the method's own settings")
-        ]
+        both = sorted(FIXED & self.options.keys())
+        return [(bool(both), f"options: {', '.join(both)}: cannot be given here")]
 
 
 class PeerTrainer(Trainer):
@@ -141,24 +129,18 @@ class Place(gym.Env):
         return *self.play(action), {}
 
 
-class StableBaselines3:
+class StableBaselines3(Outsider):
     """S agents of the library, one per seed. Each has random numbers of its own, so that none depends on the others."""
 
     Settings: ClassVar[type[AgentSettings]] = PeerSettings
     Trainer: ClassVar[type[Trainer]] = PeerTrainer
-    consecutive = 1
-    newest = None
     receives = frozenset({"error"})
+    settings: PeerSettings
 
     def __init__(
         self, settings: PeerSettings, observation_size: int, action_size: int, seeds: Sequence[int]
     ) -> None:
-        self.settings = settings
-        self.actor = MLP((observation_size, *settings.hidden, action_size), settings.activation, "tanh")
-        self.rows = AgentRows(self.actor.sizes, noisy=False)
-        # Its replay is its own.
-        self.columns = {"reward": 1}
-        self.online = self.actor.parameters(len(seeds))
+        super().__init__(settings, observation_size, action_size, seeds)
         # Made by `begin`: the library's agents, and the state of each one's random numbers.
         self.models: list[OffPolicyAlgorithm] = []
         self.random: list[dict[str, Any]] = []
@@ -181,6 +163,8 @@ class StableBaselines3:
             "MlpPolicy",
             place,
             seed=seed,
+            # Of other devices' random numbers nothing is known here.
+            device="cpu",
             gamma=settings.discount,
             tau=settings.polyak,
             batch_size=settings.batch_size,
@@ -196,9 +180,17 @@ class StableBaselines3:
         return model
 
     def step(self, s: int) -> None:
-        """One step in the environment of seed s, and one update."""
+        """One step in the environment of seed s, and one update; none of an agent that is not finite any more."""
+        if not self.online.flat[s].isfinite().all():
+            return
         with self._own_random_numbers(s), torch.enable_grad():
-            self.models[s].learn(1, reset_num_timesteps=False, log_interval=NEVER)
+            try:
+                self.models[s].learn(1, reset_num_timesteps=False, log_interval=NEVER)
+            except ValueError:
+                # SAC's distributions refuse parameters that are not finite.
+                self._read_actor(s)
+                if self.online.flat[s].isfinite().all():
+                    raise
         self._read_actor(s)
 
     @contextlib.contextmanager
@@ -220,56 +212,15 @@ class StableBaselines3:
             weight[s] = layer.weight.detach().T
             bias[s, 0] = layer.bias.detach()
 
-    def policy(self) -> Parameters:
-        return self.online
-
-    def target_policy(self) -> Parameters:
-        return self.online
-
-    def act(self, observation: Tensor, perturbation: list[Tensor | None] | None = None) -> Voltages:
-        return self.actor.forward(self.online, observation)
-
-    def transition(
-        self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
-    ) -> dict[str, Tensor]:
-        return {"reward": reward}
-
-    def learn(self, batch: dict[str, Tensor]) -> None:
-        """It learns from its own replay."""
-
-    def agent_batch(self, batch: dict[str, Tensor]) -> AgentBatch:
-        return self.rows.agent_batch(batch)
-
-    def own_critic(self) -> Network | None:
-        return None
-
-    def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
-        return []
-
-    def predictions(self, observation: Tensor) -> dict[str, Tensor]:
-        return {}
-
-    def directions(
-        self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
-    ) -> list[tuple[Tensor, Tensor]]:
-        return []
-
-    def value_magnitude(self) -> Tensor:
-        return torch.zeros(len(self.online.flat))
-
-    def finite(self) -> Tensor:
-        return self.online.flat.isfinite().all(dim=1)
-
-    def metrics(self) -> dict[str, Tensor]:
-        return {}
-
     def state_dict(self) -> dict[str, Any]:
         saved = []
         for model in self.models:
             weights, replay = io.BytesIO(), io.BytesIO()
             model.save(weights)
             model.save_replay_buffer(replay)
-            saved.append({"model": weights.getvalue(), "replay": replay.getvalue()})
+            # Loading an agent seeds its action space anew.
+            warm_up = model.action_space.np_random.bit_generator.state
+            saved.append({"model": weights.getvalue(), "replay": replay.getvalue(), "warm_up": warm_up})
         return {"models": saved, "random": list(self.random)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -282,6 +233,7 @@ class StableBaselines3:
             model = kind.load(io.BytesIO(saved["model"]), env=plays, force_reset=False)
             model.load_replay_buffer(io.BytesIO(saved["replay"]))
             model.set_logger(Logger(None, []))
+            model.action_space.np_random.bit_generator.state = saved["warm_up"]
             self.models[s] = model
             self._read_actor(s)
         _set_random_state(outside)

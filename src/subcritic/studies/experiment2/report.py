@@ -61,14 +61,19 @@ def small_figure(
     colours = style.method_colours(method.name for method in profile.methods)
     heights: list[float] = [0.0, 1.0]
     # Of many methods there is room for the means alone.
-    alone = len(profile.methods) <= 2
+    single_seeds = len(profile.methods) <= 2
     for axes, environment in zip(panels, profile.environments, strict=True):
         anchor = anchors.loc[environment.name]
         for method in profile.methods:
             wide = over_steps(curves, environment.name, method.name, RETURN)
             wide = pd.DataFrame(normalise(wide.to_numpy(), anchor), wide.index, wide.columns)
             draw_curve(
-                axes, wide, profile, colours[method.name], single=alone, linewidth=1.8 if alone else 1.2
+                axes,
+                wide,
+                profile,
+                colours[method.name],
+                single=single_seeds,
+                linewidth=1.8 if single_seeds else 1.2,
             )
             _mark_diverged(axes, wide, scores, environment.name, method.name, colours[method.name])
             heights += wide.mean(axis=1).dropna().tolist()
@@ -87,7 +92,7 @@ def small_figure(
     style.note(
         fig,
         "score against environment steps: 0 (dotted) is random actions, 1 (dashed) the reference   ·   "
-        f"×: run stopped because it diverged\n{curve_note(profile, single=alone)}",
+        f"×: run stopped because it diverged\n{curve_note(profile, single=single_seeds)}",
     )
     return fig
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from subcritic.config import ConfigError
 from subcritic.envs.suite.environment import SuiteEnvironment, observed
 from subcritic.measuring import policies
 from subcritic.measuring.tables import paths
@@ -48,11 +49,14 @@ def run(job: Job, results: Path) -> list[Path]:
     torch.set_num_threads(1)
     films = []
     for training, path in zip(config.policies, job.reads, strict=True):
-        network, flat, _ = policies.load(results / job.profile / path)
-        made = references.make(
-            training.environment.id, render_mode="rgb_array", width=SIZE[0], height=SIZE[1]
-        )
-        player = Policy(made.unwrapped, network, network.views(flat[:1]))  # type: ignore[arg-type]
+        network, flat, seeds = policies.load(results / job.profile / path)
+        if training.seeds[0] not in seeds:
+            raise ConfigError(
+                f"{path} has no policy of seed {training.seeds[0]}: it was taken from published runs"
+            )
+        task, first = training.environment, seeds.index(training.seeds[0])
+        made = references.make(task.id, render_mode="rgb_array", width=SIZE[0], height=SIZE[1], **task.kwargs)
+        player = Policy(made.unwrapped, network, network.views(flat[first : first + 1]))  # type: ignore[arg-type]
         frames = film(made, player, config.film.episode_seed, config.film.seconds)
         made.close()
         films.append([labelled(frame, training.agent.name) for frame in frames])

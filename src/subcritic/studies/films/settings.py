@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from subcritic import suite
 from subcritic.config import Count, MethodTraining, Profile, Rate, Section
 from subcritic.config.profile import OnSomeEnvironments
 from subcritic.studies import experiment2
@@ -32,6 +33,12 @@ class Films(Film, OnSomeEnvironments):
 
     def check_in(self, profile: Profile) -> None:
         super().check_in(profile)
+        if "films" in profile.studies:
+            for environment in self.chosen(profile):
+                if suite.entry(environment.id) is None:
+                    raise ValueError(
+                        f"films: {environment.name!r} is no task of the suite, and only those are filmed"
+                    )
         for name in self.methods:
             profile.method(name)
 

@@ -13,7 +13,7 @@ from subcritic.config import Profile
 from subcritic.reporting import style
 from subcritic.reporting.estimates import FAILED_ADDED, JACKKNIFE, described, interval, number
 from subcritic.studies.table.aggregates import IMPROVEMENT, MEAN, NEEDING
-from subcritic.studies.table.results import BETTER, MANY, WORSE, in_order, marks, reference_in
+from subcritic.studies.table.results import BETTER, MANY, WORSE, has_twin, in_order, marks, reference_in
 
 # From below random actions over random actions, white, to the reference and beyond.
 SHADES = LinearSegmentedColormap.from_list("scores", [style.ORANGE, "white", "#9ccbe3", style.BLUE])
@@ -68,9 +68,8 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
     scores = table.set_index(["environment", "method"])["normalised_average"]
     steps = table.groupby("environment")["steps"].max()
     fig, (axes,) = style.grid(1, 1, width=3.6 + 0.62 * len(methods), height=0.2 * len(ordered) + 1.5)
-    more = {
-        name: len(methods) + at for name, at in (("hidden layers", -0.1), ("actions", 0.7), ("steps", 1.5))
-    }
+    places = (("hidden layers", -0.1), ("actions", 0.7), ("steps", 1.5))
+    more = {name: len(methods) + at for name, at in places[0 if has_twin(found) else 1 :]}
     for y, task in enumerate(ordered.itertuples()):
         for x, method in enumerate(methods):
             score = scores[task.environment, method]
@@ -79,9 +78,13 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
             text = f"{number(round(score, 2))} {signs.get((task.environment, method), '')}".rstrip()
             dark = np.isfinite(score) and score > 1.1
             axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if dark else style.INK)
-        said = (number(round(task.difference, 2)), task.actions, f"{steps[task.environment]:,}")
-        for place, text in zip(more.values(), said, strict=True):
-            axes.text(place, y, text, ha="center", va="center", fontsize=7)
+        said = {
+            "hidden layers": number(round(task.difference, 2)),
+            "actions": str(task.actions),
+            "steps": f"{steps[task.environment]:,}",
+        }
+        for name, place in more.items():
+            axes.text(place, y, said[name], ha="center", va="center", fontsize=7)
     needing = int(found["tells_apart"].sum())
     if 0 < needing < len(ordered):
         axes.axhline(needing - 0.5, color=style.INK, linewidth=0.9)
@@ -94,11 +97,15 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
     for spine in axes.spines.values():
         spine.set_visible(False)
     reference = reference_in(judged) or "the reference"
+    twin = (
+        f"\nhidden layers: {reference} minus itself with frozen hidden layers; above the line, tasks that need them"
+        if has_twin(found)
+        else ""
+    )
     style.note(
         fig,
-        f"mean of {profile.seeds} seeds, random actions at 0, the planner at 1   ·   {BETTER} better, {WORSE} worse than\n"
-        f"{reference}, paired by seed   ·   hidden layers: {reference} minus itself with frozen hidden layers;\n"
-        "above the line, tasks that need them",
+        f"mean of {profile.seeds} seeds: 0 random actions, 1 the reference return   ·   {BETTER} better, {WORSE} worse than "
+        f"{reference}, paired by seed{twin}",
     )
     return fig
 
@@ -122,6 +129,8 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
     right.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.02, 1.02))
     style.method_legend(fig, {name: colours[name] for name in methods})
     counts = aggregates.drop_duplicates("statistic").set_index("statistic")["environments"]
+    raw = counts.get(improvement, counts[MEAN])
+    filled = f"{counts[MEAN]}" + (f" (in the middle {raw})" if raw != counts[MEAN] else "")
     needing = (
         f"   ·   hollow: over the {counts[MEAN + NEEDING]} that need hidden layers"
         if MEAN + NEEDING in counts
@@ -129,7 +138,7 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
     )
     style.note(
         fig,
-        f"filled: over {counts[MEAN]} tasks{needing}\n"
+        f"filled: over {filled} tasks{needing}\n"
         f"bars: {described(profile, 'one added run that fails everywhere, or ties with all others', JACKKNIFE)}",
     )
     return fig

@@ -14,7 +14,7 @@ EXPLANATION = (
     "Average and best of 5 runs, 0 = uniform random policy, 1 = planner; lowd: DDPG on low-dimensional states, pix: "
     "DDPG on pixels, cntrl: DPG with replay and batch normalisation but without target networks. Their environments "
     "were never released, so cells are not comparable one by one. The last column names an environment of this "
-    "profile with the same name, or a related one, which is not the same task."
+    "profile: rebuilt from the paper's description, of the same name, or related, which is not the same task."
 )
 # What the columns that `theirs` adds are.
 THEIRS = (

@@ -52,7 +52,7 @@ def markdown(
     reference = results.reference_in(judged)
     side_by_side = [
         "## Side by side\n", documents.markdown(results.wide(table, judged, found)),
-        results.wide_explanation(profile, reference),
+        results.wide_explanation(profile, reference, found),
         bullets(results.compared(judged, found, reference)),
     ] if reference else []  # fmt: skip
     return "\n".join([

@@ -82,12 +82,18 @@ def wide(table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> pd.D
     rows = []
     for task in in_order(found).itertuples():
         row = {"environment": task.environment, "steps": steps[task.environment], "actions": task.actions}
-        row["hidden layers"] = f"{number(task.difference)} {interval(task.low, task.high)}"
+        if has_twin(found):
+            row["hidden layers"] = f"{number(task.difference)} {interval(task.low, task.high)}"
         for method in table["method"].unique():
             sign = signs.get((task.environment, method), "")
             row[method] = f"{cells.loc[task.environment, method]} {sign}".rstrip()
         rows.append(row | lillicrap.theirs(task.environment))
     return pd.DataFrame(rows).fillna("")
+
+
+def has_twin(found: pd.DataFrame) -> bool:
+    """Whether the reference is among the methods with frozen hidden layers too."""
+    return bool(found["difference"].notna().any())
 
 
 def in_order(found: pd.DataFrame) -> pd.DataFrame:
@@ -104,15 +110,23 @@ def marks(judged: pd.DataFrame) -> dict[tuple[str, str], str]:
     }
 
 
-def wide_explanation(profile: Profile, reference: str) -> str:
+def wide_explanation(profile: Profile, reference: str, found: pd.DataFrame) -> str:
     """What the wide table shows; reference: the first method with backpropagation."""
-    return (
+    twin = (
+        f"*Hidden layers*: by how much {reference} exceeds itself with frozen hidden layers; a task needs them if that is "
+        f"at least {TELLS_APART} and its interval lies above 0. The same seeds choose these tasks and are compared on them, "
+        f"which favours {reference} there. "
+    )
+    theirs = lillicrap.THEIRS if any(lillicrap.theirs(name) for name in found["environment"]) else ""
+    parts = [
         f"Normalised average over seeds [{described(profile, FAILED_ADDED)}]: the uniform random policy scores 0, the "
         f"reference return 1. {BETTER} better, {WORSE} worse than {reference}: from differences paired by seed "
-        f"[{described(profile, EQUAL_ADDED)}]. *Hidden layers*: by how much {reference} exceeds itself with frozen hidden "
-        f"layers; a task needs them if that is at least {TELLS_APART} and its interval lies above 0. Diverged runs were "
-        f"stopped and are counted with the score of the policy they had then. {lillicrap.THEIRS}\n"
-    )
+        f"[{described(profile, EQUAL_ADDED)}]. ",
+        twin if has_twin(found) else "",
+        "Diverged runs were stopped and are counted with the score of the policy they had then. ",
+        theirs,
+    ]
+    return "".join(parts).rstrip() + "\n"
 
 
 def explanation(profile: Profile) -> str:
@@ -160,6 +174,7 @@ def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str) -> list[
     judged, found: as `reporting.verdicts` makes them.
     """
     needing = set(found.loc[found["tells_apart"], "environment"])
+    twin = next(iter(judged.loc[judged["method"] == reference, "control"]), None)
     sentences = []
     for method, rows in judged[judged["method"] != reference].groupby("method", sort=False):
         known = rows.dropna(subset="minus_reference_low")
@@ -175,7 +190,8 @@ def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str) -> list[
         ]
         level = len(known) - sum(map(len, sides.values()))
         text = f"{method} against {reference}, of {len(known)} tasks: {', '.join(parts)}, not told apart on {level}"
-        if needing:
+        # The tasks were chosen by the frozen twin's difference.
+        if needing and method != twin:
             there = [name for name in sides["worse"] if name in needing]
             text += f"; on the {len(needing)} that need hidden layers, worse on {len(there)}"
         sentences.append(text + ".")
