@@ -269,7 +269,7 @@ def test_files_of_an_older_version_are_named(results):
     publish(results)
     (results / "published/synthetic/table_tasks.csv").unlink()
     with pytest.raises(
-        records.MissingResult, match=r"synthetic: was published by an older version.*publish it again"
+        records.MissingResult, match=r"synthetic: was published by an older version, publish it again"
     ):
         results_page.page(results / "published", results.parent / "docs")
 

@@ -56,7 +56,7 @@ def _section(folder: Path, facts: dict[str, Any], link: str) -> str:
                 found = module_of(study).section(folder, link)
             except (FileNotFoundError, KeyError) as error:
                 raise MissingResult(
-                    f"{folder}: was published by an older version, and the page cannot be made of it ({error}); publish it again"
+                    f"{folder}: was published by an older version, publish it again: no page can be made of it ({error})"
                 ) from error
             blocks += [f"### {study.question}\n", *found]
     return "\n".join(blocks)
