@@ -175,6 +175,27 @@ def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():
     assert set(shown_methods) == {name for name in methods if not name.endswith("-frozen")}
 
 
+def test_the_readme_shows_the_aggregates_of_the_suite():
+    text = README.split("### Seven ways to learn on the suite")[1].split("### Do the updates follow")[0]
+    found = pd.read_csv(PUBLISHED / "suite" / "aggregates.csv").set_index(["method", "statistic"])
+    statistics = (
+        "interquartile_mean",
+        "interquartile_mean_on_tasks_that_need_hidden_layers",
+        "probability_of_improvement_over_ddpg",
+    )
+    names = []
+    for line in text.splitlines():
+        if line.startswith("| `"):
+            name, _, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            names.append(name.strip("`"))
+            known = [(names[-1], statistic) in found.index for statistic in statistics]
+            rows = [found.loc[(names[-1], s)] if there else None for s, there in zip(statistics, known, strict=True)]
+            assert cells == [
+                "" if row is None else shown(row["value"], row["low"], row["high"]) for row in rows
+            ]
+    assert names == list(dict.fromkeys(found.index.get_level_values("method")))
+
+
 def minutes(profile):
     """Minutes from the first start to the last end of a published profile's runs, as documents print them."""
     made = json.loads((PUBLISHED / profile / "provenance.json").read_text())
@@ -192,8 +213,8 @@ def test_the_readme_says_how_long_a_profile_takes_and_what_to_expect():
     ddpg, learned = (f"−{-returns['Pendulum-v1', method]:.0f}" for method in ("ddpg", "learned-feedback"))
     assert f"return on Pendulum: DDPG {ddpg}, learned feedback {learned} |" in lines["quick"]
     suite = pd.read_csv(PUBLISHED / "suite" / "aggregates.csv").set_index(["method", "statistic"])
-    mean = suite.loc[("ddpg", "interquartile_mean")]
-    assert f"DDPG's scores: {shown(mean['value'], mean['low'], mean['high'])} |" in lines["suite"]
+    means = (suite.loc[(method, "interquartile_mean"), "value"] for method in ("ddpg", "learned-feedback"))
+    assert "interquartile mean: DDPG {:.2f}, learned feedback {:.2f} |".format(*means) in lines["suite"]
     assert f"| {len(pd.read_csv(PUBLISHED / 'tuning' / 'lab_book.csv'))} attempts" in lines["tuning"]
 
 
