@@ -189,7 +189,10 @@ def test_the_readme_shows_the_aggregates_of_the_suite():
             name, _, *cells = (cell.strip() for cell in line.strip("|").split("|"))
             names.append(name.strip("`"))
             known = [(names[-1], statistic) in found.index for statistic in statistics]
-            rows = [found.loc[(names[-1], s)] if there else None for s, there in zip(statistics, known, strict=True)]
+            rows = [
+                found.loc[(names[-1], s)] if there else None
+                for s, there in zip(statistics, known, strict=True)
+            ]
             assert cells == [
                 "" if row is None else shown(row["value"], row["low"], row["high"]) for row in rows
             ]
@@ -200,6 +203,9 @@ def minutes(profile):
     """Minutes from the first start to the last end of a published profile's runs, as documents print them."""
     made = json.loads((PUBLISHED / profile / "provenance.json").read_text())
     found = made["minutes_from_first_start_to_last_end"]
+    if found is None:
+        # Of a profile that trains nothing.
+        return "not measured"
     return f"{found:.1f} minutes" if found < 10 else f"{found:.0f} minutes"
 
 

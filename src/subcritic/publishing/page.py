@@ -11,7 +11,7 @@ from subcritic.publishing.reports import module_of
 from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES
 
-ORDER = ("quick", "standard", "paper", "suite")
+ORDER = ("quick", "standard", "suite", "peers", "gymnasium", "paper", "planners")
 PAGE = "results.md"
 # The format of facts.json.
 FORMAT = 1
@@ -70,10 +70,12 @@ def _measured(facts: dict[str, Any], made: dict[str, Any], link: str) -> str:
         if made["made_on_this_machine"]
         else "another machine"
     )
+    over = f"Seeds {seeds[0]} to {seeds[-1]}; intervals are over these {len(seeds)} seeds."
+    over = over if len(seeds) > 1 else f"One seed ({seeds[0]}): no intervals."
     return "\n".join([
         *(f"- {line}" for line in facts["described"]),
-        f"- Seeds {seeds[0]} to {seeds[-1]}; intervals are over these {len(seeds)} seeds." if len(seeds) > 1
-        else f"- One seed ({seeds[0]}): no intervals.",
+        # A profile that only measures has no seeds of trainings.
+        *([f"- {over}"] if made["run_commits"] else []),
         f"- {_origin(made)} Machine: {where}.",
         f"- Everything a number depends on: [config.yaml]({link}/config.yaml), [provenance.json]({link}/provenance.json).",
         "",
