@@ -176,7 +176,7 @@ def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():
 
 
 def test_the_readme_shows_the_aggregates_of_the_suite():
-    text = README.split("### Seven ways to learn on the suite")[1].split("### Do the updates follow")[0]
+    text = README.split("### Eight ways to learn on the suite")[1].split("### Do the updates follow")[0]
     found = pd.read_csv(PUBLISHED / "suite" / "aggregates.csv").set_index(["method", "statistic"])
     statistics = (
         "interquartile_mean",
@@ -306,3 +306,28 @@ def test_every_room_stands_in_the_architecture():
             assert re.search(rf"(^| ){re.escape(path.name)}(/| )", rooms, re.MULTILINE), path.name
     for name in re.findall(r"^ {2}(\w+)/ ", rooms, re.MULTILINE):
         assert (package / name).is_dir(), name
+
+
+def test_how_near_learned_feedback_comes_by_width_and_depth():
+    found = pd.read_csv(PUBLISHED / "feedback" / "agreement_rules.csv")
+    of = found[
+        (found["at"] == "own") & (found["estimate"] == "expectation") & (found["measure"] == "cosine")
+    ].set_index(["granularity", "method", "environment"])
+    actor = of.loc["actor"]["value"]
+
+    def both(sizes):
+        return " and ".join(
+            f"{actor.loc[(f'learned-feedback-{sizes}', task)]:.2f}"
+            for task in ("Pendulum-v1", "subcritic-Cheetah-v0")
+        )
+
+    said = " ".join(README.split("### Do the updates follow")[1].split("### Values")[0].split())
+    sentence = (
+        f"{both('64-64')} with two hidden layers of 64, {both('256-256')} with two of 256, "
+        f"{both('64-64-64')} with three of 64, or {both('64-64-64-inputs')} if the feedback also depends on "
+        f"a neuron's own inputs, {both('64-64-64-64')} with four."
+    )
+    assert sentence in said
+    learned = actor[actor.index.get_level_values("method").str.startswith("learned-feedback")]
+    below = learned[learned.round(2) < 0.9]
+    assert list(below.index) == [("learned-feedback-64-64-64-64", "Pendulum-v1")]
