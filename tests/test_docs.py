@@ -197,6 +197,16 @@ def test_the_readme_shows_the_aggregates_of_the_suite():
                 "" if row is None else shown(row["value"], row["low"], row["high"]) for row in rows
             ]
     assert names == list(dict.fromkeys(found.index.get_level_values("method")))
+    judged = pd.read_csv(PUBLISHED / "suite" / "table_verdicts.csv")
+    worse = {
+        method: set(rows.loc[rows["minus_reference_high"] < 0, "environment"].str.removesuffix("-v0"))
+        for method, rows in judged.groupby("method")
+    }
+    assert worse["learned-feedback"] == {"CartpoleSerialDouble", "CartpoleSerialTriple"}
+    assert worse["node-perturbation"] == {"CartpoleSwingUp", "HardCheetah"}
+    assert len(worse["learned-feedback-throughout"]) == 1 and len(worse["ddpg-frozen"]) == 20 - 12
+    of = judged[judged["method"] == "dpg"]
+    assert f"{of['diverged'].sum()} of {of['runs'].sum()} runs diverge" in text
 
 
 def minutes(profile):
