@@ -136,16 +136,21 @@ def small_cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
     if not methods:
         panels[0].set(title="no update was compared with the true gradient")
     for axes, method in zip(panels, methods, strict=False):
+        means = []
         for environment in profile.environments:
-            wide = over_steps(probed, environment.name, method, "cosine/actor").ffill()
-            share = wide.index / profile.steps_for(environment)
-            axes.plot(share, wide.mean(axis=1), color=style.BLUE, alpha=0.45, linewidth=0.9)
+            wide = over_steps(probed, environment.name, method, "cosine/actor")
+            tenth = np.ceil(10 * wide.index / profile.steps_for(environment)) / 10
+            means.append(wide.groupby(tenth).mean().mean(axis=1))
+            axes.plot(means[-1].index, means[-1], color=style.BLUE, alpha=0.35, linewidth=0.9)
+        over = pd.concat(means, axis=1).mean(axis=1).sort_index()
+        axes.plot(over.index, over, color=style.INK)
         axes.axhline(0, color=style.INK, linewidth=0.6)
-        axes.set(title=method, xlabel="share of the training", ylabel="cosine to the true gradient")
+        axes.set(title=method, xlabel="share of the training", ylabel="cosine of single updates")
         axes.set(xlim=(0, 1), ylim=(-0.3, 1.02))
     style.note(
         fig,
-        "line: one environment   ·   1: the update is the policy gradient   ·   0: it has nothing of it",
+        "mean over tenths of the training   ·   thin: one environment, black: over all\n"
+        "1: the update is the policy gradient, 0: it has nothing of it",
     )
     return fig
 
