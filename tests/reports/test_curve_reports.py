@@ -123,3 +123,29 @@ def test_a_seed_that_never_got_there_counts_as_later_than_all():
 def test_when_most_seeds_never_got_there_the_median_is_beyond_the_run():
     profile = synthetic.profile(environments=["a"], seeds=3)
     assert np.isinf(similarity.steps_table(profile, steps([np.nan, np.nan, 2000])).iloc[0]["median"])
+
+
+def test_cosines_of_many_tasks_are_means_over_tenths_of_the_training_and_over_tasks():
+    profile = synthetic.profile(
+        environments=["a", "b", "c"], seeds=1, training={"steps": 100, "evaluate_every": 50}
+    )
+    rows = [
+        {
+            "environment": name,
+            "method": "linear",
+            "seed": 0,
+            "step": step,
+            "metric": "cosine/actor",
+            "value": level,
+        }
+        for name, level in (("a", 0.2), ("b", 0.4))
+        for step in range(1, 101)
+    ]
+    rows[0]["value"] = 10.2
+    (axes,) = learning.small_cosine_figure(profile, pd.DataFrame(rows)).axes
+    first, second, over = axes.lines[:3]
+    assert len(first.get_ydata()) == 10 and first.get_ydata()[0] == pytest.approx(1.2), (
+        "ten values, one of them 10.2"
+    )
+    np.testing.assert_allclose(second.get_ydata(), 0.4)
+    np.testing.assert_allclose(over.get_ydata()[1:], 0.3)

@@ -139,6 +139,8 @@ def small_cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
         means = []
         for environment in profile.environments:
             wide = over_steps(probed, environment.name, method, "cosine/actor")
+            if wide.empty:
+                continue
             tenth = np.ceil(10 * wide.index / profile.steps_for(environment)) / 10
             means.append(wide.groupby(tenth).mean().mean(axis=1))
             axes.plot(means[-1].index, means[-1], color=style.BLUE, alpha=0.35, linewidth=0.9)
