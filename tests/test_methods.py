@@ -54,6 +54,13 @@ def test_settings_read_back_as_themselves_with_all_defaults_written_out():
         assert parse_method(config.dump(settings)) == settings
 
 
+def test_what_was_recorded_of_any_agent_can_be_read_by_reports():
+    given = [{"algorithm": algorithm} for algorithm in (*methods.AGENTS, *RULES)]
+    written = config.dump(profiles.parse(minimal(methods=given)))
+    recorded = profiles.parse(written, recorded=True)
+    assert [method.hidden for method in recorded.methods] == [parse_method(data).hidden for data in given]
+
+
 def test_a_method_without_an_algorithm_is_told_which_there_are():
     with pytest.raises(
         ConfigError,

@@ -38,6 +38,9 @@ class RecordedMethod(AgentSettings):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    # Some agents have none.
+    hidden: tuple[int, ...] = ()
+
     @property
     def role(self) -> Role:
         """By the kind of the algorithm's settings class, which is imported for it."""
