@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.command(options) or 0
     except _known_errors() as error:
+        if getattr(options, "traceback", False) and error.__cause__:
+            traceback.print_exception(error.__cause__)
         print(f"subcritic: {error}", file=sys.stderr)
         return 2
 
@@ -194,6 +197,11 @@ def _parser() -> argparse.ArgumentParser:
         if study.measures:
             sub = add(name, run_study, study.question, _profile_options)
             sub.set_defaults(study=study)
+            sub.add_argument(
+                "--traceback",
+                action="store_true",
+                help="with an error of an environment, print its traceback too",
+            )
             if "environment" in study.over:
                 sub.add_argument(
                     "--environment",

@@ -157,8 +157,20 @@ def method_records(study: str) -> dict[str, Recorded]:
         "curves": Recorded(f"{stem}.csv", ("environment", "method", "seed", "step", "metric", "value")),
         "scores": Recorded(
             f"{stem}.scores.csv",
-            ("environment", "method", "role", "seed", "score", "steps", "diverged_at", "critic", "reached"),
-            about="reached: predicted over realised return of the critic that is furthest off",
+            (
+                "environment",
+                "method",
+                "role",
+                "seed",
+                "score",
+                "steps",
+                "diverged_at",
+                "failure",
+                "critic",
+                "reached",
+            ),
+            about="failure: what the environment gave that is not finite, and when: such a run has no score; reached: "
+            "predicted over realised return of the critic that is furthest off",
         ),
         "method": Recorded(
             f"{stem}.method.json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,13 +63,18 @@ def written_out(profile: Profile) -> str:
 
 
 def check_environments(profile: Profile, source: str) -> None:
-    """Try every environment; raises ConfigError naming the field of all that cannot be used."""
+    """Try every environment; raises ConfigError naming the field of all that cannot be used, and warns of what can be used
+    with care.
+    """
     problems = []
     for field, environment in _environments(profile):
         try:
-            envs.check(environment.id, environment.kwargs, environment.max_episode_steps)
+            remark = envs.check(environment.id, environment.kwargs, environment.max_episode_steps)
         except envs.UnusableEnvironment as error:
             problems.append(f"{source}: {field}.id: {error}")
+        else:
+            if remark:
+                print(f"subcritic: warning: {source}: {field}.id: {remark}", file=sys.stderr)
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -101,7 +101,7 @@ def test_atari_is_continuous_from_ram_or_says_what_to_install():
     assert 0 <= observation.min() <= observation.max() <= 1
     assert environment.step(np.zeros(3, np.float32))[0].dtype == np.float32
     environment.close()
-    with pytest.raises(envs.UnusableEnvironment, match="discrete"):
+    with pytest.raises(envs.UnusableEnvironment, match="Discrete"):
         envs.make("ALE/Pong-v5", {"continuous": False})
 
 
@@ -126,10 +126,17 @@ def test_running_episodes_are_restored_from_their_seeds_and_actions(name):
             np.testing.assert_array_equal(mine, other)
 
 
-def test_an_environment_that_does_not_repeat_itself_is_not_resumed_silently():
-    stream = envs.EpisodeStreams([envs.make("Pendulum-v1")], seeds=[0])
-    stream.step(np.zeros((1, 1), np.float32))
-    state = stream.state_dict()
-    state[0]["observation"] += 1
-    with pytest.raises(RuntimeError, match="Pendulum-v1 does not repeat"):
-        stream.load_state_dict(state)
+def test_where_an_environment_does_not_repeat_itself_a_resumed_run_goes_on_with_a_new_episode_and_says_so():
+    streams = [
+        envs.EpisodeStreams([envs.make("Pendulum-v1") for _ in range(2)], seeds=[0, 1]) for _ in range(2)
+    ]
+    for stream in streams:
+        stream.step(np.zeros((2, 1), np.float32))
+    state = streams[0].state_dict()
+    state[1]["observation"] += 1
+    with pytest.warns(
+        UserWarning, match="Pendulum-v1 does not repeat an episode .*: seed 1 goes on with a new"
+    ):
+        streams[1].load_state_dict(state)
+    assert streams[1].episode == [0, 1] and streams[1].actions[1] == [] and streams[1].returns[1] == 0
+    np.testing.assert_array_equal(streams[1].observation[0], streams[0].observation[0])

@@ -136,7 +136,7 @@ def _learning(profile: Profile, environment, settings, rng) -> tuple[list[dict],
                     {**base, "step": step, "metric": "cosine/actor", "value": rng.normal(0.15, 0.05)}
                 )
         at = int(0.6 * last) if diverged else None
-        scores.append({**base, **role, "score": level, "steps": at or last, "diverged_at": at,
+        scores.append({**base, **role, "score": level, "steps": at or last, "diverged_at": at, "failure": None,
                        "critic": "layer_1", "reached": 0.12})  # fmt: skip
     return curves, scores
 
@@ -182,7 +182,7 @@ def _ablation(profile: Profile, environment, method, rng) -> tuple[list[dict], l
             curves += [
                 {**base, "step": step, "metric": name, "value": value} for name, value in values.items()
             ]
-        scores.append({**base, "role": method.role, "score": final, "steps": last, "diverged_at": None,
+        scores.append({**base, "role": method.role, "score": final, "steps": last, "diverged_at": None, "failure": None,
                        "critic": "layer_1", "reached": 0.12})  # fmt: skip
     return curves, scores
 

@@ -29,7 +29,7 @@ def profile():
 def scores(levels):
     """Seeds differ by up to 50, methods by `levels`, the same in every seed but for ±1."""
     return pd.DataFrame([
-        {"environment": environment, "method": method, "seed": seed, "steps": 2000, "diverged_at": None,
+        {"environment": environment, "method": method, "seed": seed, "steps": 2000, "diverged_at": None, "failure": None,
          "score": level + 10 * seed + (-1) ** seed}
         for environment in ENVIRONMENTS for method, level in levels.items() for seed in SEEDS
     ])  # fmt: skip

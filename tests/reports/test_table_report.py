@@ -43,6 +43,23 @@ def test_average_best_and_interval_are_over_seeds(frames):
     np.testing.assert_allclose([result["low"], result["high"]], expected, atol=1e-9)
 
 
+def test_a_run_in_which_the_environment_failed_does_not_count_and_is_told(frames):
+    profile, scores, anchors = frames
+    scores["score"] = scores["score"].mask(
+        (scores["environment"] == "b") & (scores["seed"] == 1) & (scores["method"] == "ddpg")
+    )
+    result = results.results(profile, scores, anchors)
+    failed = row(result, "b", "ddpg")
+    assert (failed["seeds"], failed["failed"], failed["average"], failed["best"]) == (2, 1, 6, 7)
+    assert (row(result, "a", "ddpg")["seeds"], row(result, "a", "ddpg")["failed"]) == (3, 0)
+    (shown,) = results.readable(result).query("environment == 'b' and method == 'ddpg'")["seeds"]
+    assert shown == "2, environment failed for 1 more"
+    # All methods are compared on the environments on which all runs have scores.
+    over = aggregates.aggregate(profile, scores, anchors, "ddpg")
+    improvement = over[over["statistic"].str.startswith("probability")].iloc[0]
+    assert improvement["environments"] == 1 and improvement["value"] == pytest.approx(1.5 / 9)
+
+
 def test_random_scores_zero_and_the_reference_one(frames):
     _, _, anchors = frames
     np.testing.assert_allclose(normalise(np.array([-100.0, 0.0, 100.0]), anchors.loc["a"]), [0, 0.5, 1])

@@ -69,7 +69,8 @@ for study in STUDIES.values():
             message:
                 f"{study.name}: {study.question}"
             shell:
-                "OMP_NUM_THREADS=1 subcritic {params.study} --config {params.config} {params.options} 2>&1 | tee -i {log}"
+                "OMP_NUM_THREADS=1 subcritic {params.study} --config {params.config} {params.options} --traceback"
+                " 2>&1 | tee -i {log}"
 
     if study.shown:
 

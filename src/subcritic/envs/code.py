@@ -17,7 +17,8 @@ from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_i
 
 from subcritic import provenance
 from subcritic.envs import suite
-from subcritic.envs.make import UnusableEnvironment, explained, register_atari
+from subcritic.envs.errors import UnusableEnvironment
+from subcritic.envs.make import explained, register_atari
 
 # Import names of simulators: another version of one may move the same bodies differently.
 PHYSICS = ("Box2D", "ale_py", "brax", "dm_control", "mujoco", "pybullet", "pymunk")
@@ -64,7 +65,7 @@ def _spec(environment_id: str) -> EnvSpec:
     module, _, name = environment_id.rpartition(":")
     if name.startswith("ALE/"):
         register_atari(environment_id)
-    with explained(environment_id, {}):
+    with explained(environment_id):
         if module:
             importlib.import_module(module)
         namespace, base, version = parse_env_id(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from subcritic import seeding
+from subcritic.envs.errors import NotFinite
 from subcritic.envs.vector import VectorEnvironment
 
 
@@ -17,7 +19,8 @@ class Transitions(NamedTuple):
     """One step of N environments: next state's observation (N, n_0), also where the episode ended there; reward, terminated,
     truncated (N,). An environment that was not stepped stays where it was, with reward 0.
 
-    finished: index → undiscounted return of the episode that this step ended.
+    finished: index → undiscounted return of the episode that this step ended. failed: index → what was not finite in the
+    environment's answer; it stays where it was, with reward 0, and must not be stepped again.
     """
 
     observation: NDArray[np.float32]
@@ -25,6 +28,7 @@ class Transitions(NamedTuple):
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
     finished: dict[int, float]
+    failed: dict[int, str]
 
 
 class EpisodeStreams:
@@ -54,19 +58,23 @@ class EpisodeStreams:
         Where an episode ended, `self.observation` is the first one of the next.
         """
         count = len(self.seeds)
-        if which is None or len(which) == count:
-            which = range(count)
-            observation, reward, terminated, truncated = self.environments.step(actions, which)
+        chosen = list(range(count) if which is None else which)
+        if len(chosen) == count:
+            observation, reward, terminated, truncated, failed = self.environments.step(actions, chosen)
         else:
-            chosen = list(which)
             observation, reward = self.observation.copy(), np.zeros(count)
             terminated, truncated = np.zeros(count, bool), np.zeros(count, bool)
+            failed = {}
             if chosen:
                 stepped = self.environments.step(actions[chosen], chosen)
                 observation[chosen], reward[chosen] = stepped.observation, stepped.reward
                 terminated[chosen], truncated[chosen] = stepped.terminated, stepped.truncated
+                failed = {chosen[row]: what for row, what in stepped.failed.items()}
+        for index in failed:
+            observation[index], reward[index] = self.observation[index], 0.0
+            terminated[index] = truncated[index] = False
         kept = actions.copy()
-        for index in which:
+        for index in chosen:
             self.actions[index].append(kept[index])
         self.returns += reward
         self.observation, finished = observation, {}
@@ -74,8 +82,11 @@ class EpisodeStreams:
             self.observation = observation.copy()
             for index in np.flatnonzero(ended).tolist():
                 finished[index] = float(self.returns[index])
-                self.observation[index] = self._start_next(index)
-        return Transitions(observation, reward, terminated, truncated, finished)
+                try:
+                    self.observation[index] = self._start_next(index)
+                except NotFinite as error:
+                    failed[index] = error.what
+        return Transitions(observation, reward, terminated, truncated, finished, failed)
 
     def _start_next(self, index: int) -> NDArray[np.float32]:
         self.episode[index] += 1
@@ -101,7 +112,7 @@ class EpisodeStreams:
     def load_state_dict(self, states: Sequence[dict[str, Any]], which: Sequence[int] | None = None) -> None:
         """Go on in the environments `which`; None: in all.
 
-        Raises RuntimeError when an environment does not repeat itself from seed and actions.
+        Where an environment does not repeat itself from seed and actions, the next episode begins, with a warning.
         """
         self.observation = self.observation.copy()
         for index in range(len(self.seeds)) if which is None else which:
@@ -113,7 +124,9 @@ class EpisodeStreams:
                 self.returns[index] += found.reward[0]
                 self.observation[index] = found.observation[0]
             if not np.array_equal(self.observation[index], states[index]["observation"]):
-                raise RuntimeError(
-                    f"{self.environments.name} does not repeat an episode from its seed and actions, so a stopped run "
-                    "cannot be resumed exactly; delete its checkpoint to start it anew"
+                self.observation[index] = self._start_next(index)
+                warnings.warn(
+                    f"{self.environments.name} does not repeat an episode from its seed and actions: seed "
+                    f"{self.seeds[index]} goes on with a new episode, not as it would have without the stop",
+                    stacklevel=2,
                 )

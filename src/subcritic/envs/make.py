@@ -12,18 +12,24 @@ from typing import Any, Protocol
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.wrappers import FlattenObservation, RescaleAction, TransformObservation
+from gymnasium.wrappers import TimeLimit
 
 from subcritic.envs import suite
+from subcritic.envs.adapter import Adapter
 from subcritic.envs.display import NoPicture
+from subcritic.envs.errors import UnusableEnvironment, blamed
 from subcritic.envs.pixels import Pixels
+from subcritic.envs.process import kept_as_it_was
 
 # Networks here read vectors, so RAM is the default view of an Atari game.
 ATARI = {"continuous": True, "obs_type": "ram"}
+# Time limit in steps where none is registered or stated, so that no evaluation goes on for ever: ten times Gymnasium's usual
+# limit, and only seconds of simulation.
+LONGEST = 10_000
 
 
-class UnusableEnvironment(ValueError):
-    """An environment that cannot be used here; the message says which, why, and what would be right."""
+class FallbackLimit(TimeLimit):
+    """The time limit of an environment for which none is registered or stated."""
 
 
 class ConfigEntry(Protocol):
@@ -45,39 +51,29 @@ def make(
     """The environment with flat float32 observations and actions in [-1, 1].
 
     `kwargs` and `max_episode_steps`, the time limit in steps of the environment, go to gymnasium.make; without a limit
-    the registered one holds. 8-bit observations (images, RAM) are divided by 255. Atari games (ALE/…) are played with
-    continuous actions from the 128 bytes of RAM unless `kwargs` say otherwise. `pixels: true` among the kwargs shows a
-    task of the suite through its camera (`Pixels`). Raises UnusableEnvironment for an unknown id, a missing dependency,
-    and spaces that are not (finite, for actions) Boxes.
+    the registered one holds, and LONGEST where there is none. 8-bit observations (images, RAM) are divided by 255. Atari
+    games (ALE/…) are played with continuous actions from the 128 bytes of RAM unless `kwargs` say otherwise. `pixels: true`
+    among the kwargs shows a task of the suite through its camera (`Pixels`). What else is made of what the environment
+    hands out: see `Adapter`. Raises UnusableEnvironment for an unknown id, a missing dependency, what the environment
+    raises, and spaces that are not Boxes, finite and of floats for actions.
     """
     kwargs = dict(kwargs or {})
-    pixels = kwargs.pop("pixels", False)
+    pixels = kwargs.pop("pixels", False) if suite.entry(environment_id) else False
     if max_episode_steps is not None:
         kwargs["max_episode_steps"] = max_episode_steps
     environment = _make(environment_id, kwargs)
     if pixels:
         environment = _seen(environment, environment_id)
-    actions, observations = environment.action_space, environment.observation_space
-    if not isinstance(actions, Box):
-        raise UnusableEnvironment(
-            f"{environment_id!r} has {_kind(actions)} actions; continuous (Box) actions are needed"
-        )
-    if not np.isfinite([actions.low, actions.high]).all():
-        raise UnusableEnvironment(f"{environment_id!r} has actions without bounds; a finite Box is needed")
-    if not isinstance(observations, Box):
-        raise UnusableEnvironment(
-            f"{environment_id!r} has {_kind(observations)} observations; a Box is needed"
-        )
-    if actions.shape == () or len(actions.shape) > 1:
-        raise UnusableEnvironment(
-            f"{environment_id!r} has actions of shape {actions.shape}; a vector is needed"
-        )
-    environment = RescaleAction(environment, np.float32(-1), np.float32(1))
-    if observations.dtype == np.uint8:
-        environment = _scaled(environment, observations.shape)
-    if len(observations.shape) != 1:
-        environment = FlattenObservation(environment)
-    return environment
+    if unusable := _unusable(environment):
+        raise UnusableEnvironment(f"{environment_id!r} {unusable}")
+    if not any(isinstance(wrapper, TimeLimit) for wrapper in _wrappers(environment)):
+        environment = FallbackLimit(environment, LONGEST)
+    return Adapter(environment, environment_id)
+
+
+def is_unlimited(environment: gym.Env) -> bool:
+    """Whether an environment that `make` made has no time limit but LONGEST."""
+    return any(isinstance(wrapper, FallbackLimit) for wrapper in _wrappers(environment))
 
 
 def maker(environment: ConfigEntry | Mapping[str, Any]) -> Callable[[], gym.Env]:
@@ -95,26 +91,18 @@ def sizes(environment: gym.Env) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def explained(environment_id: str, kwargs: Mapping[str, Any]) -> Iterator[None]:
-    """Turn what Gymnasium raises for an id that it cannot find or make into UnusableEnvironment."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+def explained(environment_id: str) -> Iterator[None]:
+    """Turn what is raised for an id that cannot be found or made into UnusableEnvironment; see also `kept_as_it_was`."""
+    with blamed(environment_id, "making"), kept_as_it_was(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
             yield
-    except (gym.error.DependencyNotInstalled, ImportError) as error:
-        raise UnusableEnvironment(
-            f"{environment_id!r} needs a package that is not installed: {error}"
-        ) from None
-    except gym.error.Error as error:
-        raise UnusableEnvironment(
-            f"unknown environment {environment_id!r}: {error}{_close_names(environment_id)}"
-        ) from None
-    except UnusableEnvironment:
-        raise
-    except Exception as error:
-        raise UnusableEnvironment(
-            f"{environment_id!r} cannot be made with kwargs {kwargs}: {error}"
-        ) from error
+        except (gym.error.DependencyNotInstalled, ImportError) as error:
+            raise UnusableEnvironment(f"{environment_id!r} needs what is not installed: {error}") from error
+        except gym.error.Error as error:
+            raise UnusableEnvironment(
+                f"unknown environment {environment_id!r}: {error}{_close_names(environment_id)}"
+            ) from None
 
 
 def register_atari(environment_id: str) -> None:
@@ -131,7 +119,7 @@ def _make(environment_id: str, kwargs: dict[str, Any]) -> gym.Env:
     if environment_id.startswith("ALE/"):
         register_atari(environment_id)
         kwargs = ATARI | kwargs
-    with explained(environment_id, kwargs):
+    with explained(environment_id):
         return gym.make(environment_id, disable_env_checker=True, **kwargs)
 
 
@@ -147,6 +135,12 @@ def _close_names(environment_id: str) -> str:
     return f"; there is {', '.join(close)}" if close else ""
 
 
+def _wrappers(environment: gym.Env) -> Iterator[gym.Wrapper]:
+    while isinstance(environment, gym.Wrapper):
+        yield environment
+        environment = environment.env
+
+
 def _seen(environment: gym.Env, environment_id: str) -> gym.Env:
     try:
         return Pixels(environment)
@@ -154,10 +148,20 @@ def _seen(environment: gym.Env, environment_id: str) -> gym.Env:
         raise UnusableEnvironment(f"{environment_id!r} cannot be observed as pixels: {error}") from None
 
 
-def _scaled(environment: gym.Env, shape: tuple[int, ...]) -> gym.Env:
-    space = Box(0.0, 1.0, shape, np.float32)
-    return TransformObservation(environment, lambda image: image.astype(np.float32) / 255, space)
-
-
-def _kind(space: gym.Space) -> str:
-    return "discrete" if "Discrete" in type(space).__name__ else type(space).__name__
+def _unusable(environment: gym.Env) -> str:
+    """What is wrong with the spaces that an environment declares; empty if nothing is."""
+    for name in ("observation", "action"):
+        space = getattr(environment, f"{name}_space", None)
+        if space is None:
+            return f"declares no {name}_space; a Box is needed"
+        if not isinstance(space, Box):
+            return f"has {type(space).__name__} {name}s; a Box, of continuous {name}s, is needed"
+        if 0 in space.shape:
+            return f"has empty {name}s, of shape {space.shape}"
+    actions = environment.action_space
+    assert isinstance(actions, Box)
+    if actions.dtype.kind != "f":
+        return f"has actions of dtype {actions.dtype}; a Box of floats is needed"
+    if not np.isfinite([actions.low, actions.high]).all():
+        return "has actions without bounds; a finite Box is needed"
+    return ""

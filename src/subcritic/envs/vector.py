@@ -8,21 +8,27 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.classic_control import PendulumEnv
-from gymnasium.wrappers import OrderEnforcing, RescaleAction, TimeLimit
+from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
+from subcritic.envs.adapter import Adapter
+from subcritic.envs.errors import NotFinite
 from subcritic.envs.pendulum import StackedPendulums
 from subcritic.envs.stacked import Stacked, rows
 from subcritic.envs.suite import StackedTasks, SuiteEnvironment
 
 
 class Steps(NamedTuple):
-    """One step of P environments: observation (P, n_0) float32, reward, terminated, truncated (P,)."""
+    """One step of P environments: observation (P, n_0) float32, reward, terminated, truncated (P,).
+
+    failed: row → what was not finite there; the row's observation and reward mean nothing.
+    """
 
     observation: NDArray
     reward: NDArray
     terminated: NDArray
     truncated: NDArray
+    failed: dict[int, str]
 
 
 # Environments without their wrappers → what steps them in one call; None where their settings do not allow it.
@@ -30,8 +36,9 @@ STACKED: Mapping[type, Callable[[Sequence[Any]], Stacked | None]] = {
     PendulumEnv: StackedPendulums.of,
     SuiteEnvironment: StackedTasks.of,
 }
+NOT_FINITE = "gave an observation or a reward that is not finite"
 # Wrappers that `make` adds and whose work is done here for all environments at once.
-UNDERSTOOD = (RescaleAction, TimeLimit, OrderEnforcing)
+UNDERSTOOD = (Adapter, TimeLimit, OrderEnforcing)
 
 
 class VectorEnvironment:
@@ -46,8 +53,8 @@ class VectorEnvironment:
         # What the wrappers of stacked environments do: scale actions, count the steps of each episode.
         if self._stacked:
             outermost = self.environments[0]
-            assert isinstance(outermost, RescaleAction)
-            self._rescale, self._limit = outermost.action, _time_limit(outermost)
+            assert isinstance(outermost, Adapter)
+            self._scaled, self._limit = outermost.scaled, _time_limit(outermost)
             self._elapsed = np.zeros(len(self.environments), int)
 
     @property
@@ -57,7 +64,7 @@ class VectorEnvironment:
         return spec.id if spec else str(self.environments[0])
 
     def reset(self, index: int, seed: int) -> NDArray:
-        """Begin an episode of one environment; its first observation (n_0,)."""
+        """Begin an episode of one environment; its first observation (n_0,). Raises NotFinite."""
         observation, _ = self.environments[index].reset(seed=seed)
         if self._stacked:
             self._stacked.begin(index)
@@ -68,10 +75,14 @@ class VectorEnvironment:
         """An action (P, n_L) in [-1, 1] for each of the P environments of these indices, in increasing order."""
         if self._stacked is None:
             return self._one_by_one(actions, which)
-        observation, reward, terminated = self._stacked.step(self._rescale(actions), which)
+        observation, reward, terminated = self._stacked.step(self._scaled(actions), which)
         chosen = rows(which, len(self.environments))
         self._elapsed[chosen] += 1
-        return Steps(observation, reward, terminated, self._elapsed[chosen] >= self._limit)
+        failed = {}
+        if not (np.isfinite(observation).all() and np.isfinite(reward).all()):
+            finite = np.isfinite(observation).all(axis=1) & np.isfinite(reward)
+            failed = dict.fromkeys(np.flatnonzero(~finite).tolist(), NOT_FINITE)
+        return Steps(observation, reward, terminated, self._elapsed[chosen] >= self._limit, failed)
 
     def _one_by_one(self, actions: NDArray, which: Sequence[int]) -> Steps:
         shape = self.environments[0].observation_space.shape
@@ -80,11 +91,16 @@ class VectorEnvironment:
         found = Steps(
             np.empty((count, *shape), np.float32),
             np.empty(count),
-            np.empty(count, bool),
-            np.empty(count, bool),
+            np.zeros(count, bool),
+            np.zeros(count, bool),
+            {},
         )
         for row, index in enumerate(which):
-            observation, reward, terminated, truncated, _ = self.environments[index].step(actions[row])
+            try:
+                observation, reward, terminated, truncated, _ = self.environments[index].step(actions[row])
+            except NotFinite as error:
+                found.failed[row] = error.what
+                continue
             # Copied, since an environment may hand out the same array again.
             found.observation[row] = observation
             found.reward[row], found.terminated[row], found.truncated[row] = reward, terminated, truncated

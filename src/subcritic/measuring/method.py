@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def write_records(job: Job, study: Study, results: Path) -> list[Path]:
     kept = [identity.folder(results) / "artifacts" for identity in identities]
     trained = [folder / POLICY for folder in kept]
     scores = pd.DataFrame([json.loads((folder / SCORE).read_text()) for folder in kept])
-    scores = scores.astype({"score": float, "diverged_at": "Int64", "reached": float})
+    scores = scores.astype({"score": float, "diverged_at": "Int64", "reached": float, "failure": "string"})
     to = paths(job, study, results)
     return [
         write_csv(to["curves"], read_curves(identities, results)),
@@ -111,7 +112,12 @@ def watched_training(
 
 
 def score_rows(environment: str, method: str, trainer: Trainer, scores: list[float]) -> pd.DataFrame:
-    """One row per seed: environment, method, seed, score, steps, diverged_at."""
+    """One row per seed: environment, method, seed, score, steps, diverged_at, failure.
+
+    A seed whose environment failed has no score, and as `failure` what happened.
+    """
+    failures = trainer.watch.failures
+    scores = [math.nan if failure else score for score, failure in zip(scores, failures, strict=True)]
     return pd.DataFrame(
         {
             "environment": environment,
@@ -120,6 +126,7 @@ def score_rows(environment: str, method: str, trainer: Trainer, scores: list[flo
             "score": pd.array(scores, dtype=float),
             "steps": trainer.steps,
             "diverged_at": pd.array(trainer.watch.diverged_at, dtype="Int64"),
+            "failure": pd.array(failures, dtype="string"),
         }
     )
 

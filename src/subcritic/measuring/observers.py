@@ -30,7 +30,7 @@ class Evaluation:
 
     The last evaluation, with `final_episodes` episodes, is a seed's score. `value/realised` and `value/predicted/<critic>`
     are those of `predicted_and_realised`, `furthest` what `furthest_off` makes of them. A seed that diverged keeps what its
-    last evaluation before gave.
+    last evaluation before gave; one whose environment fails in an evaluation is stopped.
     """
 
     def __init__(self, log: Log, settings: Evaluations, make_environment, seeds: Sequence[int]) -> None:
@@ -45,8 +45,13 @@ class Evaluation:
         agent, active = trainer.agent, trainer.watch.active
         played = self.evaluator.play(trainer.policy(), trainer.step, episodes, active, agent.predictions)
         values = predicted_and_realised(played, agent.settings.discount) if played.judged else {}
+        for s, what in played.failed.items():
+            trainer.environment_failed(s, f"{what} in the evaluation at step {trainer.step}")
         for s in active:
-            self.scores[s] = float(played.returns[s].mean())
+            score = float(played.returns[s].mean())
+            if math.isnan(score):
+                continue
+            self.scores[s] = score
             mine = {name: float(value[s]) for name, value in values.items()}
             self.furthest[s] = furthest_off(mine)
             defined = {f"value/{name}": value for name, value in mine.items() if not math.isnan(value)}

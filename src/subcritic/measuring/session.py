@@ -146,10 +146,14 @@ class Progress:
             return
         rate = (trainer.step - self.last_step) / max(now - self.last, 1e-9)
         left = (trainer.steps - trainer.step) / rate if rate else None
-        stopped = len(trainer.seeds) - len(trainer.watch.active)
+        watch = trainer.watch
+        stopped = {
+            "diverged": sum(at is not None for at in watch.diverged_at),
+            "without an environment that works": sum(what is not None for what in watch.failures),
+        }
         say(
             f"{self.label}: step {trainer.step:,} of {trainer.steps:,}, {len(trainer.seeds)} seeds, "
             f"{rate:,.0f} steps/s{f', about {duration(left)} left' if left else ''}"
-            f"{f', {stopped} diverged' if stopped else ''}"
+            + "".join(f", {count} {why}" for why, count in stopped.items() if count)
         )
         self.last, self.last_step = now, trainer.step

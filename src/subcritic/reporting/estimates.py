@@ -32,8 +32,14 @@ class Estimate(NamedTuple):
 
 
 def over_seeds(values: ArrayLike, profile: Profile, added: float | None = None) -> Estimate:
-    """The mean of `values` (seeds,) with its t-interval, with one run added that has the score `added`."""
+    """The mean of `values` (seeds,) with its t-interval, with one run added that has the score `added`.
+
+    Seeds without a value do not count: NaN is the score of one whose environment failed.
+    """
     values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return Estimate(*[np.nan] * 3)
     return _estimate(values.mean(), t_interval(values, profile.statistics.confidence, added))
 
 

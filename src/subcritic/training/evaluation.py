@@ -24,9 +24,10 @@ Judge = Callable[[Tensor], dict[str, Tensor]]
 class Episodes:
     """E episodes for each of S seeds, played side by side; T steps of the longest.
 
-    returns (S, E): undiscounted, NaN of seeds that did not play. reward (T, S, E): 0 after an episode's end. length (S, E):
-    steps. terminated (S, E): whether a terminal state ended it, not a time limit. judged: critic → its predictions
-    (⌈T / JUDGE_EVERY⌉, S, E) at the steps 0, JUDGE_EVERY, …; judged_last: critic → (S, E) at the last state.
+    returns (S, E): undiscounted; NaN of seeds that did not play, whose actions were not finite, or that failed. reward
+    (T, S, E): 0 after an episode's end. length (S, E): steps. terminated (S, E): whether a terminal state ended it, not a
+    time limit. judged: critic → its predictions (⌈T / JUDGE_EVERY⌉, S, E) at the steps 0, JUDGE_EVERY, …; judged_last:
+    critic → (S, E) at the last state. failed: index of a seed → what was not finite in what its environment gave.
     """
 
     returns: np.ndarray
@@ -35,6 +36,7 @@ class Episodes:
     terminated: np.ndarray
     judged: dict[str, np.ndarray]
     judged_last: dict[str, np.ndarray]
+    failed: dict[int, str]
 
 
 class Evaluator:
@@ -84,12 +86,19 @@ class Evaluator:
         returns, length, ended = np.full(shape, np.nan), np.zeros(shape, int), np.zeros(shape, bool)
         rewards: list[np.ndarray] = []
         judged: list[dict[str, Tensor]] = []
+        failed: dict[int, str] = {}
         self.running = [(s, e) for s in active for e in range(episodes)]
-        for s, e in self.running:
+        for s, e in tuple(self.running):
             rng = seeding.generator(self.seeds[s], "evaluation", step, e)
-            first = self.environments.reset(s * self.episodes + e, seed=int(rng.integers(2**31)))
+            try:
+                first = self.environments.reset(s * self.episodes + e, seed=int(rng.integers(2**31)))
+            except envs.NotFinite as error:
+                failed[s] = error.what
+                continue
             observation[s, e] = torch.from_numpy(first)
             returns[s, e] = 0.0
+        returns[list(failed)] = np.nan
+        self.running = [(s, e) for s, e in self.running if s not in failed]
         seen = observation.numpy()
         while self.running:
             # Indices of the episodes that are played, into arrays (S, E).
@@ -99,14 +108,23 @@ class Evaluator:
             while not over.any():
                 if judge is not None and len(rewards) % JUDGE_EVERY == 0:
                     judged.append(judge(observation))
-                actions = act(observation).numpy()
-                reached, reward, terminated, truncated = self.environments.step(actions[playing], which)
+                actions = act(observation).numpy()[playing]
+                lost = ~np.isfinite(actions).all(axis=1)
+                actions[lost] = 0.0
+                reached, reward, terminated, truncated, wrong = self.environments.step(actions, which)
+                for row, what in wrong.items():
+                    failed[int(playing[0][row])], lost[row] = what, True
+                    reached[row], reward[row] = seen[playing[0][row], playing[1][row]], 0.0
                 seen[playing] = reached
                 rewards.append(np.zeros(shape))
                 rewards[-1][playing] = reward
                 returns[playing] += reward
                 length[playing] += 1
                 over = terminated | truncated
+                if lost.any():
+                    # All episodes of a seed end with the one that cannot go on.
+                    returns[playing[0][lost]] = np.nan
+                    over |= np.isin(playing[0], playing[0][lost])
             ended[playing] = terminated
             self.running = [pair for pair, is_over in zip(self.running, over, strict=True) if not is_over]
         last = judge(observation) if judge is not None else {}
@@ -117,6 +135,7 @@ class Evaluator:
             ended,
             {name: np.stack([at[name].numpy() for at in judged]) for name in last if judged},
             {name: value.numpy() for name, value in last.items()},
+            failed,
         )
 
     def close(self) -> None:

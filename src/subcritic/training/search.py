@@ -80,9 +80,8 @@ class SearchTrainer(Trainer):
         """One environment step for every seed, and an update for those whose iteration it ends."""
         observation = torch.from_numpy(self.episodes.observation).unsqueeze(1)
         action = self.agent.explore(observation).output[:, 0]
-        played = self.episodes.step(action.numpy(), self.watch.active)
+        played = self._play(action.numpy())
         self.agent.see(played.observation[self.watch.active], self.watch.active)
-        self.watch.see_rewards(played.reward)
         for s, episode_return in played.finished.items():
             self._end_episode(s, episode_return)
             self.agent.end_episode(s, episode_return)

@@ -82,7 +82,7 @@ class PeerTrainer(Trainer):
             Place(
                 self.agent.actor.sizes,
                 lambda s=s: self.episodes.observation[s],
-                lambda action, s=s: self._play(s, action),
+                lambda action, s=s: self._play_one(s, action),
             )
             for s in range(len(self.seeds))
         ]
@@ -96,11 +96,10 @@ class PeerTrainer(Trainer):
         if self.learning and self.step % WATCH_EVERY == 0:
             self._stop_diverged()
 
-    def _play(self, s: int, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+    def _play_one(self, s: int, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
         actions = np.zeros((len(self.seeds), action.size), np.float32)
         actions[s] = action
-        played = self.episodes.step(actions, [s])
-        self.watch.see_rewards(played.reward)
+        played = self._play(actions, [s])
         for index, episode_return in played.finished.items():
             self._end_episode(index, episode_return)
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -13,7 +14,8 @@ from torch import Tensor
 from subcritic import seeding
 from subcritic.agents import Agent
 from subcritic.agents.protocol import NEWEST
-from subcritic.envs import EpisodeStreams, sizes
+from subcritic.envs import EpisodeStreams, UnusableEnvironment, sizes
+from subcritic.envs.episodes import Transitions
 from subcritic.exploration import Exploration
 from subcritic.replay import Replay
 from subcritic.training.divergence import DivergenceWatch
@@ -35,6 +37,7 @@ class Trainer:
 
     One update per `update_every` environment steps from `learning_starts` on; before it, actions are uniform random. Seeds
     that diverge are stopped: they neither act nor count as learning from then on, and `policy_of` gives what they had then.
+    So are seeds whose environment gives what is not finite; if it does so to all of them, UnusableEnvironment is raised.
     `purpose` names the random streams, so that two phases of an experiment do not share them.
     """
 
@@ -109,6 +112,18 @@ class Trainer:
         taken, self.finished_returns[seed_index] = self.finished_returns[seed_index], []
         return taken
 
+    def environment_failed(self, seed_index: int, what: str) -> None:
+        """Stop a seed whose environment gave what is not finite. Raises UnusableEnvironment if it was the last that could.
+
+        what: such as `gave the reward nan in the training step 7`.
+        """
+        name = self.episodes.environments.name
+        self.watch.failures[seed_index] = what
+        self._keep_policies([seed_index])
+        if all(self.watch.failures):
+            raise UnusableEnvironment(f"{name!r} {what}, as to all seeds: none is left to train")
+        warnings.warn(f"{name!r} {what}: seed {self.seeds[seed_index]} is stopped", stacklevel=2)
+
     def _learn(self) -> None:
         batch_size, consecutive = self.agent.settings.batch_size, self.agent.consecutive
         self.batch = self.replay.sample(batch_size, self.minibatches, consecutive)
@@ -118,8 +133,7 @@ class Trainer:
         self.agent.learn(self.batch)
 
     def _stop_diverged(self) -> None:
-        for s in self.watch.check(self.agent, self.step):
-            self.stopped_policies[s] = self.agent.policy().flat[s].clone()
+        self._keep_policies(self.watch.check(self.agent, self.step))
 
     def _observe(self) -> None:
         for observer in self.observers:
@@ -135,8 +149,7 @@ class Trainer:
         if warming_up:
             drawn = torch.from_numpy(2 * self.warm_up.next() - 1)
             voltages.replace_output(drawn.to(observation.dtype).unsqueeze(1))
-        played = self.episodes.step(voltages.output[:, 0].numpy(), self.watch.active)
-        self.watch.see_rewards(played.reward)
+        played = self._play(voltages.output[:, 0].numpy())
         reward, terminated = (
             torch.from_numpy(column.astype(np.float32)[:, None])
             for column in (played.reward, played.terminated)
@@ -145,6 +158,22 @@ class Trainer:
         self.replay.add(self.agent.transition(voltages, reward, terminated, reached))
         for s, episode_return in played.finished.items():
             self._end_episode(s, episode_return)
+
+    def _play(self, actions: np.ndarray, which: Sequence[int] | None = None) -> Transitions:
+        """One step with actions (S, n_L) of the seeds `which`, None: of all that are not stopped; stops those that cannot go
+        on.
+        """
+        self._keep_policies(self.watch.see_actions(actions, self.step))
+        active = self.watch.active
+        played = self.episodes.step(actions, active if which is None else [s for s in which if s in active])
+        self.watch.see_rewards(played.reward)
+        for s, what in played.failed.items():
+            self.environment_failed(s, f"{what} in the training step {self.step + 1}")
+        return played
+
+    def _keep_policies(self, stopped: Sequence[int]) -> None:
+        for s in stopped:
+            self.stopped_policies[s] = self.agent.policy().flat[s].clone()
 
     def _end_episode(self, seed_index: int, episode_return: float) -> None:
         self.finished_returns[seed_index].append(episode_return)

@@ -108,6 +108,8 @@ def aggregate(
     for environment in environments:
         raw = runs[runs["environment"] == environment].sort_values("seed")["score"].to_numpy(dtype=float)
         columns.append(normalise(raw, anchors.loc[environment]))
+    # Where the environment failed in a run, there is no score of it.
+    columns = [column for column in columns if not np.isnan(column).any()]
     if not columns:
         return Estimate(*[float("nan")] * 3)
     if len(columns) == 1:

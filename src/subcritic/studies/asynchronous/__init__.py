@@ -24,7 +24,8 @@ figure, with updates per second for one and two threads (tab *Artifacts*).""",
             "asynchronous/curves.csv", ("environment", "method", "seed", "step", "metric", "value")
         ),
         "scores": Recorded(
-            "asynchronous/scores.csv", ("environment", "method", "seed", "score", "steps", "diverged_at")
+            "asynchronous/scores.csv",
+            ("environment", "method", "seed", "score", "steps", "diverged_at", "failure"),
         ),
         "lag": Recorded(
             "asynchronous/lag.csv",

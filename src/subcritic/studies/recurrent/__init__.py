@@ -25,7 +25,8 @@ holds the table, with the random policy, and the figure (tab *Artifacts*).""",
             "recurrent/curves.csv", ("environment", "method", "seed", "step", "metric", "value")
         ),
         "scores": Recorded(
-            "recurrent/scores.csv", ("environment", "method", "seed", "score", "steps", "diverged_at")
+            "recurrent/scores.csv",
+            ("environment", "method", "seed", "score", "steps", "diverged_at", "failure"),
         ),
         "random": Recorded(
             "recurrent/random.csv", ("environment", "seed", "score"), about="the uniform random policy"

@@ -17,7 +17,7 @@ from subcritic.reporting.estimates import (
     over_environments,
 )
 from subcritic.stats import interquartile_mean, performance_profile, probability_of_improvement
-from subcritic.studies.table.results import normalised_matrix, raw_matrix
+from subcritic.studies.table.results import incomplete, normalised_matrix, raw_matrix
 
 MEAN, IMPROVEMENT = "interquartile_mean", "probability_of_improvement_over_"
 # Ends the name of a statistic that is over the tasks which need hidden layers.
@@ -35,11 +35,12 @@ def aggregate(
 
     Columns: method, statistic, value, low, high, environments, seeds. `interquartile_mean` is of the normalised scores, on
     the environments that have them; `probability_of_improvement_over_<reference>` compares raw scores, on all environments;
-    both again over the environments in `needing`, if there are at least two. A run is added before the interval is
-    computed: one that fails everywhere, and one that ties with all others.
+    both again over the environments in `needing`, if there are at least two. Environments that failed in some run are left
+    out. A run is added before the interval is computed: one that fails everywhere, and one that ties with all others.
     """
     rows = []
-    for ending, chosen in {"": None, NEEDING: list(needing)}.items():
+    needing = [name for name in needing if name not in incomplete(scores)]
+    for ending, chosen in {"": None, NEEDING: needing}.items():
         if chosen is not None and len(chosen) < 2:
             continue
         for method in profile.methods:

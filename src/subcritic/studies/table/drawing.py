@@ -166,7 +166,9 @@ def _draw_statistic(
 def _draw_score(axes: Axes, y: float, row, colour: str) -> None:
     label = f"{row.method}  {number(row.average)} {interval(row.low, row.high)}"
     if row.diverged:
-        label += f"  {row.diverged} of {row.seeds} diverged"
+        label += f"  {row.diverged} of {row.seeds + row.failed} diverged"
+    if row.failed:
+        label += f"  environment failed for {row.failed}"
     axes.text(1.01, y, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour)
     if not row.note:
         style.draw_estimate(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from subcritic.config import Profile
@@ -29,7 +32,8 @@ def results(profile: Profile, scores: pd.DataFrame, anchors: pd.DataFrame) -> pd
 
     `average`, `best`, `low`, `high`: mean, maximum and interval over seeds of the raw score (return per episode);
     `normalised_...`: the same with random at 0 and the reference at 1, NaN where `note` says why; `seeds`,
-    `diverged` (runs stopped), `steps` (of the longest run), and the two anchors.
+    `diverged` (runs stopped), `failed` (runs without a score, since the environment failed; `seeds` are the others),
+    `steps` (of the longest run), and the two anchors.
     """
     return pd.DataFrame([
         _row(profile, environment.name, method.name, scores, anchors.loc[environment.name])
@@ -46,10 +50,11 @@ def _row(profile: Profile, environment: str, method: str, scores: pd.DataFrame, 
     scaled = over_seeds(normalised, profile, added=0.0)
     return {
         "environment": environment, "method": method,
-        "average": average.value, "low": average.low, "high": average.high, "best": raw.max(),
+        "average": average.value, "low": average.low, "high": average.high, "best": np.nanmax(raw),
         "normalised_average": scaled.value, "normalised_low": scaled.low, "normalised_high": scaled.high,
-        "normalised_best": normalised.max(),
-        "seeds": len(runs), "diverged": int(runs["diverged_at"].notna().sum()), "steps": int(runs["steps"].max()),
+        "normalised_best": normalised[np.nanargmax(raw)],
+        "seeds": int(np.isfinite(raw).sum()), "failed": int(np.isnan(raw).sum()),
+        "diverged": int(runs["diverged_at"].notna().sum()), "steps": int(runs["steps"].max()),
         "random_mean": anchor["random_mean"], "random_standard_error": anchor["random_standard_error"],
         "reference_return": anchor["reference_return"], "reference_source": anchor["reference_source"],
         "note": why_raw_only(anchor),
@@ -65,8 +70,12 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         "normalised": number(row.normalised_average),
         "normalised interval": interval(row.normalised_low, row.normalised_high),
         "normalised best": number(row.normalised_best),
-        "seeds": row.seeds, "diverged": row.diverged, "steps": row.steps,
+        "seeds": f"{row.seeds}{_failed(row)}", "diverged": row.diverged, "steps": row.steps,
     } for row in rows])  # fmt: skip
+
+
+def _failed(row: Any) -> str:
+    return f", environment failed for {row.failed} more" if row.failed else ""
 
 
 def wide(table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +84,7 @@ def wide(table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> pd.D
     """
     cells = table.assign(cell=[
         f"{number(row.normalised_average)} {interval(row.normalised_low, row.normalised_high)}"
-        f"{f', {row.diverged} diverged' if row.diverged else ''}" for row in table.itertuples()
+        f"{f', {row.diverged} diverged' if row.diverged else ''}{_failed(row)}" for row in table.itertuples()
     ]).pivot(index="environment", columns="method", values="cell")  # fmt: skip
     signs = marks(judged)
     steps = table.groupby("environment")["steps"].max()
@@ -209,6 +218,13 @@ def normalised_matrix(
 
 
 def raw_matrix(profile: Profile, scores: pd.DataFrame, method: str) -> pd.DataFrame:
-    """Raw scores of a method, seeds by environments in the config's order."""
+    """Raw scores of a method, seeds by environments in the config's order, less those where a run has no score."""
     runs = scores[scores["method"] == method].pivot(index="seed", columns="environment", values="score")
-    return runs[[environment.name for environment in profile.environments]].astype(float)
+    left_out = incomplete(scores)
+    names = [environment.name for environment in profile.environments if environment.name not in left_out]
+    return runs[names].astype(float)
+
+
+def incomplete(scores: pd.DataFrame) -> set[str]:
+    """The environments that failed in a run of some method: aggregates compare all methods on the others."""
+    return set(scores.loc[scores["score"].isna(), "environment"])
