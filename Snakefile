@@ -1,4 +1,4 @@
-# The whole reproduction. `snakemake` alone runs the quick profile; `--configfile configs/standard.yaml` another one;
+# The whole reproduction. `snakemake` alone runs the quick profile; `--configfile=configs/standard.yaml` another one;
 # `--config seeds=5` changes single values of the quick profile.
 from pathlib import Path
 

@@ -141,7 +141,8 @@ def _cores(arguments: Sequence[str]) -> int:
 
 
 def _snakemake(path: Path) -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--configfile", str(path)]
+    # With a space, Snakemake would take targets that follow for further config files.
+    return [sys.executable, "-m", "snakemake", f"--configfile={path}"]
 
 
 def _call(

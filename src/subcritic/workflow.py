@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -15,11 +16,14 @@ from subcritic import config as schema
 from subcritic import envs, profiles, provenance, tracking
 from subcritic.config import ConfigError, Environment, Profile
 from subcritic.measuring.code import job_code
+from subcritic.measuring.tables import write_json
 from subcritic.publishing.check import chosen
 from subcritic.studies import STUDIES
 from subcritic.study import Job, Shown, Study
 
 DEFAULT = Path("configs/quick.yaml")
+# Digests of environments that were checked, and what is to be said of them.
+CHECKED = Path("results/.checked.json")
 
 
 def resolve(given: dict[str, Any], source: str = "config") -> Profile:
@@ -69,7 +73,7 @@ def check_environments(profile: Profile, source: str) -> None:
     problems = []
     for field, environment in _environments(profile):
         try:
-            remark = envs.check(environment.id, environment.kwargs, environment.max_episode_steps)
+            remark = _checked(environment)
         except envs.UnusableEnvironment as error:
             problems.append(f"{source}: {field}.id: {error}")
         else:
@@ -77,6 +81,25 @@ def check_environments(profile: Profile, source: str) -> None:
                 print(f"subcritic: warning: {source}: {field}.id: {remark}", file=sys.stderr)
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _checked(environment: Environment) -> str:
+    """What `envs.check` says of an environment. It is asked once for an environment as it is: CHECKED keeps what it said.
+
+    Environments that cannot be used are checked each time, since what is wrong may lie outside their code.
+    """
+    task = environment.task()
+    depends = {"task": schema.dump(task), "environment": envs.code_of(task.id)}
+    key = schema.digest(depends | {"code": provenance.code_digest(["envs/checking.py"])})
+    try:
+        known = json.loads(CHECKED.read_text())
+    except (OSError, ValueError):
+        known = {}
+    if key not in known:
+        known[key] = envs.check(task.id, task.kwargs, task.max_episode_steps)
+        with contextlib.suppress(OSError):
+            write_json(CHECKED, known)
+    return known[key]
 
 
 def _environments(profile: Profile) -> Iterator[tuple[str, Environment]]:

@@ -233,12 +233,10 @@ def test_actions_lie_in_the_space_and_reach_its_bounds(register, space):
     for action in (*rng.uniform(-1, 1, (200, size)), -np.ones(size), np.ones(size), np.zeros(size)):
         environment.step(action.astype(np.float32))
         assert given[-1].dtype == space.dtype and space.contains(given[-1])
-    np.testing.assert_array_equal(given[-3], space.low)
-    np.testing.assert_array_equal(given[-2], space.high)
-    middle = (space.low.astype(float) + space.high.astype(float)) / 2
-    np.testing.assert_allclose(
-        given[-1].astype(float), middle, rtol=2e-3 if space.dtype == np.float16 else 1e-6
-    )
+    low, high = space.low.astype(float), space.high.astype(float)
+    tolerance = 2e-3 if space.dtype == np.float16 else 1e-6
+    for found, expected in zip(given[-3:], (low, high, (low + high) / 2), strict=True):
+        np.testing.assert_allclose(found.astype(float), expected, rtol=tolerance)
 
 
 def test_an_action_that_is_not_finite_is_the_callers_mistake(register):

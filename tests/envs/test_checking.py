@@ -59,6 +59,47 @@ def test_a_profile_names_the_field_of_an_environment_without_an_end(package):
         workflow.check_environments(profile(), "my.yaml")
 
 
+def test_an_environment_is_tried_again_only_when_it_changes(package, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(workflow, "CHECKED", tmp_path / "checked.json")
+    tried = []
+    check = envs.check
+    monkeypatch.setattr(envs, "check", lambda *task: tried.append(task) or check(*task))
+
+    def tell(reset="pass", **more):
+        name = package.write(reset=reset)
+        entry = {"id": name, **more}
+        workflow.check_environments(
+            profiles.parse(
+                {
+                    "profile": "p",
+                    "studies": ["experiment2"],
+                    "environments": [entry],
+                    "methods": [{"algorithm": "ddpg"}],
+                }
+            ),
+            "my.yaml",
+        )
+        return capsys.readouterr().err
+
+    assert tell() == tell() == "" and len(tried) == 1
+    tell(max_episode_steps=7)
+    assert len(tried) == 2
+    (tmp_path / "checked.json").write_text("{ half a file")
+    assert tell() == "" and len(tried) == 3
+
+
+def test_a_warning_is_told_each_time(package, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(workflow, "CHECKED", tmp_path / "checked.json")
+    name = package.write(step="return np.random.uniform(-1, 1, 2), 0.0, False, False, {}")
+    profile = profiles.parse({"profile": "p", "environments": [name], "methods": [{"algorithm": "ddpg"}]})
+    for _ in range(2):
+        workflow.check_environments(profile, "my.yaml")
+        said = capsys.readouterr().err
+        assert said.startswith(
+            f"subcritic: warning: my.yaml: environments[0].id: {name!r} does not repeat itself"
+        )
+
+
 def test_checking_the_whole_suite_takes_seconds_at_most():
     """It runs whenever Snakemake starts: 0.1 s where it was measured."""
     start = time.process_time()

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
-from subcritic import envs, profiles
+from subcritic import commands, envs, profiles
 from subcritic.agents import make_agent
 from subcritic.config import parse_method
 from subcritic.measuring.observers import Evaluation
@@ -171,3 +172,36 @@ def test_the_record_says_what_failed_and_has_no_score(failing, tmp_path, monkeyp
     assert "gave the reward nan in the training step 120" in set(table["failure"])
     kept = [json.loads(path.read_text()) for path in tmp_path.rglob("score.json")]
     assert sum(score["score"] is None for score in kept) == 1
+
+
+@pytest.mark.parametrize("log", [True, False], ids=["in the log of a job", "by hand"])
+def test_an_error_while_training_is_one_line_and_a_failed_run(log, tmp_path, monkeypatch, capfd):
+    """In the log of a job its traceback comes first."""
+
+    class Breaks(gym.Wrapper):
+        def step(self, action):
+            Breaks.steps += 1
+            if Breaks.steps == 150:
+                raise RuntimeError("joint 3\nis stuck")
+            return self.env.step(action)
+
+    Breaks.steps = 0
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
+    monkeypatch.chdir(tmp_path)
+    gym.register("Breaks-v0", lambda: Breaks(gym.make("Pendulum-v1").unwrapped), max_episode_steps=20)
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(profile("Breaks-v0")))
+    options = ["--config", "p.yaml", "--environment", "Breaks-v0", "--method", "ddpg"]
+    try:
+        code = commands.run(["experiment2", *options, *(["--traceback"] if log else [])])
+    finally:
+        gym.registry.pop("Breaks-v0")
+    assert code == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if "seeds," not in line]
+    assert lines[-1] == "subcritic: 'Breaks-v0' failed while stepping: RuntimeError: joint 3 is stuck"
+    assert (
+        (lines[0] == "Traceback (most recent call last):" and "in step" in " ".join(lines))
+        if log
+        else len(lines) == 1
+    )
+    statuses = {json.loads(path.read_text())["status"] for path in tmp_path.rglob("run.json")}
+    assert statuses == {"FAILED"}

@@ -34,7 +34,7 @@ class Task(Section):
     # Left out of the data of entries without it, so that these keep their digests.
     max_episode_steps: Annotated[Count | None, Field(exclude_if=lambda limit: limit is None)] = Field(
         None,
-        description="Steps after which an episode is truncated, for an environment without a limit of its own.",
+        description="Steps after which an episode is truncated, in place of the registered limit; without either, 10,000.",
     )
 
 
