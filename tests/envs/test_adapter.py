@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, Tuple
 from odd_environments import Point, Registered, point
 
 from subcritic import envs
@@ -116,6 +116,23 @@ def raising(error):
     return fail
 
 
+def seen_apart(nested):
+    """The plain observation in parts, whose order is that of their names."""
+
+    def observed(self):
+        x, step, one = Point.observed(self)
+        return {"a": np.array([x]), "b": (step, np.array([one])) if nested else np.array([step, one])}
+
+    b = (
+        Tuple([Box(0, 9, (), np.float32), Box(0, 9, (1,), np.float64)])
+        if nested
+        else Box(0, 9, (2,), np.float32)
+    )
+    return {"observed": observed, "observation_space": Dict(a=Box(-9, 9, (1,), np.float64), b=b)}
+
+
+CONVERTED |= {"observation: dict": seen_apart(nested=False), "observation: nested": seen_apart(nested=True)}
+
 REFUSED = {
     "observation: None": (
         seen_as(lambda seen: None),
@@ -181,6 +198,17 @@ REFUSED = {
         "has Discrete actions; a Box, of continuous actions, is needed",
     ),
     "dict": ({"observation_space": Dict()}, "has Dict observations; a Box"),
+    "dict with images": (
+        {"observation_space": Dict(camera=Box(0, 255, (8, 8), np.uint8), x=Box(0, 1, (1,)))},
+        "has Dict observations; a Box",
+    ),
+    "dict that lacks a part": (
+        {
+            "observation_space": Dict(x=Box(0, 1, (3,)), y=Box(0, 1, (3,))),
+            "observed": lambda self: {"x": np.zeros(3)},
+        },
+        "failed while resetting: KeyError: 'y'",
+    ),
     "empty observation": ({"observation_space": Box(0, 1, (0,))}, "has empty observations, of shape (0,)"),
     "empty action": ({"action_space": Box(0, 1, (2, 0))}, "has empty actions, of shape (2, 0)"),
     "integer actions": (
@@ -299,6 +327,18 @@ def test_an_environment_that_can_be_made_once_at_a_time_is_refused_with_the_reas
     ):
         envs.check(register(Port))
     assert not Port.open
+
+
+def test_an_environment_whose_sizes_change_is_refused(register):
+    sizes = iter((2, 3))
+
+    def made(self):
+        self.action_space = Box(-1, 1, (next(sizes),), np.float32)
+
+    with pytest.raises(
+        envs.UnusableEnvironment, match=r"\(3, 2\) observations and actions .*, \(3, 3\) the next"
+    ):
+        envs.check(register(point(__init__=made)))
 
 
 def ignores_seed(self, seed=None, options=None):

@@ -105,6 +105,23 @@ def test_atari_is_continuous_from_ram_or_says_what_to_install():
         envs.make("ALE/Pong-v5", {"continuous": False})
 
 
+def test_the_control_suite_is_a_vector_of_its_parts_or_says_what_is_missing():
+    try:
+        import shimmy  # noqa: F401
+    except ImportError:
+        with pytest.raises(envs.UnusableEnvironment, match=r"needs what is not installed: .*shimmy"):
+            envs.make("shimmy:dm_control/walker-walk-v0")
+        return
+    assert envs.check("shimmy:dm_control/walker-walk-v0") == ""
+    environment = envs.make("shimmy:dm_control/walker-walk-v0")
+    assert envs.sizes(environment) == (24, 6)
+    assert set(envs.code_of("shimmy:dm_control/walker-walk-v0")["packages"]) == {
+        "dm_control",
+        "mujoco",
+        "Shimmy",
+    }
+
+
 @pytest.mark.parametrize("name", ["Pendulum-v1", "LunarLanderContinuous-v3", "HalfCheetah-v5"])
 def test_running_episodes_are_restored_from_their_seeds_and_actions(name):
     rng = np.random.default_rng(0)

@@ -36,6 +36,11 @@ def check(
         with _second(environment_id):
             second = make(environment_id, kwargs, max_episode_steps)
             opened.callback(second.close)
+        if sizes(first) != sizes(second):
+            raise UnusableEnvironment(
+                f"{environment_id!r} has {sizes(first)} observations and actions when it is made once, {sizes(second)} the "
+                "next time; networks need the same sizes"
+            )
         with kept_as_it_was() as changed:
             # What came before an episode must not matter.
             _episode(second, seed=1)

@@ -40,7 +40,9 @@ def failed(environment_id: str, doing: str, error: BaseException) -> UnusableEnv
 
 
 def _hint(doing: str, error: BaseException) -> str:
-    """What to change in an environment that is written for the interface of Gym, before Gymnasium."""
+    """What would be right, where the error's own words do not tell: most often Gym's interface, before Gymnasium's."""
+    if doing == "making" and isinstance(error, TypeError) and "'pixels'" in str(error):
+        return "only tasks of the suite can be observed as pixels"
     if doing == "stepping" and isinstance(error, (ValueError, TypeError)) and "unpack" in str(error):
         return "step must return observation, reward, terminated, truncated and info"
     if doing == "resetting" and isinstance(error, TypeError) and "unexpected keyword argument" in str(error):

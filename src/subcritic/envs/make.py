@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box
-from gymnasium.wrappers import TimeLimit
+from gymnasium.spaces import Box, Dict, Tuple
+from gymnasium.wrappers import FlattenObservation, TimeLimit
 
 from subcritic.envs import suite
 from subcritic.envs.adapter import Adapter
@@ -64,6 +64,8 @@ def make(
     environment = _make(environment_id, kwargs)
     if pixels:
         environment = _seen(environment, environment_id)
+    if _of_vectors(getattr(environment, "observation_space", None)):
+        environment = FlattenObservation(environment)
     if unusable := _unusable(environment):
         raise UnusableEnvironment(f"{environment_id!r} {unusable}")
     if not any(isinstance(wrapper, TimeLimit) for wrapper in _wrappers(environment)):
@@ -133,6 +135,14 @@ def _close_names(environment_id: str) -> str:
     if not close and namespace == "subcritic":
         close = list(known.values())
     return f"; there is {', '.join(close)}" if close else ""
+
+
+def _of_vectors(space: gym.Space | None) -> bool:
+    """Whether it is a Dict or a Tuple of Boxes of floats, possibly nested."""
+    parts = list(space.values()) if isinstance(space, Dict) else space if isinstance(space, Tuple) else []
+    return len(parts) > 0 and all(
+        _of_vectors(part) or (isinstance(part, Box) and part.dtype.kind == "f") for part in parts
+    )
 
 
 def _wrappers(environment: gym.Env) -> Iterator[gym.Wrapper]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from subcritic.nn.network import Network
 class Outsider:
     """An `Agent` with a policy and nothing else that the loop, the probe or diagnostics could ask for.
 
-    online: the parameters of the policies of S seeds, which a subclass keeps up to date. Nothing is replayed here.
+    online: the parameters of the policies of S seeds, which a subclass keeps up to date, and saves with all else that its
+    training goes on from. Nothing is replayed here.
     """
 
     consecutive = 1
@@ -76,9 +76,3 @@ class Outsider:
 
     def metrics(self) -> dict[str, Tensor]:
         return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        raise NotImplementedError
