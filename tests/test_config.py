@@ -131,7 +131,7 @@ def test_reading_a_profile_needs_neither_torch_nor_gymnasium():
     ("environment", "words"),
     [
         ("Pendulm-v1", ["environments[1].id", "unknown environment 'Pendulm-v1'", "Pendulum"]),
-        ("CartPole-v1", ["environments[1].id", "'CartPole-v1' has discrete actions", "Box"]),
+        ("CartPole-v1", ["environments[1].id", "'CartPole-v1' has Discrete actions", "Box"]),
         ({"id": "Pendulum-v1", "name": "odd", "kwargs": {"gravity": 9.8}}, ["environments[1].id", "kwargs"]),
     ],
 )

@@ -37,7 +37,7 @@ def episodes(rng, lengths, terminated, reward=None):
     asked = -(-longest // JUDGE_EVERY)
     judged = {"critic": rng.normal(size=(asked, *lengths.shape))}
     last = {"critic": rng.normal(size=lengths.shape)}
-    return Episodes(rewards.sum(axis=0), rewards, lengths, np.array(terminated), judged, last)
+    return Episodes(rewards.sum(axis=0), rewards, lengths, np.array(terminated), judged, last, {})
 
 
 def plain(played, seed):
