@@ -17,9 +17,9 @@ FLOORS = {
 }
 # On one floor, as the page says; and config, which reads the list of names in rules/__init__.py.
 BESIDE = {
-    ("cli", "forkserver"), ("cli", "commands"), ("commands", "reproduce"), ("commands", "workflow"),
-    ("forkserver", "cli"), ("reproduce", "forkserver"), ("reproduce", "workflow"), ("reproduce", "chain"),
-    ("publishing", "profiles"),
+    ("cli", "forkserver"), ("cli", "commands"), ("commands", "forkserver"), ("commands", "reproduce"),
+    ("commands", "workflow"), ("forkserver", "cli"), ("reproduce", "forkserver"), ("reproduce", "workflow"),
+    ("reproduce", "chain"), ("publishing", "profiles"),
     ("agents", "rules"), ("subcritics", "rules"), ("config", "rules"), ("config", "importing"),
     ("config", "suite"),
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -101,6 +102,19 @@ def publish(options: argparse.Namespace) -> None:
             options.profile, results, results / "published", Path("docs"), goal, replace=options.replace
         )
     )
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Repeat part of published runs of earlier code; numpy and torch get one thread in every process, as in a chain."""
+    from subcritic.forkserver import ONE_THREAD
+    from subcritic.publishing import verify as verifying
+    from subcritic.reproduce import config_file
+    from subcritic.tracking.group import raise_on_sigterm
+
+    os.environ.update(ONE_THREAD)
+    raise_on_sigterm()
+    profile, published = profiles.load(config_file(options.profile)), options.results / "published"
+    return verifying.verify(profile, published, Path("docs"), options.steps, options.cores)
 
 
 def write_docs(options: argparse.Namespace) -> None:
@@ -226,6 +240,19 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="drop published runs of another config or code that were not made again",
     )
+    sub = add(
+        "verify",
+        verify,
+        "repeat the beginning of published runs of earlier code; where all is as published, they count as today's",
+        _results,
+    )
+    sub.add_argument("--profile", required=True, help="a name in configs/, or a YAML file")
+    sub.add_argument(
+        "--steps", type=_count, help="environment steps to repeat at least (default: a few hundred updates)"
+    )
+    sub.add_argument(
+        "--cores", type=_count, default=os.cpu_count(), help="jobs at a time (default: all cores)"
+    )
     add("docs", write_docs, "make the parts of the documents that come from the code")
     sub = add(
         "tracking",
@@ -237,6 +264,12 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("ui", ui, "look at the runs in MLflow, on this machine only", _results)
     sub.add_argument("--port", type=int, default=5000)
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number, 1 or more")
+    return int(text)
 
 
 def _results(parser: argparse.ArgumentParser) -> None:

@@ -34,7 +34,7 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
     """
     if not SNAKEFILE.exists():
         raise config.ConfigError("no Snakefile here: run this in the project's folder")
-    path, overrides = _config_file(name), _overrides(arguments)
+    path, overrides = config_file(name), _overrides(arguments)
     given = dict(word.split("=", 1) for word in overrides)
     over = {key: yaml.safe_load(value) for key, value in given.items()}
     profile = workflow.resolve(config.merged(config.dump(profiles.load(path)), over), str(path))
@@ -59,7 +59,8 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
     return code
 
 
-def _config_file(name: str) -> Path:
+def config_file(name: str) -> Path:
+    """The file of a profile: `name` in configs/, or itself. Raises ConfigError, listing the known ones, if there is none."""
     path = Path(name) if Path(name).suffix in (".yaml", ".yml") else Path("configs") / f"{name}.yaml"
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in Path("configs").glob("*.yaml")))
@@ -81,15 +82,19 @@ def _take_published(profile: config.Profile, from_scratch: bool) -> None:
     if from_scratch:
         accumulated.forget_taken(profile, results)
         return
-    if count := accumulated.take(profile, results / "published", results):
+    count, earlier = accumulated.take(profile, results / "published", results)
+    if count:
+        more = f" {earlier} of them are of earlier code, and were repeated in part with the same numbers."
         print(
-            f"subcritic: {count} published runs are taken as given; --from-scratch trains them too.",
+            f"subcritic: {count} published runs are taken as given; --from-scratch trains them too."
+            f"{more if earlier else ''}",
             flush=True,
         )
     if count := accumulated.outdated(profile, results / "published", results):
         print(
             f"subcritic: {count} published runs are of another config or version of the code, and are trained anew; "
-            f"what was published stays in {results / 'published' / profile.profile}.",
+            f"what was published stays in {results / 'published' / profile.profile}. Where only the code is another, "
+            "`subcritic verify` can say whether it gives the same numbers.",
             flush=True,
         )
 

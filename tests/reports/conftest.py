@@ -1,3 +1,6 @@
+import shutil
+
+import parts
 import pytest
 import synthetic
 
@@ -15,3 +18,19 @@ def recorded(tmp_path_factory):
 def one_format(monkeypatch):
     """Figures are saved once: the test of the whole chain makes them in all formats."""
     monkeypatch.setattr(style, "FORMATS", ("png",))
+
+
+@pytest.fixture(scope="session")
+def _finished_parts(tmp_path_factory):
+    """The results folder of a tiny profile made in parts, finished and published."""
+    results = tmp_path_factory.mktemp("parts") / "results"
+    parts.train(parts.profile(), results)
+    parts.finish(parts.profile(), results)
+    parts.publish(parts.profile(), results)
+    return results
+
+
+@pytest.fixture
+def finished(_finished_parts, tmp_path):
+    """A copy of it, to be changed."""
+    return shutil.copytree(_finished_parts, tmp_path / "results", copy_function=shutil.copy2)

@@ -7,68 +7,14 @@ import time
 import pandas as pd
 import pytest
 import yaml
+from parts import TASKS, finish, profile, publish, published, train
 
-from subcritic import config, profiles
+from subcritic import config
 from subcritic.measuring import kept, method
-from subcritic.publishing import accumulated, reports
-from subcritic.publishing import publish as publishing
+from subcritic.publishing import accumulated
 from subcritic.reporting.records import MissingResult
 from subcritic.reproduce import _parts
-from subcritic.studies import STUDIES
-from subcritic.studies.anchors import run as anchors
 from subcritic.studies.experiment2.run import run
-
-TASKS = ("Pendulum-v1", "MountainCarContinuous-v0")
-NETWORK = {"hidden": [4], "batch_size": 8, "learning_starts": 20}
-
-
-def profile(seeds=2, **changes):
-    tasks = [{"id": name, "max_episode_steps": 30} for name in TASKS]
-    return profiles.parse({
-        "profile": "parts", "studies": ["table"], "seeds": seeds, "environments": tasks,
-        "methods": [{"algorithm": name, **NETWORK} for name in ("ddpg", "linear")],
-        "training": {"steps": 40, "evaluate_every": 20, "evaluation_episodes": 1, "final_episodes": 1},
-        "anchors": {"random_episodes": 10}, "runtime": {"seeds_at_a_time": 1},
-    } | changes)  # fmt: skip
-
-
-def train(whole, results, *, environment=None, seeds=None):
-    """What a chain does, for one task, or for some seeds."""
-    for job in accumulated.jobs_of(whole):
-        if environment in (None, job.environment):
-            run(job.of_seeds(tuple(range(seeds))) if seeds else job, results)
-    for job in STUDIES["anchors"].jobs(whole):
-        anchors.run(job, results)
-    root = results / whole.profile
-    (root / "config.yaml").write_text(yaml.safe_dump(config.dump(whole)))
-
-
-def finish(whole, results):
-    reports.make(STUDIES["table"], whole, results)
-
-
-def publish(whole, results, **options):
-    return publishing.publish(
-        "parts", results, results / "published", results.parent / "docs", whole, **options
-    )
-
-
-def published(results, name):
-    return pd.read_csv(results / "published/parts" / name)
-
-
-@pytest.fixture(scope="module")
-def _finished(tmp_path_factory):
-    results = tmp_path_factory.mktemp("parts") / "results"
-    train(profile(), results)
-    finish(profile(), results)
-    publish(profile(), results)
-    return results
-
-
-@pytest.fixture
-def finished(_finished, tmp_path):
-    return shutil.copytree(_finished, tmp_path / "results", copy_function=shutil.copy2)
 
 
 def test_every_finished_seed_is_published_with_score_curve_and_digests(finished):
@@ -89,7 +35,7 @@ def test_a_new_chain_takes_what_is_published_and_ends_with_the_same_table(finish
     new = tmp_path / "new" / "results"
     shutil.copytree(finished / "published", new / "published")
     monkeypatch.setattr(method, "_train", lambda *_: pytest.fail("trained"))
-    assert accumulated.take(profile(), new / "published", new) == 8
+    assert accumulated.take(profile(), new / "published", new) == (8, 0)
     train(profile(), new)
     finish(profile(), new)
     for name in ("table/table.csv", "table/aggregates.csv"):
@@ -107,9 +53,9 @@ def test_a_new_chain_takes_what_is_published_and_ends_with_the_same_table(finish
 
 
 def test_nothing_is_taken_of_another_code_or_config_nor_where_a_seed_is_done(finished, tmp_path, monkeypatch):
-    assert accumulated.take(profile(), finished / "published", finished) == 0
+    assert accumulated.take(profile(), finished / "published", finished) == (0, 0)
     longer = profile(training=config.dump(profile())["training"] | {"steps": 60})
-    assert accumulated.take(longer, finished / "published", tmp_path / "new") == 0
+    assert accumulated.take(longer, finished / "published", tmp_path / "new") == (0, 0)
     assert accumulated.outdated(longer, finished / "published", finished) == 8
     assert accumulated.outdated(profile(), finished / "published", tmp_path / "new") == 0
     path = finished / "published/parts/runs.csv"
@@ -117,7 +63,7 @@ def test_nothing_is_taken_of_another_code_or_config_nor_where_a_seed_is_done(fin
     assert accumulated.outdated(profile(), finished / "published", tmp_path / "new") > 0
     assert accumulated.outdated(profile(), finished / "published", finished) == 0, "made again"
     monkeypatch.setattr(kept, "job_code", lambda *_: "other")
-    assert accumulated.take(profile(), finished / "published", tmp_path / "new") == 0
+    assert accumulated.take(profile(), finished / "published", tmp_path / "new") == (0, 0)
 
 
 def test_a_stopped_chain_publishes_the_tasks_that_have_all_methods_and_says_what_is_missing(tmp_path):

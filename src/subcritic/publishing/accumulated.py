@@ -3,7 +3,9 @@
 A profile whose trainings take more than one sitting (`runtime.seeds_at_a_time`) is published in parts. `runs.csv`,
 `curves.csv` and `methods.json` in results/published/<profile>/ hold every finished seed of the studies that keep runs
 (`Study.keeps`), with digests of the config and the code it depended on. Tables and figures show the part in which methods
-can be compared, see `fair_part`.
+can be compared, see `fair_part`. A run of earlier code counts as one of later code that repeated part of it with the same
+numbers: its `code` is then the later one's, `verified` names the commit of that and says how far, and `commit` is still the
+one that trained it.
 """
 
 from __future__ import annotations
@@ -13,14 +15,14 @@ import shutil
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from subcritic import profiles
 from subcritic.config import Profile, dump
 from subcritic.measuring.kept import FACTS, SCORE, TAKEN, depends_on, identity_of, is_kept
-from subcritic.measuring.tables import read_curves
+from subcritic.measuring.tables import read_curves, write_csv
 from subcritic.publishing.check import chosen, sources
 from subcritic.reporting import documents
 from subcritic.reporting.records import MissingResult
@@ -31,7 +33,30 @@ from subcritic.tracking import Run, record
 KEY = ["study", "environment", "method", "seed"]
 # The files of a published profile.
 RUNS, CURVES, METHODS = "runs.csv", "curves.csv", "methods.json"
-NAMES = {"environment": str, "method": str, "critic": str, "config_hash": str, "code": str, "commit": str}
+NAMES = dict.fromkeys(("environment", "method", "critic", "config_hash", "code", "commit", "verified"), str)
+
+# Study, environment, method and seed of a run.
+Key = tuple[Any, ...]
+
+
+class Published(NamedTuple):
+    """The runs of a published profile: rows and curves by their keys, what tables say of methods by the names of jobs."""
+
+    rows: dict[Key, dict[str, Any]]
+    curves: dict[Key, pd.DataFrame]
+    facts: dict[str, Any]
+
+
+def load(folder: Path) -> Published:
+    """The runs in results/published/<profile>/; nothing where there are none."""
+    rows = _read(folder / RUNS)
+    if rows.empty:
+        return Published({}, {}, {})
+    return Published(
+        {_key(row): row for row in rows.to_dict("records")},
+        dict(iter(_read(folder / CURVES).groupby(KEY))),
+        json.loads((folder / METHODS).read_text()),
+    )
 
 
 def jobs_of(profile: Profile) -> list[Job]:
@@ -44,31 +69,62 @@ def jobs_of(profile: Profile) -> list[Job]:
     ]
 
 
-def take(profile: Profile, published: Path, results: Path) -> int:
-    """Write published runs as finished records, where they are of this config and code and none is there; how many."""
-    folder, count = published / profile.profile, 0
-    rows = _read(folder / RUNS)
-    if rows.empty:
-        return 0
-    known = {_key(row): row for row in rows.to_dict("records")}
-    curves = dict(iter(_read(folder / CURVES).groupby(KEY)))
-    facts = json.loads((folder / METHODS).read_text())
+def take(profile: Profile, published: Path, results: Path) -> tuple[int, int]:
+    """Write published runs as finished records, where they are of this config and code and none is there.
+
+    Returns how many, and how many of them are of earlier code that was repeated in part.
+    """
+    known, taken = load(published / profile.profile), []
     for job, seed in _seeds(jobs_of(profile)):
-        row = known.get((job.study, job.environment, job.method, seed))
+        key = (*job_key(job), seed)
+        row = known.rows.get(key)
         if row and _current(row, job, seed) and not is_kept(job, seed, results):
-            _write_record(job, seed, row, curves.get(_key(row)), facts[job.name], results)
-            count += 1
-    return count
+            _write_record(job, seed, row, known.curves.get(key), known.facts[job.name], results)
+            taken.append(row)
+    return len(taken), sum(_verified(row) is not None for row in taken)
 
 
 def outdated(profile: Profile, published: Path, results: Path) -> int:
     """How many published runs are of another config or version of the code, and were not made again."""
-    known = {_key(row): row for row in _read(published / profile.profile / RUNS).to_dict("records")}
+    known = load(published / profile.profile).rows
     return sum(
         not _current(known[key], job, seed) and not is_kept(job, seed, results)
         for job, seed in _seeds(jobs_of(profile))
-        if (key := (*_job_key(job), seed)) in known
+        if (key := (*job_key(job), seed)) in known
     )
+
+
+def of_earlier_code(profile: Profile, published: Published) -> tuple[list[Job], int]:
+    """Jobs of the seeds whose published runs are of this config and another code; and how many runs are of other configs."""
+    found, of_config = [], 0
+    for job in jobs_of(profile):
+        there = {seed: row for seed in job.seeds if (row := published.rows.get((*job_key(job), seed)))}
+        now = {seed: depends_on(job, seed) for seed in there}
+        same = [seed for seed, row in there.items() if row["config_hash"] == now[seed]["config_hash"]]
+        earlier = tuple(seed for seed in same if there[seed]["code"] != now[seed]["code"])
+        of_config += len(same)
+        if earlier:
+            found.append(job.of_seeds(earlier))
+    return found, len(published.rows) - of_config
+
+
+def mark_verified(folder: Path, job: Job, code: str, text: str) -> None:
+    """Say of a job's published runs that they are of this code, and in `text` how that is known; all else stays as it is."""
+    path = folder / RUNS
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if "verified" not in rows:
+        rows["verified"] = ""
+    keys = {(*job_key(job), str(seed)) for seed in job.seeds}
+    which = [key in keys for key in rows[KEY].itertuples(index=False, name=None)]
+    rows.loc[which, ["code", "verified"]] = [code, text]
+    write_csv(path, rows)
+
+
+def verified(folder: Path) -> tuple[int, dict[str, int]]:
+    """How many runs are published in a folder; and how many of them are of earlier code, by what their `verified` says."""
+    rows = _read(folder / RUNS)
+    counts = rows["verified"].value_counts().sort_index() if "verified" in rows else {}
+    return len(rows), {str(text): int(count) for text, count in counts.items()}
 
 
 def forget_taken(profile: Profile, results: Path) -> int:
@@ -133,14 +189,14 @@ def write(goal: Profile, results: Path, folder: Path, before: Path, *, replace: 
     if not jobs:
         return []
     done = [(job, seed) for job, seed in _seeds(jobs) if is_kept(job, seed, results)]
-    runs = pd.DataFrame([_row(job, seed, results) for job, seed in done])
-    curves = pd.concat([_curves(job, seed, results) for job, seed in done], ignore_index=True)
+    runs = pd.DataFrame([row_of(job, seed, results) for job, seed in done])
+    curves = pd.concat([curves_of(job, seed, results) for job, seed in done], ignore_index=True)
     facts = {job.name: json.loads(_artifact(job, seed, results, FACTS)) for job, seed in done}
     old = _read(before / RUNS)
     if not old.empty:
         mine, by_key = (
             set(map(_key, runs.to_dict("records"))),
-            {(*_job_key(job), s): job for job, s in _seeds(jobs)},
+            {(*job_key(job), s): job for job, s in _seeds(jobs)},
         )
         others = [row for row in old.to_dict("records") if _key(row) not in mine]
         current = [
@@ -150,7 +206,8 @@ def write(goal: Profile, results: Path, folder: Path, before: Path, *, replace: 
             lost = next(row for row in others if row not in current)
             raise MissingResult(
                 f"{len(others) - len(current)} published runs are of another config or code and would be lost, such as "
-                f"{'/'.join(map(str, _key(lost)))}; run the profile again, or publish with --replace to drop them"
+                f"{'/'.join(map(str, _key(lost)))}; run the profile again, `subcritic verify` them if only the code is "
+                "another, or publish with --replace to drop them"
             )
         keys = {_key(row) for row in current}
         runs = pd.concat([runs, pd.DataFrame(current)], ignore_index=True)
@@ -174,11 +231,11 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=NAMES) if path.is_file() else pd.DataFrame()
 
 
-def _job_key(job: Job) -> tuple[str, str, str]:
+def job_key(job: Job) -> tuple[str, str, str]:
     return job.study, job.environment, job.method
 
 
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+def _key(row: dict[str, Any]) -> Key:
     return tuple(row[name] for name in KEY)
 
 
@@ -186,17 +243,24 @@ def _current(row: dict[str, Any], job: Job, seed: int) -> bool:
     return all(row[name] == value for name, value in depends_on(job, seed).items())
 
 
+def _verified(row: dict[str, Any]) -> str | None:
+    """Which code repeated part of a published run, if one did."""
+    found = row.get("verified")
+    return None if pd.isna(found) else found
+
+
 def _artifact(job: Job, seed: int, results: Path, name: str) -> str:
     return (identity_of(job, seed).folder(results) / "artifacts" / name).read_text()
 
 
-def _row(job: Job, seed: int, results: Path) -> dict[str, Any]:
+def row_of(job: Job, seed: int, results: Path) -> dict[str, Any]:
     tags = record.read(identity_of(job, seed).folder(results))["tags"]
     score = json.loads(_artifact(job, seed, results, SCORE))
-    return {"study": job.study} | score | {name: tags[name] for name in ("config_hash", "code", "commit")}
+    known = {name: tags[name] for name in ("config_hash", "code", "commit")}
+    return {"study": job.study} | score | known | {"verified": tags.get("verified")}
 
 
-def _curves(job: Job, seed: int, results: Path) -> pd.DataFrame:
+def curves_of(job: Job, seed: int, results: Path) -> pd.DataFrame:
     """The metrics that the study keeps, in long form."""
     curves = read_curves([identity_of(job, seed)], results)
     curves = curves[curves["metric"].isin(STUDIES[job.study].keeps)]
@@ -213,12 +277,14 @@ def _write_record(
     results: Path,
 ) -> None:
     tags = depends_on(job, seed) | {"commit": row["commit"], TAKEN: "published"}
+    if text := _verified(row):
+        tags["verified"] = text
     run = Run.open(results, identity_of(job, seed), dump(job.runs[0].config_of(seed)), tags=tags)
     try:
         for step, found in [] if curves is None else curves.groupby("step"):
             run.log(int(step), dict(zip(found["metric"], found["value"], strict=True)))
         columns = STUDIES[job.study].records["scores"].columns
-        score = {name: None if pd.isna(row[name]) else row[name] for name in columns}
+        score = {name: None if pd.isna(row.get(name)) else row[name] for name in columns}
         run.artifact(SCORE, json.dumps(score).encode())
         run.artifact(FACTS, json.dumps(facts).encode())
         run.finish("FINISHED")

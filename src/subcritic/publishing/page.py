@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from subcritic.publishing import accumulated
 from subcritic.publishing.reports import module_of
 from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES
@@ -49,7 +50,7 @@ def _facts(folder: Path) -> dict[str, Any]:
 def _section(folder: Path, facts: dict[str, Any], link: str) -> str:
     """One profile: what was run, then what each of its studies found."""
     made = json.loads((folder / "provenance.json").read_text())
-    blocks = [f"## Profile {facts['profile']}\n", _measured(facts, made, link)]
+    blocks = [f"## Profile {facts['profile']}\n", _measured(facts, made, folder, link)]
     for name, study in STUDIES.items():
         if name in facts["studies"]:
             try:
@@ -62,7 +63,7 @@ def _section(folder: Path, facts: dict[str, Any], link: str) -> str:
     return "\n".join(blocks)
 
 
-def _measured(facts: dict[str, Any], made: dict[str, Any], link: str) -> str:
+def _measured(facts: dict[str, Any], made: dict[str, Any], folder: Path, link: str) -> str:
     """What was trained, on what, with which code."""
     seeds, machine = facts["seeds"], made["machine"]
     where = (
@@ -77,6 +78,7 @@ def _measured(facts: dict[str, Any], made: dict[str, Any], link: str) -> str:
         # A profile that only measures has no seeds of trainings.
         *([f"- {over}"] if made["run_commits"] else []),
         f"- {_origin(made)} Machine: {where}.",
+        *_verified(folder, link),
         f"- Everything a number depends on: [config.yaml]({link}/config.yaml), [provenance.json]({link}/provenance.json).",
         "",
     ])  # fmt: skip
@@ -92,3 +94,18 @@ def _origin(made: dict[str, Any]) -> str:
         f"Code: {commits}; {minutes} minutes from the first start to the last end; logging took "
         f"{100 * made['share_of_time_spent_logging']:.1f} % of the runs' time."
     )
+
+
+def _verified(folder: Path, link: str) -> list[str]:
+    """How many published runs are of earlier code that was repeated in part, by whom and how far; nothing if none is."""
+    runs, found = accumulated.verified(folder)
+    if not found:
+        return []
+    parts = []
+    for text, count in found.items():
+        commit, _, rest = text.partition(" ")
+        parts.append(f"{count} by {commit[:12]}{commit[40:]} {rest}")
+    return [
+        f"- Of the {runs} runs in [runs.csv]({link}/runs.csv), {sum(found.values())} are of earlier code, of which later "
+        f"code has repeated the beginning with the same evaluations to the last digit: {', '.join(parts)}."
+    ]

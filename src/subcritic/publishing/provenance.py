@@ -28,7 +28,7 @@ def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path])
     ends += [1000 * path.stat().st_mtime for path in recorded]
     return {
         "published": date.today().isoformat(),
-        **_commit(),
+        **source(),
         "run_commits": sorted({run["tags"]["commit"] for run in runs}),
         "config_digest": config.digest(config.dump(profile)),
         "versions": provenance.versions(),
@@ -53,7 +53,7 @@ def _logging_share(runs: list[dict[str, Any]]) -> float:
     return sum(timing["logging_seconds"] for timing in timings) / wall if wall else 0.0
 
 
-def _commit() -> dict[str, Any]:
+def source() -> dict[str, Any]:
     """Commit of the source, and whether tracked files differ from it, what publishing itself writes left aside."""
 
     def git(*arguments: str) -> str | None:
@@ -70,6 +70,12 @@ def _commit() -> dict[str, Any]:
         "commit": git("rev-parse", "HEAD") or "unknown",
         "dirty": None if changes is None else bool(changes),
     }
+
+
+def source_name() -> str:
+    """The commit of the source, with the suffix -dirty if tracked files differ from it."""
+    found = source()
+    return f"{found['commit']}{'-dirty' if found['dirty'] else ''}"
 
 
 def _processor() -> str:
