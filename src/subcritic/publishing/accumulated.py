@@ -112,8 +112,6 @@ def mark_verified(folder: Path, job: Job, code: str, text: str) -> None:
     """Say of a job's published runs that they are of this code, and in `text` how that is known; all else stays as it is."""
     path = folder / RUNS
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if "verified" not in rows:
-        rows["verified"] = ""
     keys = {(*job_key(job), str(seed)) for seed in job.seeds}
     which = [key in keys for key in rows[KEY].itertuples(index=False, name=None)]
     rows.loc[which, ["code", "verified"]] = [code, text]
