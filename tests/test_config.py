@@ -1,5 +1,6 @@
 """A config is validated with messages that name the field and what would be right."""
 
+import datetime
 import itertools
 import subprocess
 import sys
@@ -125,6 +126,23 @@ def test_reading_a_profile_needs_neither_torch_nor_gymnasium():
     code = "import sys, subcritic.config; print({'torch', 'gymnasium', 'mujoco'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "said"),
+    [
+        ({"cap": float("inf")}, "kwargs.cap is inf: finite numbers"),
+        ({"start": [1, float("nan")]}, r"kwargs.start\[1\] is nan"),
+        ({"start": datetime.date(2020, 1, 1)}, "kwargs.start is datetime.date.*quote a date"),
+        ({"gains": {1: 2.0}}, "1, a key of kwargs.gains, is no text; quote it"),
+        ({"names": {"a", "b"}}, "kwargs.names is {'[ab]'"),
+        ({"raw": b"x"}, "kwargs.raw is b'x'"),
+    ],
+)
+def test_what_a_written_config_cannot_hold_is_not_handed_to_an_environment(kwargs, said):
+    """A chain's jobs read the config from a file, where it would be another value."""
+    with pytest.raises(ConfigError, match=rf"environments\[0\].kwargs: .*{said}"):
+        profiles.parse(minimal(environments=[{"id": "Pendulum-v1", "kwargs": kwargs}]))
 
 
 @pytest.mark.parametrize(

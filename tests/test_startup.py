@@ -89,3 +89,29 @@ def test_what_a_chain_imports_before_it_forks_is_all_that_jobs_need_and_starts_n
         check=True,
     )
     assert done.stdout == "[]\n['python']\n"
+
+
+def test_a_thread_that_an_environment_leaves_behind_does_not_keep_a_command_from_ending(tmp_path):
+    (tmp_path / "waits.py").write_text(
+        "import threading\n"
+        "import gymnasium as gym\n"
+        "from gymnasium.envs.classic_control import PendulumEnv\n"
+        "class Waits(PendulumEnv):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        threading.Thread(target=threading.Event().wait, name='server').start()\n"
+        "gym.register('Waits-v0', Waits, max_episode_steps=200)\n"
+    )
+    (tmp_path / "p.yaml").write_text(
+        "{profile: p, studies: [experiment2], environments: ['waits:Waits-v0'], methods: [{algorithm: ddpg}]}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "subcritic.cli", "config", "p.yaml"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 and done.stdout.startswith("profile: p")
+    assert done.stderr == "subcritic: warning: still running at the end, and stopped: server, server\n"

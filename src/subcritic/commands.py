@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if rest and options.command is not reproduce:
         parser.error(f"unknown argument {rest[0]!r}")
     options.rest = rest
+    _print_warnings_plainly()
     try:
         return options.command(options) or 0
     except _known_errors() as error:
@@ -35,6 +37,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exception(error.__cause__)
         print(f"subcritic: {error}", file=sys.stderr)
         return 2
+
+
+def _print_warnings_plainly() -> None:
+    """Warnings about environments are meant for the user, who need not see the line of ours that gives them."""
+    usual = warnings.formatwarning
+
+    def text(message: Warning | str, category: type[Warning], *more: Any, **named: Any) -> str:
+        if category.__name__ == "EnvironmentWarning":
+            return f"subcritic: warning: {message}\n"
+        return usual(message, category, *more, **named)
+
+    warnings.formatwarning = text
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

@@ -3,7 +3,10 @@
 import importlib
 import os
 import signal
+import sys
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +93,9 @@ CONVERTED = {
     "reward: array of one": paid_as(lambda paid: np.array([paid])),
     "reward: array without axes": paid_as(np.array),
     "reward: float64": paid_as(np.float64),
+    "reward: Fraction": paid_as(Fraction),
+    "reward: Decimal": paid_as(Decimal),
+    "observation: tensor with gradients": seen_as(lambda seen: torch.from_numpy(seen).requires_grad_()),
     "reward: view": {
         "paid": lambda self: setattr(self, "r", np.array([Point.paid(self)])) or self.r[:1],
     },
@@ -133,6 +139,27 @@ def seen_apart(nested):
 
 CONVERTED |= {"observation: dict": seen_apart(nested=False), "observation: nested": seen_apart(nested=True)}
 
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError
+
+
+class UnprintableError(Exception):
+    def __str__(self):
+        return 3
+
+
+class Panic(BaseException):
+    pass
+
+
+def upside_down():
+    space = Box(-1, 1, (2,), np.float32)
+    space.low[0] = 2
+    return space
+
+
 REFUSED = {
     "observation: None": (
         seen_as(lambda seen: None),
@@ -147,7 +174,7 @@ REFUSED = {
     "observation: ragged": (seen_as(lambda seen: [[1, 2], [3]]), "gave list [[1, 2], [3]] as an observation"),
     "observation: longer": (
         seen_as(lambda seen: [*seen, 1]),
-        "shape (4,); its observation_space declares (3,)",
+        "shape (4,); its observation_space declares float32 (3,)",
     ),
     "observation: nan": (seen_as(lambda seen: seen * np.nan), "gave an observation with nan at index 0"),
     "observation: inf": (
@@ -197,17 +224,71 @@ REFUSED = {
         {"action_space": Discrete(3)},
         "has Discrete actions; a Box, of continuous actions, is needed",
     ),
-    "dict": ({"observation_space": Dict()}, "has Dict observations; a Box"),
-    "dict with images": (
-        {"observation_space": Dict(camera=Box(0, 255, (8, 8), np.uint8), x=Box(0, 1, (1,)))},
-        "has Dict observations; a Box",
+    "dict": ({"observation_space": Dict()}, "has empty observations"),
+    "dict of discrete": (
+        {"observation_space": Dict(x=Box(0, 1, (3,)), y=Discrete(3))},
+        "has Dict observations with Discrete in them; Boxes are needed",
     ),
+    "parts of other shapes": (
+        {
+            "observation_space": Dict(a=Box(-9, 9, (2,)), b=Box(-9, 9, (2,))),
+            "observed": lambda self: {"a": np.zeros(3), "b": np.zeros(1)},
+        },
+        "gave an observation of shape (3,); its observation_space declares float32 (2,)",
+    ),
+    "parts in a tuple too few": (
+        {
+            "observation_space": Tuple([Box(0, 1, (1,)), Box(0, 1, (1,))]),
+            "observed": lambda self: (np.zeros(1),),
+        },
+        "as an observation; its space declares 2 parts",
+    ),
+    "fractions as 8 bits": (
+        {"observation_space": Box(0, 255, (3,), np.uint8)},
+        "gave an observation of float32 with .*; its observation_space declares uint8 (3,)",
+    ),
+    "negative as unsigned": (
+        {
+            "observation_space": Box(0, 255, (3,), np.uint8),
+            **seen_as(lambda seen: np.array([1, -7, 3], np.int8)),
+        },
+        "gave an observation of int8 with -7; its observation_space declares uint8 (3,)",
+    ),
+    "masked observation": (
+        seen_as(lambda seen: np.ma.array(seen, mask=[0, 1, 0])),
+        "gave an observation with nan at index 1",
+    ),
+    "masked reward": (paid_as(lambda paid: np.ma.masked), "gave the reward nan"),
+    "reward beyond every float": (paid_as(lambda paid: 10**400), "gave the reward inf"),
+    "space that raises": (
+        {"action_space": property(raising(RuntimeError("no licence")))},
+        "making: RuntimeError: no lic",
+    ),
+    "space upside down": (
+        {"action_space": upside_down()},
+        "has an action_space whose low is not below its high",
+    ),
+    "ends: ragged": (ended_as(lambda end: [[1], [2, 3]]), "gave list [[1], [2, 3]] as terminated"),
+    "says nothing printable": (
+        seen_as(lambda seen: Unprintable()),
+        "gave Unprintable Unprintable that cannot be printed as",
+    ),
+    "error that cannot be printed": (
+        {"step": raising(UnprintableError())},
+        "stepping: UnprintableError: UnprintableError that",
+    ),
+    "error of a kind of its own": ({"step": raising(Panic("out"))}, "failed while stepping: Panic: out"),
+    "error with control characters": (
+        {"step": raising(ValueError("\x1b[31mred\x07"))},
+        "stepping: ValueError: [31mred",
+    ),
+    "error without end": ({"step": raising(ValueError("much " * 9999))}, "…"),
     "dict that lacks a part": (
         {
             "observation_space": Dict(x=Box(0, 1, (3,)), y=Box(0, 1, (3,))),
             "observed": lambda self: {"x": np.zeros(3)},
         },
-        "failed while resetting: KeyError: 'y'",
+        "gave an observation with ['x']; its space declares ['x', 'y']",
     ),
     "empty observation": ({"observation_space": Box(0, 1, (0,))}, "has empty observations, of shape (0,)"),
     "empty action": ({"action_space": Box(0, 1, (2, 0))}, "has empty actions, of shape (2, 0)"),
@@ -245,6 +326,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(register, change, complaint,
         Box(-0.1, 0.3, (2,), np.float16),
         Box(np.float32([-1, 2]), np.float32([1, 2])),
         Box(-np.finfo(np.float32).max, np.finfo(np.float32).max, (2,), np.float32),
+        Box(-1e308, 1e308, (2,), np.float64),
         Box(-3, 3, (2, 3), np.float32),
         Box(-2, 1, (), np.float32),
     ],
@@ -278,7 +360,12 @@ def test_an_action_that_is_not_finite_is_the_callers_mistake(register):
 def changing_the_process(self):
     os.chdir("/")
     torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
     torch.set_num_threads(3)
+    sys.path.clear()
+    sys.stdout = None
+    sys.setrecursionlimit(5000)
+    signal.alarm(60)
     torch.set_grad_enabled(False)
     np.seterr(all="raise")
     warnings.simplefilter("error")
@@ -289,6 +376,11 @@ def state():
     return (
         Path.cwd(),
         torch.get_default_dtype(),
+        torch.get_default_device(),
+        list(sys.path),
+        sys.stdout,
+        sys.getrecursionlimit(),
+        signal.getitimer(signal.ITIMER_REAL),
         torch.get_num_threads(),
         torch.is_grad_enabled(),
         np.geterr(),
@@ -363,6 +455,69 @@ def remembers(self, seed=None, options=None):
 def test_an_environment_that_does_not_repeat_itself_is_told_before_training(register, reset):
     remark = envs.check(register(point(reset=reset)))
     assert "does not repeat itself" in remark and "differ in the observation of the reset" in remark
+
+
+class Shared(Point):
+    """All instances are one simulator."""
+
+    simulator = {}  # noqa: RUF012
+    x = property(lambda self: Shared.simulator["x"], lambda self, x: Shared.simulator.__setitem__("x", x))
+
+
+def seeds_globally(self, seed=None, options=None):
+    np.random.seed(seed)  # noqa: NPY002
+    return Point.reset(self, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Shared, point(reset=seeds_globally, paid=lambda self: np.random.normal())],  # noqa: NPY002
+    ids=["one simulator", "NumPy's global generator"],
+)
+def test_instances_that_share_state_are_told_before_training(register, kind):
+    """Each alone repeats itself; side by side, as in training, they give other numbers."""
+    remark = envs.check(register(kind))
+    assert remark.startswith("instances of 'Odd0-v0' disturb each other: an episode differs in the ")
+
+
+def test_what_is_handed_over_may_be_changed(register):
+    class Eats(Point):
+        def __init__(self, gains):
+            self.gain = gains.pop()
+
+        def paid(self):
+            return -self.gain * self.x**2
+
+    name, kwargs = register(Eats), {"gains": [1.0, 3.0]}
+    assert envs.check(name, kwargs) == "" and kwargs == {"gains": [1.0, 3.0]}
+
+
+def test_a_working_directory_that_is_gone_is_put_back(register, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def made(self):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        os.chdir(gone)
+        gone.rmdir()
+
+    envs.make(register(point(__init__=made)))
+    assert Path.cwd() == tmp_path
+
+
+def test_an_error_in_closing_comes_after_all_are_closed_and_is_no_error(register):
+    closed = []
+
+    class Stuck(Point):
+        def close(self):
+            closed.append(self)
+            raise OSError("busy")
+
+    name = register(Stuck)
+    together = envs.VectorEnvironment([envs.make(name) for _ in range(3)])
+    with pytest.warns(envs.EnvironmentWarning, match=f"'{name}' failed while closing: OSError: busy"):
+        together.close()
+    assert len(closed) == 3
 
 
 def test_noise_of_a_step_that_no_seed_governs_is_told_too(register):

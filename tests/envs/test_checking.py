@@ -15,10 +15,9 @@ def refusal(*arguments):
     return str(error.value)
 
 
-def test_the_beginning_of_two_episodes_is_played_and_one_before(package):
-    """In two environments, since more than one is needed at a time."""
-    assert envs.check(package.write(limit=100, extra="STEPS = 0", step="global STEPS; STEPS += 1")) == ""
-    assert __import__(package.name).STEPS == 3 * checking.STEPS
+def test_an_episode_is_played_three_times_alone_and_beside_another_one(package):
+    assert envs.check(package.write(limit=200, extra="STEPS = 0", step="global STEPS; STEPS += 1")) == ""
+    assert __import__(package.name).STEPS == 5 * checking.STEPS
 
 
 def test_an_environment_without_an_end_is_refused_with_the_mend(package):

@@ -143,16 +143,15 @@ def test_running_episodes_are_restored_from_their_seeds_and_actions(name):
             np.testing.assert_array_equal(mine, other)
 
 
-def test_where_an_environment_does_not_repeat_itself_a_resumed_run_goes_on_with_a_new_episode_and_says_so():
-    streams = [
-        envs.EpisodeStreams([envs.make("Pendulum-v1") for _ in range(2)], seeds=[0, 1]) for _ in range(2)
-    ]
+@pytest.mark.parametrize("what", ["observation", "return"])
+def test_a_resumed_run_goes_on_with_a_new_episode_where_an_environment_does_not_repeat_one_and_says_so(what):
+    streams = [envs.EpisodeStreams([envs.make("Pendulum-v1") for _ in range(2)], [0, 1]) for _ in range(2)]
     for stream in streams:
         stream.step(np.zeros((2, 1), np.float32))
     state = streams[0].state_dict()
-    state[1]["observation"] += 1
+    state[1][what] += 1
     with pytest.warns(
-        UserWarning, match="Pendulum-v1 does not repeat an episode .*: seed 1 goes on with a new"
+        envs.EnvironmentWarning, match=r"'Pendulum-v1' does not repeat an episode .*: seed 1 goes on"
     ):
         streams[1].load_state_dict(state)
     assert streams[1].episode == [0, 1] and streams[1].actions[1] == [] and streams[1].returns[1] == 0

@@ -6,6 +6,7 @@ import gymnasium as gym
 import mujoco
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import PendulumEnv
 from gymnasium.wrappers import TransformReward
 
 from subcritic import envs
@@ -107,16 +108,35 @@ def heavier(environment):
     return environment
 
 
+def patched(environment):
+    """With a method of its own, as debugging code may give it."""
+    environment.unwrapped._get_obs = lambda: np.zeros(3, np.float32)
+    return environment
+
+
+def test_an_environment_whose_class_was_changed_is_not_stacked(monkeypatch):
+    monkeypatch.setattr(PendulumEnv, "step", lambda self, action: (np.zeros(3), 0.0, False, False, {}))
+    assert not is_stacked(pendulums(lambda environment: environment))
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        patched,
         partial(TransformReward, func=lambda reward: 2 * reward),
         heavier,
         lambda environment: envs.make("Pendulum-v1", {"g": 5.0}),
         lambda environment: envs.make("Pendulum-v1", max_episode_steps=20),
         lambda environment: envs.make("subcritic/PendulumSwingUp-v0"),
     ],
-    ids=["another wrapper", "another attribute", "other kwargs", "another limit", "another environment"],
+    ids=[
+        "another method",
+        "another wrapper",
+        "another attribute",
+        "other kwargs",
+        "another limit",
+        "another environment",
+    ],
 )
 def test_an_environment_that_is_not_like_the_others_is_not_stacked_with_them(change):
     assert is_stacked(pendulums(lambda environment: environment))

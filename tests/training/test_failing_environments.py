@@ -14,6 +14,7 @@ from subcritic import commands, envs, profiles
 from subcritic.agents import make_agent
 from subcritic.config import parse_method
 from subcritic.measuring.observers import Evaluation
+from subcritic.measuring.random_policy import random_returns
 from subcritic.studies import STUDIES
 from subcritic.studies.experiment2 import run as experiment2
 from subcritic.training import Evaluator, Trainer, checkpoint
@@ -24,7 +25,8 @@ DDPG = parse_method({"algorithm": "ddpg", **SMALL})
 
 class Fails(gym.Wrapper):
     """Pendulum; the one that was made as number `number` gives a NaN as observation or reward in the step `at` of every
-    episode, or as the first observation of its second one (`what`: reset).
+    episode, or as the first observation of its second one (`what`: reset)
+    or its first.
     """
 
     made = 0
@@ -38,6 +40,7 @@ class Fails(gym.Wrapper):
     def reset(self, **options):
         observation, information = self.env.reset(**options)
         self.steps, self.episodes = 0, self.episodes + 1
+        observation = self.broken("first reset", self.episodes == 1, observation)
         return self.broken("reset", self.episodes == 2, observation), information
 
     def step(self, action):
@@ -89,6 +92,26 @@ def test_a_first_observation_that_is_not_finite_counts_as_well(failing):
     with pytest.warns(UserWarning, match="with nan at index 0 in the training step 200: seed 0 is stopped"):
         run.run()
     assert run.watch.active == [1]
+
+
+def test_so_does_the_first_of_all(failing):
+    with pytest.warns(
+        UserWarning, match="with nan at index 0 before the first training step: seed 0 is stopped"
+    ):
+        run = trainer(failing("first reset", 0))
+    run.run()
+    assert run.watch.active == [1] and run.watch.failures[1] is None
+
+
+def test_who_cannot_do_without_is_told(failing):
+    """Random actions, held-out states and trajectories are of one environment: there is no other seed to go on with."""
+    with pytest.raises(envs.UnusableEnvironment, match=r"^'Fails-v0' gave the reward nan$"):
+        random_returns(failing("reward", 30), episodes=2)
+    Fails.made = 0
+    with pytest.raises(
+        envs.UnusableEnvironment, match=r"^'Fails-v0' gave an observation with nan at index 0$"
+    ):
+        random_returns(failing("reset", 0), episodes=2)
 
 
 def test_a_stopped_seed_stays_stopped_when_training_is_resumed(failing, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
@@ -10,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from subcritic import suite
 from subcritic.config.sections import Count, Section
 
+INFINITE = (math.inf, -math.inf)
 # An entry that stands for tasks of the suite.
 WHOLE_SUITE = "subcritic/*"
 
@@ -62,9 +65,38 @@ class Environment(Task):
             raise ValueError("max_episode_steps belongs beside kwargs, as a field of the environment")
         return kwargs
 
+    @field_validator("kwargs")
+    @classmethod
+    def _the_same_in_every_file(cls, kwargs: dict[str, Any]) -> dict[str, Any]:
+        for place, value in _leaves(kwargs):
+            if (
+                not (value is None or isinstance(value, str | bool | int | float))
+                or value != value
+                or value in INFINITE
+            ):
+                raise ValueError(
+                    f"{place} is {value!r}: finite numbers, text, true, false, null, and lists and mappings of these can be "
+                    "handed over; quote a date"
+                )
+        return kwargs
+
     def task(self) -> Task:
         """What training on it depends on; a reference return, for one, does not matter."""
         return Task(**{name: getattr(self, name) for name in Task.model_fields})
+
+
+def _leaves(value: Any, place: str = "kwargs") -> Iterator[tuple[str, Any]]:
+    """What a value consists of, each with its place. Raises ValueError for a key that is no text."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"{key!r}, a key of {place}, is no text; quote it")
+            yield from _leaves(part, f"{place}.{key}")
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _leaves(part, f"{place}[{index}]")
+    else:
+        yield place, value
 
 
 def default_name(environment_id: Any) -> str:

@@ -4,11 +4,12 @@ from subcritic.envs import display, suite, tasks
 from subcritic.envs.checking import check
 from subcritic.envs.code import code_of, source_digest
 from subcritic.envs.episodes import EpisodeStreams
-from subcritic.envs.errors import NotFinite, UnusableEnvironment
+from subcritic.envs.errors import EnvironmentWarning, NotFinite, UnusableEnvironment
 from subcritic.envs.make import make, maker, sizes
 from subcritic.envs.vector import VectorEnvironment
 
 __all__ = [
+    "EnvironmentWarning",
     "EpisodeStreams",
     "NotFinite",
     "UnusableEnvironment",

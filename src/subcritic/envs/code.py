@@ -76,6 +76,10 @@ def _spec(environment_id: str) -> EnvSpec:
 def _module(spec: EnvSpec) -> str:
     """The module of an entry point: a string `module:name`, a class, a function, or a partial of one."""
     entry: Any = spec.entry_point
+    if entry is None:
+        raise UnusableEnvironment(
+            f"{spec.id!r} is registered without an entry point for a single environment"
+        )
     if isinstance(entry, str):
         return entry.partition(":")[0]
     while isinstance(entry, functools.partial):

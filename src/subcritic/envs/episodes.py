@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from subcritic import seeding
-from subcritic.envs.errors import NotFinite
+from subcritic.envs.errors import EnvironmentWarning, NotFinite, UnusableEnvironment
+from subcritic.envs.make import sizes
 from subcritic.envs.vector import VectorEnvironment
 
 
@@ -36,21 +37,35 @@ class EpisodeStreams:
 
     `observation` (N, n_0): where the environments are; a step replaces the array, and changes nothing in it.
 
+    An observation or reward that is not finite raises UnusableEnvironment, unless `tolerant` leaves it to the caller:
+    `failed_at_start` holds what was wrong with first observations (their rows are 0), `Transitions.failed` the rest.
+
     Most environments cannot be pickled, so the saved state of an unfinished episode is its number and its actions so far;
-    `load_state_dict` repeats them and checks that the last observation is the same.
+    `load_state_dict` repeats them and checks that the last observation and the return so far are the same.
     """
 
     def __init__(
-        self, environments: Sequence[gym.Env], seeds: Sequence[int], purpose: str = "training"
+        self,
+        environments: Sequence[gym.Env],
+        seeds: Sequence[int],
+        purpose: str = "training",
+        tolerant: bool = False,
     ) -> None:
         self.environments = VectorEnvironment(environments)
-        self.seeds, self.purpose = list(seeds), f"{purpose} episode"
+        self.seeds, self.purpose, self.tolerant = list(seeds), f"{purpose} episode", tolerant
         count = len(self.seeds)
         self.episode = [-1] * count
         self.returns = np.zeros(count)
         # Of the running episodes.
         self.actions: list[list[NDArray[Any]]] = [[] for _ in range(count)]
-        self.observation = np.stack([self._start_next(index) for index in range(count)])
+        self.observation = np.zeros((count, sizes(environments[0])[0]), np.float32)
+        self.failed_at_start: dict[int, str] = {}
+        for index in range(count):
+            try:
+                self.observation[index] = self._start_next(index)
+            except NotFinite as error:
+                self.failed_at_start[index] = error.what
+        self._judge(self.failed_at_start)
 
     def step(self, actions: NDArray[Any], which: Sequence[int] | None = None) -> Transitions:
         """Play actions (N, n_L) in [-1, 1] in the environments `which`, in increasing order; None: in all.
@@ -86,7 +101,12 @@ class EpisodeStreams:
                     self.observation[index] = self._start_next(index)
                 except NotFinite as error:
                     failed[index] = error.what
+        self._judge(failed)
         return Transitions(observation, reward, terminated, truncated, finished, failed)
+
+    def _judge(self, failed: dict[int, str]) -> None:
+        if failed and not self.tolerant:
+            raise UnusableEnvironment(f"{self.environments.name!r} {next(iter(failed.values()))}")
 
     def _start_next(self, index: int) -> NDArray[np.float32]:
         self.episode[index] += 1
@@ -103,10 +123,13 @@ class EpisodeStreams:
     def state_dict(self) -> list[dict[str, Any]]:
         """Of every environment: the number of its episode, the actions in it so far, and where they led."""
         return [
-            {"episode": episode, "actions": np.asarray(actions), "observation": observation.copy()}
-            for episode, actions, observation in zip(
-                self.episode, self.actions, self.observation, strict=True
-            )
+            {
+                "episode": self.episode[index],
+                "actions": np.asarray(self.actions[index]),
+                "observation": self.observation[index].copy(),
+                "return": self.returns[index],
+            }
+            for index in range(len(self.seeds))
         ]
 
     def load_state_dict(self, states: Sequence[dict[str, Any]], which: Sequence[int] | None = None) -> None:
@@ -116,17 +139,28 @@ class EpisodeStreams:
         """
         self.observation = self.observation.copy()
         for index in range(len(self.seeds)) if which is None else which:
-            self.episode[index] = states[index]["episode"]
-            self.observation[index] = self._reset(index)
-            for action in states[index]["actions"]:
-                found = self.environments.step(action[None], [index])
-                self.actions[index].append(action)
-                self.returns[index] += found.reward[0]
-                self.observation[index] = found.observation[0]
-            if not np.array_equal(self.observation[index], states[index]["observation"]):
+            if not self._repeat(index, states[index]):
                 self.observation[index] = self._start_next(index)
                 warnings.warn(
-                    f"{self.environments.name} does not repeat an episode from its seed and actions: seed "
+                    f"{self.environments.name!r} does not repeat an episode from its seed and actions: seed "
                     f"{self.seeds[index]} goes on with a new episode, not as it would have without the stop",
+                    EnvironmentWarning,
                     stacklevel=2,
                 )
+
+    def _repeat(self, index: int, state: dict[str, Any]) -> bool:
+        """Play the episode of a saved state again, as far as it was; whether that leads to the same state."""
+        self.episode[index] = state["episode"]
+        try:
+            self.observation[index] = self._reset(index)
+        except NotFinite:
+            return False
+        for action in state["actions"]:
+            found = self.environments.step(action[None], [index])
+            if found.failed:
+                return False
+            self.actions[index].append(action)
+            self.returns[index] += found.reward[0]
+            self.observation[index] = found.observation[0]
+        same = np.array_equal(self.observation[index], state["observation"])
+        return same and self.returns[index] == state["return"]

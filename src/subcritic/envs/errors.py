@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+# Characters of an error message that a single line shows.
+LONGEST = 300
+
 
 class UnusableEnvironment(ValueError):
     """An environment that cannot be used here; the message says which, why, and what would be right."""
@@ -18,33 +21,49 @@ class NotFinite(UnusableEnvironment):
         self.what = what
 
 
+class EnvironmentWarning(UserWarning):
+    """What a user should know of an environment that can be used, or of a seed that cannot go on with it."""
+
+
 @contextlib.contextmanager
 def blamed(environment_id: str, doing: str) -> Iterator[None]:
-    """Whatever an environment's own code raises, SystemExit included, as UnusableEnvironment in one line.
+    """Whatever an environment's own code raises as UnusableEnvironment, in one line; Ctrl-C alone passes.
 
     doing: `making`, `resetting`, `stepping` or `closing`.
     """
     try:
         yield
-    except UnusableEnvironment:
+    except (UnusableEnvironment, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise failed(environment_id, doing, error) from error
 
 
 def failed(environment_id: str, doing: str, error: BaseException) -> UnusableEnvironment:
     """The error of the environment's own code, told in one line."""
-    said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    hint = _hint(doing, error)
-    return UnusableEnvironment(f"{environment_id!r} failed while {doing}: {said}{hint and f' ({hint})'}")
+    text = said(error, str)
+    hint = _hint(doing, error, text)
+    return UnusableEnvironment(
+        f"{environment_id!r} failed while {doing}: {type(error).__name__}{text and f': {text}'}{hint and f' ({hint})'}"
+    )
 
 
-def _hint(doing: str, error: BaseException) -> str:
+def said(thing: object, by: type[str] | object = repr, longest: int = LONGEST) -> str:
+    """An object of the environment's code in one line of printable characters; by: `str` or `repr`."""
+    try:
+        text = str(thing) if by is str else repr(thing)
+    except Exception:
+        return f"{type(thing).__name__} that cannot be printed"
+    text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _hint(doing: str, error: BaseException, text: str) -> str:
     """What would be right, where the error's own words do not tell: most often Gym's interface, before Gymnasium's."""
-    if doing == "making" and isinstance(error, TypeError) and "'pixels'" in str(error):
+    if doing == "making" and isinstance(error, TypeError) and "'pixels'" in text:
         return "only tasks of the suite can be observed as pixels"
-    if doing == "stepping" and isinstance(error, (ValueError, TypeError)) and "unpack" in str(error):
+    if doing == "stepping" and isinstance(error, (ValueError, TypeError)) and "unpack" in text:
         return "step must return observation, reward, terminated, truncated and info"
-    if doing == "resetting" and isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+    if doing == "resetting" and isinstance(error, TypeError) and "unexpected keyword argument" in text:
         return "reset must take the keywords seed and options"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -11,11 +12,11 @@ from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Dict, Tuple
-from gymnasium.wrappers import FlattenObservation, TimeLimit
+from gymnasium.spaces import Box
+from gymnasium.wrappers import TimeLimit
 
 from subcritic.envs import suite
-from subcritic.envs.adapter import Adapter
+from subcritic.envs.adapter import Adapter, boxes
 from subcritic.envs.display import NoPicture
 from subcritic.envs.errors import UnusableEnvironment, blamed
 from subcritic.envs.pixels import Pixels
@@ -55,22 +56,25 @@ def make(
     games (ALE/…) are played with continuous actions from the 128 bytes of RAM unless `kwargs` say otherwise. `pixels: true`
     among the kwargs shows a task of the suite through its camera (`Pixels`). What else is made of what the environment
     hands out: see `Adapter`. Raises UnusableEnvironment for an unknown id, a missing dependency, what the environment
-    raises, and spaces that are not Boxes, finite and of floats for actions.
+    raises, and spaces that are not made of Boxes, finite and of floats for actions.
     """
-    kwargs = dict(kwargs or {})
+    # An environment may change what it is given.
+    kwargs = copy.deepcopy(dict(kwargs or {}))
     pixels = kwargs.pop("pixels", False) if suite.entry(environment_id) else False
     if max_episode_steps is not None:
         kwargs["max_episode_steps"] = max_episode_steps
     environment = _make(environment_id, kwargs)
     if pixels:
         environment = _seen(environment, environment_id)
-    if _of_vectors(getattr(environment, "observation_space", None)):
-        environment = FlattenObservation(environment)
-    if unusable := _unusable(environment):
+    with blamed(environment_id, "making"):
+        spaces: list[Any] = [
+            getattr(environment, f"{name}_space", None) for name in ("observation", "action")
+        ]
+    if unusable := _unusable(*spaces):
         raise UnusableEnvironment(f"{environment_id!r} {unusable}")
     if not any(isinstance(wrapper, TimeLimit) for wrapper in _wrappers(environment)):
         environment = FallbackLimit(environment, LONGEST)
-    return Adapter(environment, environment_id)
+    return Adapter(environment, environment_id, *spaces)
 
 
 def is_unlimited(environment: gym.Env) -> bool:
@@ -99,9 +103,11 @@ def explained(environment_id: str) -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
-        except (gym.error.DependencyNotInstalled, ImportError) as error:
+        except (gym.error.DependencyNotInstalled, ModuleNotFoundError) as error:
             raise UnusableEnvironment(f"{environment_id!r} needs what is not installed: {error}") from error
         except gym.error.Error as error:
+            if environment_id.rpartition(":")[2] in gym.registry:
+                raise
             raise UnusableEnvironment(
                 f"unknown environment {environment_id!r}: {error}{_close_names(environment_id)}"
             ) from None
@@ -137,14 +143,6 @@ def _close_names(environment_id: str) -> str:
     return f"; there is {', '.join(close)}" if close else ""
 
 
-def _of_vectors(space: gym.Space | None) -> bool:
-    """Whether it is a Dict or a Tuple of Boxes of floats, possibly nested."""
-    parts = list(space.values()) if isinstance(space, Dict) else space if isinstance(space, Tuple) else []
-    return len(parts) > 0 and all(
-        _of_vectors(part) or (isinstance(part, Box) and part.dtype.kind == "f") for part in parts
-    )
-
-
 def _wrappers(environment: gym.Env) -> Iterator[gym.Wrapper]:
     while isinstance(environment, gym.Wrapper):
         yield environment
@@ -158,20 +156,24 @@ def _seen(environment: gym.Env, environment_id: str) -> gym.Env:
         raise UnusableEnvironment(f"{environment_id!r} cannot be observed as pixels: {error}") from None
 
 
-def _unusable(environment: gym.Env) -> str:
+def _unusable(observation: Any, action: Any) -> str:
     """What is wrong with the spaces that an environment declares; empty if nothing is."""
-    for name in ("observation", "action"):
-        space = getattr(environment, f"{name}_space", None)
+    for name, space in {"observation": observation, "action": action}.items():
         if space is None:
             return f"declares no {name}_space; a Box is needed"
-        if not isinstance(space, Box):
-            return f"has {type(space).__name__} {name}s; a Box, of continuous {name}s, is needed"
-        if 0 in space.shape:
+        try:
+            parts = list(boxes(space)) if name == "observation" else [space]
+        except TypeError as error:
+            kind = type(space).__name__
+            return f"has {kind} observations{f' with {error} in them' if str(error) != kind else ''}; Boxes are needed"
+        if not all(isinstance(part, Box) for part in parts):
+            return f"has {type(space).__name__} actions; a Box, of continuous actions, is needed"
+        if not parts or any(0 in part.shape for part in parts):
             return f"has empty {name}s, of shape {space.shape}"
-    actions = environment.action_space
-    assert isinstance(actions, Box)
-    if actions.dtype.kind != "f":
-        return f"has actions of dtype {actions.dtype}; a Box of floats is needed"
-    if not np.isfinite([actions.low, actions.high]).all():
+        if not all((part.low <= part.high).all() for part in parts):
+            return f"has an {name}_space whose low is not below its high"
+    if action.dtype.kind != "f":
+        return f"has actions of dtype {action.dtype}; a Box of floats is needed"
+    if not np.isfinite([action.low, action.high]).all():
         return "has actions without bounds; a finite Box is needed"
     return ""

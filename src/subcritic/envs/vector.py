@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +14,7 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
 from subcritic.envs.adapter import Adapter
-from subcritic.envs.errors import NotFinite
+from subcritic.envs.errors import EnvironmentWarning, NotFinite, UnusableEnvironment
 from subcritic.envs.pendulum import StackedPendulums
 from subcritic.envs.stacked import Stacked, rows
 from subcritic.envs.suite import StackedTasks, SuiteEnvironment
@@ -59,9 +61,9 @@ class VectorEnvironment:
 
     @property
     def name(self) -> str:
-        """The id that Gymnasium knows it by, if it does."""
-        spec = self.environments[0].spec
-        return spec.id if spec else str(self.environments[0])
+        """The id of the config, or that Gymnasium knows it by, if it does."""
+        first = self.environments[0]
+        return first.id if isinstance(first, Adapter) else first.spec.id if first.spec else str(first)
 
     def reset(self, index: int, seed: int) -> NDArray:
         """Begin an episode of one environment; its first observation (n_0,). Raises NotFinite."""
@@ -107,9 +109,12 @@ class VectorEnvironment:
         return found
 
     def close(self) -> None:
-        """Close all environments; harmless to call again."""
+        """Close all environments; harmless to call again. One that cannot be closed is warned of: its work is done."""
         while self.environments:
-            self.environments.pop().close()
+            try:
+                self.environments.pop().close()
+            except UnusableEnvironment as error:
+                warnings.warn(str(error), EnvironmentWarning, stacklevel=2)
 
 
 def _stacked(environments: Sequence[gym.Env]) -> Stacked | None:
@@ -118,9 +123,18 @@ def _stacked(environments: Sequence[gym.Env]) -> Stacked | None:
     make = STACKED.get(type(first.unwrapped))
     if make is None or any(_wrappers(each) != UNDERSTOOD for each in environments):
         return None
-    if any(_made_as(each) != _made_as(first) for each in environments):
+    if any(_made_as(each) != _made_as(first) or _is_patched(each.unwrapped) for each in environments):
         return None
     return make([each.unwrapped for each in environments])
+
+
+def _is_patched(environment: Any) -> bool:
+    """Whether methods of it were replaced, on it alone or on its class."""
+    kind = type(environment)
+    shadowed = any(callable(getattr(kind, name, None)) for name in vars(environment))
+    return shadowed or any(
+        value.__module__ != kind.__module__ for value in vars(kind).values() if inspect.isfunction(value)
+    )
 
 
 def _made_as(environment: gym.Env) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from subcritic.agents import Agent
 from subcritic.agents.protocol import NEWEST
 from subcritic.envs import EpisodeStreams, UnusableEnvironment, sizes
 from subcritic.envs.episodes import Transitions
+from subcritic.envs.errors import EnvironmentWarning
 from subcritic.exploration import Exploration
 from subcritic.replay import Replay
 from subcritic.training.divergence import DivergenceWatch
@@ -54,7 +55,7 @@ class Trainer:
         settings = agent.settings
         self.agent, self.seeds, self.steps, self.observers = agent, list(seeds), steps, list(observers)
         environments = [make_environment() for _ in seeds]
-        self.episodes = EpisodeStreams(environments, seeds, purpose)
+        self.episodes = EpisodeStreams(environments, seeds, purpose, tolerant=True)
         self.replay = Replay(len(seeds), min(settings.replay_size, steps), agent.columns)
         self.watch = DivergenceWatch(len(seeds), settings.discount, divergence_factor)
         self.exploration = Exploration(
@@ -75,6 +76,8 @@ class Trainer:
         self.batch: dict[str, Tensor] | None = None
         self.finished_returns: list[list[float]] = [[] for _ in seeds]
         self.stopped_policies: dict[int, Tensor] = {}
+        for s, what in self.episodes.failed_at_start.items():
+            self.environment_failed(s, f"{what} before the first training step")
 
     def run(self) -> None:
         """Train to the end, from wherever it stands. Raises KeyboardInterrupt and the like unchanged."""
@@ -122,7 +125,8 @@ class Trainer:
         self._keep_policies([seed_index])
         if all(self.watch.failures):
             raise UnusableEnvironment(f"{name!r} {what}, as to all seeds: none is left to train")
-        warnings.warn(f"{name!r} {what}: seed {self.seeds[seed_index]} is stopped", stacklevel=2)
+        text = f"{name!r} {what}: seed {self.seeds[seed_index]} is stopped"
+        warnings.warn(text, EnvironmentWarning, stacklevel=2)
 
     def _learn(self) -> None:
         batch_size, consecutive = self.agent.settings.batch_size, self.agent.consecutive
