@@ -349,14 +349,6 @@ def test_actions_lie_in_the_space_and_reach_its_bounds(register, space):
         np.testing.assert_allclose(found.astype(float), expected, rtol=tolerance)
 
 
-def test_an_action_that_is_not_finite_is_the_callers_mistake(register):
-    environment = envs.make(register(Point))
-    environment.reset(seed=0)
-    with pytest.raises(ValueError, match=r"action .* is not finite") as error:
-        environment.step(np.array([np.nan, 0], np.float32))
-    assert not isinstance(error.value, envs.UnusableEnvironment)
-
-
 def changing_the_process(self):
     os.chdir("/")
     torch.set_default_dtype(torch.float64)

@@ -32,8 +32,7 @@ class Adapter(gym.Wrapper):
     observations are divided by 255. After making and resetting, this process is `kept_as_it_was`.
 
     Raises NotFinite for observations and rewards that are not finite float32, and UnusableEnvironment for everything else
-    that cannot be used: other shapes or kinds, an answer of another interface, and whatever the environment raises;
-    ValueError for an action that is not finite.
+    that cannot be used: other shapes or kinds, an answer of another interface, and whatever the environment raises.
     """
 
     def __init__(self, env: gym.Env, environment_id: str, observations: gym.Space, actions: Box) -> None:
@@ -52,11 +51,17 @@ class Adapter(gym.Wrapper):
         low, high = self.low.astype(np.float64) / 2, self.high.astype(np.float64) / 2
         computed = max(actions.dtype, np.dtype(np.float32))
         self.middle, self.half = (low + high).astype(computed), (high - low).astype(computed)
+        # What needs no look at its parts: one vector of floats; actions in [-1, 1].
+        self.plain = (
+            isinstance(observations, Box) and observations.dtype.kind == "f" and len(self.parts[0].shape) == 1
+        )
+        self.unscaled = bool((self.middle == 0).all() and (self.half == 1).all())
 
     def scaled(self, action: NDArray) -> NDArray:
         """Actions (…, n_L) in [-1, 1] between the environment's bounds, in the dtype of its space; a new array."""
-        played = (self.middle + self.half * action).astype(self.played_dtype)
-        return np.minimum(np.maximum(played, self.low), self.high)
+        played = action if self.unscaled else self.middle + self.half * action
+        played = np.minimum(np.maximum(played, self.low), self.high)
+        return played if played.dtype == self.played_dtype else played.astype(self.played_dtype)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -70,8 +75,6 @@ class Adapter(gym.Wrapper):
         return self._observation(answer[0]), _information(answer[1])
 
     def step(self, action: NDArray) -> tuple[NDArray, float, bool, bool, dict]:
-        if not np.isfinite(action).all():
-            raise ValueError(f"{self.id}: action {action} is not finite")
         played = self.scaled(action).reshape(self.played_shape)
         # As `blamed`, which takes longer.
         try:
@@ -94,6 +97,10 @@ class Adapter(gym.Wrapper):
             super().close()
 
     def _observation(self, given: Any) -> NDArray:
+        # By far the most are as declared, and finite: NaN fails the comparison.
+        is_vector = self.plain and type(given) is np.ndarray and given.dtype.kind == "f"
+        if is_vector and given.shape == self.declared.shape and np.abs(given).max() <= LARGEST:
+            return given.astype(np.float32)
         parts = [given] if isinstance(self.declared, Box) else list(self._taken_apart(self.declared, given))
         found = [self._part(part, box) for part, box in zip(parts, self.parts, strict=True)]
         seen = found[0] if len(found) == 1 else np.concatenate(found)
@@ -154,8 +161,8 @@ class Adapter(gym.Wrapper):
         return float(given)
 
     def _flag(self, name: str, given: Any) -> bool:
-        if type(given) is bool:
-            return given
+        if isinstance(given, bool | np.bool_):
+            return bool(given)
         values = _array(given)
         if values is None or values.size != 1 or values.dtype.kind not in "biu":
             raise self._unusable(f"gave {_told(given)} as {name}; True or False is needed")
