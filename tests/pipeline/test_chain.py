@@ -333,7 +333,7 @@ def test_the_notebook_redraws_the_findings(finished):
     [
         ("seeds=0", ["seeds = 0", "greater than or equal to 1"]),
         ("sedes=3", ["sedes", "unknown key", "seeds"]),
-        ("environments=[CartPole-v1]", ["environments[0].id", "discrete actions"]),
+        ("environments=[CartPole-v1]", ["environments[0].id", "Discrete actions"]),
         ("environments=[Nope-v0]", ["environments[0].id", "unknown environment"]),
         ("methods=[{algorithm: ddpg, actor_rate: -1}]", ["methods[0].actor_rate", "-1", "greater than 0"]),
     ],

@@ -98,7 +98,7 @@ class Adapter(gym.Wrapper):
 
     def _observation(self, given: Any) -> NDArray:
         # By far the most are as declared, and finite: NaN fails the comparison.
-        is_vector = self.plain and type(given) is np.ndarray and given.dtype.kind == "f"
+        is_vector = self.plain and type(given) is np.ndarray and given.dtype.char in "fd"
         if is_vector and given.shape == self.declared.shape and np.abs(given).max() <= LARGEST:
             return given.astype(np.float32)
         parts = [given] if isinstance(self.declared, Box) else list(self._taken_apart(self.declared, given))
