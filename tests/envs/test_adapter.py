@@ -258,6 +258,11 @@ REFUSED = {
         seen_as(lambda seen: np.ma.array(seen, mask=[0, 1, 0])),
         "gave an observation with nan at index 1",
     ),
+    "reward: infinite in 16 bits": (paid_as(lambda paid: np.float16(np.inf)), "gave the reward inf"),
+    "observation: infinite in 16 bits": (
+        seen_as(lambda seen: np.array([1, np.inf, 2], np.float16)),
+        "gave an observation with inf at index 1",
+    ),
     "masked reward": (paid_as(lambda paid: np.ma.masked), "gave the reward nan"),
     "reward beyond every float": (paid_as(lambda paid: 10**400), "gave the reward inf"),
     "space that raises": (

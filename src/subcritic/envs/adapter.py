@@ -155,7 +155,7 @@ class Adapter(gym.Wrapper):
             values = self._numbers(given, "a reward", "a number is needed")
             if values.size != 1:
                 raise self._unusable(f"gave {_told(given)} as a reward; a single number is needed")
-            given = values.reshape(())
+            given = float(values.reshape(()))
         if not abs(given) <= LARGEST:
             raise NotFinite(self.id, f"gave the reward {_told_number(given)}")
         return float(given)
