@@ -213,6 +213,15 @@ def test_the_readme_shows_the_aggregates_of_the_suite():
     assert f"{of['diverged'].sum()} of {of['runs'].sum()} runs diverge" in text
 
 
+def test_the_readme_tells_the_returns_of_the_long_landing():
+    rows = pd.read_csv(PUBLISHED / "lunarlander" / "table.csv").set_index("method")
+    said = [
+        f"{row['average']:.0f} [{row['low']:.0f}, {row['high']:.0f}]".replace("-", "−")
+        for row in (rows.loc["ddpg"], rows.loc["learned-feedback"])
+    ]
+    assert "DDPG returns {}, learned feedback {}".format(*said) in README
+
+
 def minutes(profile):
     """Minutes from the first start to the last end of a published profile's runs, as documents print them."""
     made = json.loads((PUBLISHED / profile / "provenance.json").read_text())

@@ -20,6 +20,25 @@ def test_a_method_keeps_its_colour_whatever_stands_beside_it():
     assert len({many[name] for name in ("new", "linear", "ddpg", "other")}) == 4
 
 
+@pytest.mark.parametrize("width", [3.0, 4.0, 6.0, 12.0])
+def test_a_note_stays_within_its_figure(width):
+    parts = [
+        "line: mean over seeds",
+        "band: 95 % t-interval, 5 seeds",
+        "thin: single seeds",
+        "×: run stopped",
+    ]
+    figure = Figure(figsize=(width, 2), layout="constrained")
+    figure.subplots()
+    style.note(figure, style.BETWEEN.join(parts))
+    figure.draw_without_rendering()
+    drawn = figure._supxlabel.get_window_extent()
+    assert drawn.x0 >= 0 and drawn.x1 <= figure.bbox.x1
+    said = figure._supxlabel.get_text()
+    assert said.replace("\n", style.BETWEEN) == style.BETWEEN.join(parts)
+    assert ("\n" in said) == (width < 12)
+
+
 @given(st.lists(st.floats(-0.5, 1.5), min_size=1, max_size=8))
 def test_labels_are_moved_apart_in_order(heights):
     placed = style.spread(sorted(heights), gap=0.1)

@@ -30,6 +30,8 @@ READINGS = {
 }  # fmt: skip
 FORMATS = ("png", "svg", "pdf")
 PANEL = (3.6, 2.5)  # inches
+# Between the parts of a note, and the width of one of its characters in inches.
+BETWEEN, CHARACTER = "   ·   ", 0.062
 
 STYLE = {
     "figure.dpi": 100,
@@ -142,8 +144,16 @@ def method_legend(figure: Figure, colours: dict[str, str]) -> None:
 
 
 def note(figure: Figure, text: str) -> None:
-    """A small line under the figure that says what its marks mean."""
-    figure.supxlabel(text, fontsize=8, color="#555555")
+    """A small line under the figure that says what its marks mean; more than one where its parts would not fit."""
+    fitting = int(figure.get_size_inches()[0] / CHARACTER)
+    lines: list[str] = []
+    for line in text.split("\n"):
+        parts = iter(line.split(BETWEEN))
+        lines.append(next(parts))
+        for part in parts:
+            longer = f"{lines[-1]}{BETWEEN}{part}"
+            lines[-1:] = [longer] if len(longer) <= fitting else [lines[-1], part]
+    figure.supxlabel("\n".join(lines), fontsize=8, color="#555555")
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
