@@ -147,9 +147,8 @@ def trained(name):
     sizes = envs.sizes(made)
     made.close()
     run = Trainer(make_agent(DDPG, *sizes, [0, 1]), environment, [0, 1], STEPS, divergence_factor=1e9)
-    with warnings.catch_warnings():
-        # A seed that is stopped is told as a warning.
-        warnings.simplefilter("ignore")
+    # A seed that is stopped is told as a warning.
+    with warnings.catch_warnings(record=True):
         run.run()
     run.close()
     assert run.watch.active == [0, 1]

@@ -1,6 +1,7 @@
 """What is not finite in what an environment gives is the environment's fault: that seed is stopped, the others go on."""
 
 import json
+import warnings
 from functools import partial
 
 import gymnasium as gym
@@ -91,6 +92,17 @@ def test_a_first_observation_that_is_not_finite_counts_as_well(failing):
     run = trainer(failing("reset", 0))
     with pytest.warns(UserWarning, match="with nan at index 0 in the training step 200: seed 0 is stopped"):
         run.run()
+    assert run.watch.active == [1]
+
+
+def test_a_seed_is_stopped_also_where_warnings_are_errors(failing):
+    run = trainer(failing("reward", 150))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("error")
+        run.run()
+    assert [str(each.message) for each in said] == [
+        "'Fails-v0' gave the reward nan in the training step 150: seed 0 is stopped"
+    ]
     assert run.watch.active == [1]
 
 

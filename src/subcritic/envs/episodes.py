@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from subcritic import seeding
-from subcritic.envs.errors import EnvironmentWarning, NotFinite, UnusableEnvironment
+from subcritic.envs.errors import NotFinite, UnusableEnvironment, warn
 from subcritic.envs.make import sizes
 from subcritic.envs.vector import VectorEnvironment
 
@@ -141,11 +140,9 @@ class EpisodeStreams:
         for index in range(len(self.seeds)) if which is None else which:
             if not self._repeat(index, states[index]):
                 self.observation[index] = self._start_next(index)
-                warnings.warn(
+                warn(
                     f"{self.environments.name!r} does not repeat an episode from its seed and actions: seed "
-                    f"{self.seeds[index]} goes on with a new episode, not as it would have without the stop",
-                    EnvironmentWarning,
-                    stacklevel=2,
+                    f"{self.seeds[index]} goes on with a new episode, not as it would have without the stop"
                 )
 
     def _repeat(self, index: int, state: dict[str, Any]) -> bool:

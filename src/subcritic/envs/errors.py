@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 
 # Characters of an error message that a single line shows.
@@ -23,6 +24,13 @@ class NotFinite(UnusableEnvironment):
 
 class EnvironmentWarning(UserWarning):
     """What a user should know of an environment that can be used, or of a seed that cannot go on with it."""
+
+
+def warn(text: str) -> None:
+    """Tell the user, whatever an environment's code has made of warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", EnvironmentWarning)
+        warnings.warn(text, EnvironmentWarning, stacklevel=3)
 
 
 @contextlib.contextmanager

@@ -22,9 +22,9 @@ UNKNOWN = object()
 def kept_as_it_was() -> Iterator[list[str]]:
     """Put back what the code inside changes of this process; yields a list that then names what that was.
 
-    That is: working directory, module path, standard streams, recursion limit, alarm, warning filters, NumPy's error
-    handling, torch's default dtype, device, number of threads and gradient mode where torch is loaded, and, in the main
-    thread, handlers of the signals that stop a process.
+    That is: working directory, standard streams, alarm, warning filters, NumPy's error handling, torch's default dtype,
+    device, number of threads and gradient mode where torch is loaded, and, in the main thread, handlers of the signals that
+    stop a process.
     """
     before = {name: _read(read) for name, (read, _) in _STATE.items()}
     changed: list[str] = []
@@ -47,10 +47,6 @@ def _read(read: Callable[[], Any]) -> Any:
 def _restore_filters(filters: list) -> None:
     warnings.filters[:] = filters  # type: ignore[index]
     warnings._filters_mutated()  # type: ignore[attr-defined]
-
-
-def _restore_path(path: list[str]) -> None:
-    sys.path[:] = path
 
 
 def _restore_streams(streams: tuple[Any, Any]) -> None:
@@ -89,9 +85,7 @@ def _restore_handlers(handlers: dict[signal.Signals, Any]) -> None:
 # What is kept → how to read it, and how to put it back.
 _STATE: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "working directory": (os.getcwd, os.chdir),
-    "module path": (lambda: list(sys.path), _restore_path),
     "standard streams": (lambda: (sys.stdout, sys.stderr), _restore_streams),
-    "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "alarm": (
         lambda: signal.getitimer(signal.ITIMER_REAL) != (0.0, 0.0),
         lambda _: signal.setitimer(signal.ITIMER_REAL, 0),

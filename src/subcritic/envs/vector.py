@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from gymnasium.wrappers import OrderEnforcing, TimeLimit
 from numpy.typing import NDArray
 
 from subcritic.envs.adapter import Adapter
-from subcritic.envs.errors import EnvironmentWarning, NotFinite, UnusableEnvironment
+from subcritic.envs.errors import NotFinite, UnusableEnvironment, warn
 from subcritic.envs.pendulum import StackedPendulums
 from subcritic.envs.stacked import Stacked, rows
 from subcritic.envs.suite import StackedTasks, SuiteEnvironment
@@ -114,7 +113,7 @@ class VectorEnvironment:
             try:
                 self.environments.pop().close()
             except UnusableEnvironment as error:
-                warnings.warn(str(error), EnvironmentWarning, stacklevel=2)
+                warn(str(error))
 
 
 def _stacked(environments: Sequence[gym.Env]) -> Stacked | None:

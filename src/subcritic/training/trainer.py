@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from subcritic.agents import Agent
 from subcritic.agents.protocol import NEWEST
 from subcritic.envs import EpisodeStreams, UnusableEnvironment, sizes
 from subcritic.envs.episodes import Transitions
-from subcritic.envs.errors import EnvironmentWarning
+from subcritic.envs.errors import warn
 from subcritic.exploration import Exploration
 from subcritic.replay import Replay
 from subcritic.training.divergence import DivergenceWatch
@@ -125,8 +124,7 @@ class Trainer:
         self._keep_policies([seed_index])
         if all(self.watch.failures):
             raise UnusableEnvironment(f"{name!r} {what}, as to all seeds: none is left to train")
-        text = f"{name!r} {what}: seed {self.seeds[seed_index]} is stopped"
-        warnings.warn(text, EnvironmentWarning, stacklevel=2)
+        warn(f"{name!r} {what}: seed {self.seeds[seed_index]} is stopped")
 
     def _learn(self) -> None:
         batch_size, consecutive = self.agent.settings.batch_size, self.agent.consecutive
