@@ -1,6 +1,7 @@
 """A config is validated with messages that name the field and what would be right."""
 
 import datetime
+import importlib.util
 import itertools
 import subprocess
 import sys
@@ -26,11 +27,21 @@ def minimal(**changes):
     }
 
 
+# Profiles that need an extra of the package → a module that comes with it.
+EXTRAS = {"control": "shimmy"}
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_profiles_are_valid(path):
+    """Of one that needs an extra which is not installed, each environment says so."""
     profile = profiles.load(path)
     assert profile.profile == path.stem
-    workflow.check_environments(profile, str(path))
+    if path.stem in EXTRAS and importlib.util.find_spec(EXTRAS[path.stem]) is None:
+        with pytest.raises(ConfigError) as error:
+            workflow.check_environments(profile, str(path))
+        assert str(error.value).count("needs what is not installed") == len(profile.environments)
+    else:
+        workflow.check_environments(profile, str(path))
 
 
 @pytest.mark.parametrize(

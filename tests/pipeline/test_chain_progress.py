@@ -49,7 +49,8 @@ def test_the_cpu_time_is_what_the_job_itself_has_said(tmp_path):
     sum(range(1_000_000))
     cost.write_cost(tmp_path, JOBS[0])
     took = progress.spent(tmp_path, JOBS)[JOBS[0].name]
-    assert took.seconds == 12.5 and 0.01 < took.cpu <= time.process_time() + resources_of_children()
+    # The record is rounded to milliseconds.
+    assert took.seconds == 12.5 and 0.01 < took.cpu <= time.process_time() + resources_of_children() + 0.001
 
 
 def test_the_rest_takes_what_others_of_the_study_took_and_never_less_than_its_longest_job():
