@@ -209,6 +209,9 @@ def test_the_readme_shows_the_aggregates_of_the_suite():
     assert f"stays at {drafts['score'].max():.2f} or below" in text
     best = judged.groupby("environment")["score"].max()
     assert (best < 0.5).sum() == 8 and "On eight tasks" in text
+    frozen = judged[judged["method"] == "ddpg-frozen"].set_index("environment").loc[best.index[best < 0.5]]
+    assert (frozen["minus_reference"] > 0).sum() == 6
+    assert list(frozen.index[frozen["minus_reference_low"] > 0]) == ["GripperMoving-v0"]
     of = judged[judged["method"] == "dpg"]
     assert f"{of['diverged'].sum()} of {of['runs'].sum()} runs diverge" in text
 

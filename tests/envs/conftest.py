@@ -9,6 +9,7 @@ import uuid
 
 import gymnasium as gym
 import pytest
+from odd_environments import Registered
 
 SOURCE = """
 import gymnasium as gym
@@ -57,3 +58,10 @@ def package(tmp_path, monkeypatch):
     gym.registry.pop("Swim-v0", None)
     for name in [name for name in sys.modules if name.partition(".")[0] == made.name]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def register():
+    """Registers a class of environments for the time of a test; returns its id."""
+    with Registered() as registered:
+        yield registered
