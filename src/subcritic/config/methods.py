@@ -26,6 +26,7 @@ from subcritic.importing import import_class
 AGENTS: dict[str, str] = {
     "ddpg": "subcritic.agents.ddpg:DDPG",
     "ars": "subcritic.training.search:AugmentedRandomSearch",
+    "graph": "subcritic.agents.graph:GraphLearner",
     "stable_baselines3": "subcritic.training.stable_baselines:StableBaselines3",
 }
 

@@ -1,6 +1,6 @@
 """Gymnasium environments as the learners see them, and episodes that can be replayed."""
 
-from subcritic.envs import display, suite, tasks
+from subcritic.envs import display, hidden, suite, tasks
 from subcritic.envs.checking import check
 from subcritic.envs.code import code_of, source_digest
 from subcritic.envs.episodes import EpisodeStreams
@@ -17,6 +17,7 @@ __all__ = [
     "check",
     "code_of",
     "display",
+    "hidden",
     "make",
     "maker",
     "sizes",

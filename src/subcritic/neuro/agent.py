@@ -41,7 +41,7 @@ class NeurocomputationalAgent:
     """N = (μ, ε, δ, K, Θ, σ, D) over V = R^N, float64 (October Definition 2.2.1, September section 2.2).
 
     K: (N, N) stored (from, to): column K[:, n] is K^n, the connections into neuron n. The agent's own copy; a learner
-        may write into it in place, where `mask` allows.
+        may write into it in place, where `mask` allows. (S, N, N): S agents of one graph, whose voltages are (S, B, N).
     inputs, outputs: indices of the input neurons N_I, one per encoded number, and of the output neurons N_O; disjoint.
     activation: name of σ for every neuron, N of 'identity', 'relu', 'tanh', 'sigmoid'; one name serves all.
     constants: indices of neurons that ε holds at 1. Their rows of K are the biases.
@@ -66,20 +66,23 @@ class NeurocomputationalAgent:
 
     def __post_init__(self) -> None:
         K = np.array(self.K, np.float64)
-        if K.ndim != 2 or K.shape[0] != K.shape[1] or not K.size:
-            raise NotAnAgent(f"K has shape {K.shape}; it must be square, (N, N), for N neurons")
+        if K.ndim not in (2, 3) or K.shape[-2] != K.shape[-1] or not K.size:
+            raise NotAnAgent(f"K has shape {K.shape}; it must be square, (N, N) or (S, N, N), for N neurons")
         if not np.isfinite(K).all():
             raise NotAnAgent("K has entries that are not finite")
-        mask = K != 0 if self.mask is None else np.array(self.mask, bool)
-        if mask.shape != K.shape:
-            raise NotAnAgent(f"the mask has shape {mask.shape}; it must have that of K, {K.shape}")
-        if K[~mask].any():
+        count = K.shape[-1]
+        mask = (
+            (K != 0).reshape(-1, count, count).any(axis=0) if self.mask is None else np.array(self.mask, bool)
+        )
+        if mask.shape != (count, count):
+            raise NotAnAgent(f"the mask has shape {mask.shape}; it must have that of K, {(count, count)}")
+        if K[..., ~mask].any():
             raise NotAnAgent("K has weights where the mask has no connection")
         if self.delay < 1:
             raise NotAnAgent(f"the delay is {self.delay}; at least 1 application of D is needed to act")
-        known = {"K": K, "mask": mask, "activation": self._names(len(K))}
+        known = {"K": K, "mask": mask, "activation": self._names(count)}
         for role in ("inputs", "outputs", "constants"):
-            known[role] = self._indices(role, len(K))
+            known[role] = self._indices(role, count)
         used = np.concatenate([known["inputs"], known["constants"], known["outputs"]])
         if len(np.unique(used)) != len(used):
             raise NotAnAgent(
@@ -90,9 +93,15 @@ class NeurocomputationalAgent:
         object.__setattr__(self, "_groups", self._group())
 
     @property
+    def existing(self) -> np.ndarray:
+        """`mask`, (N, N), which is given or found when the agent is made."""
+        assert self.mask is not None
+        return self.mask
+
+    @property
     def neurons(self) -> int:
         """N."""
-        return len(self.K)
+        return int(self.K.shape[-1])
 
     def encode(self, observation: np.ndarray) -> np.ndarray:
         """ε(s): observation (…, obs) → (…, N), zero but on the input neurons and, 1, on the constant ones.

@@ -110,20 +110,43 @@ def recurrent(
     gain: float = 1.0,
     delay: int = 2,
 ) -> NeurocomputationalAgent:
-    """`hidden` neurons connected to each other, the inputs into them, the outputs (tanh) from them.
+    """`layered` with one hidden layer, whose neurons are connected to each other.
 
-    gain: about the spectral radius of the hidden block, entries N(0, gain²/hidden). delay: with ℓ = 2 the observation
-    reaches the action in the same environment step, with ℓ = 1 in the next.
+    delay: with ℓ = 2 the observation reaches the action in the same environment step, with ℓ = 1 in the next.
     """
-    into, between, out = _layers([inputs, hidden, outputs])
-    graph = Graph(inputs + 1 + hidden + outputs)
-    graph.connect(into, between, rng.normal(0, 1 / np.sqrt(inputs + 1), (inputs, hidden)))
-    graph.connect([inputs], between, rng.normal(0, 1 / np.sqrt(inputs + 1), (1, hidden)))
-    graph.connect(between, between, rng.normal(0, gain / np.sqrt(hidden), (hidden, hidden)))
-    graph.connect(between, out, rng.normal(0, 1 / np.sqrt(hidden), (hidden, outputs)))
+    return layered(inputs, (hidden,), outputs, rng, activation, gain, delay)
+
+
+def layered(
+    inputs: int,
+    hidden: Sequence[int],
+    outputs: int,
+    rng: np.random.Generator,
+    activation: str = "tanh",
+    gain: float | None = 1.0,
+    delay: int | None = None,
+) -> NeurocomputationalAgent:
+    """Random weights from layer to layer and, unless `gain` is None, from all to all within each hidden layer.
+
+    gain: about the spectral radius of a hidden layer's connections to itself, entries N(0, gain² / its size); from the layer
+    below N(0, 1 / its size), the constant neuron counted to the inputs. Outputs are tanh, with biases that start at 0.
+    delay: ℓ; None: the number of layers, so that the observation reaches the action in the same environment step.
+    """
+    into, *between, out = _layers([inputs, *hidden, outputs])
+    graph = Graph(inputs + 1 + sum(hidden) + outputs)
+    below = into
+    for layer in between:
+        scale = 1 / np.sqrt(inputs + 1 if below is into else len(below))
+        graph.connect(below, layer, rng.normal(0, scale, (len(below), len(layer))))
+        graph.connect([inputs], layer, rng.normal(0, scale, (1, len(layer))))
+        if gain is not None:
+            spread = gain / np.sqrt(len(layer))
+            graph.connect(layer, layer, rng.normal(0, spread, (len(layer), len(layer))))
+        below = layer
+    graph.connect(below, out, rng.normal(0, 1 / np.sqrt(len(below)), (len(below), outputs)))
     graph.connect([inputs], out, np.zeros((1, outputs)))
-    names = ["identity"] * (inputs + 1) + [activation] * hidden + ["tanh"] * outputs
-    return graph.agent(into, out, inputs, names, delay)
+    names = ["identity"] * (inputs + 1) + [activation] * sum(hidden) + ["tanh"] * outputs
+    return graph.agent(into, out, inputs, names, len(hidden) + 1 if delay is None else delay)
 
 
 def leaky_integrator(

@@ -1,65 +1,53 @@
-"""Learning without unrolling (drafts, section 6.1): Experiment 2's rule in networks that feed back into themselves."""
+"""Learning without unrolling (drafts, section 6.1): recurrent networks on tasks that take memory."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from subcritic import envs
-from subcritic.agents import DDPG, LocalLearner
+from subcritic.agents.graph import GraphLearner
 from subcritic.agents.recurrent import RecurrentLearner
+from subcritic.config import AgentSettings
+from subcritic.config.graph import GraphSettings
 from subcritic.measuring.comparison import compare
 from subcritic.measuring.random_policy import random_returns
 from subcritic.measuring.tables import paths, write_csv
 from subcritic.studies.recurrent import STUDY
-from subcritic.studies.recurrent.settings import Config, JobConfig
+from subcritic.studies.recurrent.settings import Config
 from subcritic.study import Job
 from subcritic.training import Trainer
 from subcritic.training.recurrent import RecurrentTrainer
 
 
 def run(job: Job, results: Path) -> list[Path]:
-    """Train four learners with equally many neurons on every task of the config, and play at random.
-
-    `recurrent` and `leaky` learn by the local rule without unrolling, `feedforward` by the same rule without memory;
-    `ddpg`, feed-forward with backpropagation, shows that the task can be learned. curves, scores: as of `compare`.
-    random: environment, seed, score (of the uniform random policy, over as many episodes as a score).
-    """
+    """Train one method on one task, or play at random. curves, scores: as of `compare`."""
     config = job.config
-    assert isinstance(config, JobConfig)
+    assert isinstance(config, Config)
     to = paths(job, STUDY, results)
-    curves, scores, _ = compare(job, contenders(config.trainings[0]), results)
-    played = pd.concat([_random(training) for training in config.trainings])
-    return [
-        write_csv(to["curves"], curves),
-        write_csv(to["scores"], scores),
-        write_csv(to["random"], played),
+    if config.agent is None:
+        curves, scores = pd.DataFrame(columns=STUDY.records["curves"].columns), played_at_random(job, config)
+    else:
+        curves, scores, _ = compare(job, {job.method: trainer_of(config.agent)}, results)
+    return [write_csv(to["curves"], curves), write_csv(to["scores"], scores)]
+
+
+def trainer_of(settings: AgentSettings):
+    """What makes a trainer of the method, see `compare`."""
+    kind = GraphLearner if isinstance(settings, GraphSettings) else RecurrentLearner
+
+    def make_trainer(make, observation, action, seeds, steps, factor) -> Trainer:
+        return RecurrentTrainer(kind(settings, observation, action, seeds), make, seeds, steps, factor)
+
+    return make_trainer
+
+
+def played_at_random(job: Job, config: Config) -> pd.DataFrame:
+    """Scores of the uniform random policy, over as many episodes as a score of a training, for every seed."""
+    make, episodes = envs.maker(config.environment), config.training.final_episodes
+    rows = [
+        [job.environment, job.method, seed, float(random_returns(make, episodes, seed).mean()), 0, None, None]
+        for seed in config.seeds
     ]
-
-
-def contenders(settings: Config) -> dict:
-    """Name → what makes its trainer, see `compare`."""
-    return {
-        "recurrent": partial(_recurrent, settings, 1.0),
-        "leaky": partial(_recurrent, settings, settings.leak),
-        "feedforward": partial(_feedforward, LocalLearner, settings.agent),
-        "ddpg": partial(_feedforward, DDPG, settings.control),
-    }
-
-
-def _recurrent(settings: Config, leak: float, make, observation, action, seeds, steps, factor) -> Trainer:
-    agent = RecurrentLearner(settings.agent, observation, action, seeds, leak=leak)
-    return RecurrentTrainer(agent, make, seeds, steps, factor)
-
-
-def _feedforward(kind, settings, make, observation, action, seeds, steps, factor) -> Trainer:
-    return Trainer(kind(settings, observation, action, seeds), make, seeds, steps, factor)
-
-
-def _random(config: Config) -> pd.DataFrame:
-    task, episodes = config.environment, config.training.final_episodes
-    make_environment = envs.maker(task)
-    scores = [random_returns(make_environment, episodes, seed).mean() for seed in config.seeds]
-    return pd.DataFrame({"environment": task.name, "seed": config.seeds, "score": scores})
+    return pd.DataFrame(rows, columns=STUDY.records["scores"].columns)

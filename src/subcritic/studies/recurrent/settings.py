@@ -1,43 +1,89 @@
-"""The section of a config on recurrent networks, and its one job."""
+"""The section of a config on recurrent networks, and its jobs: one for each task and method."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
-from subcritic.config import (
-    DDPGSettings,
-    Environment,
-    Fraction,
-    LocalMethod,
-    Profile,
-    Section,
-    Task,
-    Training,
-)
+from subcritic.config import AgentSettings, Count, Environment, LocalMethod, Profile, Section, Task, Training
 from subcritic.config.agents import need
+from subcritic.config.graph import GraphSettings
 from subcritic.study import Job, Run
 
-METHODS = ("recurrent", "leaky", "feedforward", "ddpg")
+# What is compared. `observed` ones train where nothing is hidden, and random is no training.
+LEARNED, THROUGH_TIME, RANDOM = "learned-feedback", "backpropagation", "random"
+OBSERVED, OBSERVED_BACKPROPAGATION = "observed", "observed-backpropagation"
+CHANGES: dict[str, dict[str, Any]] = {
+    LEARNED: {},
+    THROUGH_TIME: {"learns": "backpropagation"},
+    "no-lags": {"lags": 0},
+    "action-only": {"learns": "action_only"},
+    "random-graph": {"connections": "random"},
+    "feedforward": {"connections": "feedforward"},
+    OBSERVED: {"connections": "feedforward"},
+    OBSERVED_BACKPROPAGATION: {"connections": "feedforward", "learns": "backpropagation"},
+}
+LINEAR = "linear"
+METHODS = (*CHANGES, LINEAR, RANDOM)
+
+
+class MemoryTask(Environment):
+    """A task whose observations hide something, and how it is replayed."""
+
+    observed: Environment | None = Field(None, description="The same task with nothing hidden.")
+    sequence: Count = Field(8, description="Environment steps of a replayed sequence.")
+    batch_size: Count = Field(16, description="Sequences in a minibatch, per seed.")
+    update_every: Count = Field(1, description="Environment steps between two updates.")
+
+
+def _hidden_velocity(name: str, observed: str) -> dict[str, Any]:
+    return {
+        "id": f"subcritic/HiddenVelocity{name}-v0",
+        "name": f"HiddenVelocity{name}-v0",
+        "observed": observed,
+    }
+
+
+def _maze(length: int, steps: int, batch_size: int) -> dict[str, Any]:
+    shared = {"id": "subcritic/TMaze-v0", "name": f"TMaze-{length}"}
+    return {
+        **shared,
+        "kwargs": {"length": length},
+        "observed": {**shared, "kwargs": {"length": length, "reminds": True}},
+        "steps": steps,
+        "sequence": length + 2,
+        "batch_size": batch_size,
+        "update_every": 2,
+    }
 
 
 class Recurrent(Section):
-    """Learning without unrolling: recurrent networks, a feed-forward one of the same size, DDPG for comparison."""
+    """Learning without unrolling: recurrent networks on tasks that take memory, and what tells whether they have it."""
 
-    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = Field(
+    environments: Annotated[tuple[MemoryTask, ...], Field(min_length=1)] = Field(
         (
-            Environment(id="Pendulum-v1", name="Pendulum-v1"),
-            Environment(id="subcritic/HiddenVelocityPendulum-v0", name="HiddenVelocityPendulum-v0"),
-            Environment(id="subcritic/Cart-v0", name="Cart-v0"),
+            _hidden_velocity("Pendulum", "Pendulum-v1"),
+            _hidden_velocity("CartpoleBalance", "subcritic/CartpoleBalance-v0"),
+            _hidden_velocity("CartpoleSwingUp", "subcritic/CartpoleSwingUp-v0"),
+            _maze(5, 6_000, 16),
+            _maze(20, 12_000, 8),
+            _maze(50, 20_000, 4),
         ),
-        description="Environments to train on.",
+        validate_default=True,
+        description="Tasks to train on.",
     )
-    agent: LocalMethod = Field(
+    agent: GraphSettings = Field(
+        {"noise": "ornstein_uhlenbeck", "noise_scale": 0.3},
+        validate_default=True,
+        description="The actor on a graph that learns by learned feedback; the other methods differ from it by what their "
+        "names say.",
+    )
+    linear: LocalMethod = Field(
         {
             "algorithm": "linear",
-            "hidden": (32, 32),
+            "hidden": (64,),
             "critic_rate": 1e-2,
             "actor_rate": 1e-2,
             "exploration": "neuron",
@@ -45,66 +91,65 @@ class Recurrent(Section):
             "noise_scale": 0.3,
         },
         validate_default=True,
-        description="The local learner, feed-forward and recurrent alike.",
+        description="The drafts' rule, in a recurrent network of as many neurons.",
     )
-    control: DDPGSettings = Field(
-        DDPGSettings(
-            algorithm="ddpg", hidden=(32, 32), batch_size=128, noise="ornstein_uhlenbeck", noise_scale=0.3
-        ),
-        description="DDPG, feed-forward, for comparison.",
-    )
-    leak: Fraction = Field(0.2, description="Leak of the leaky network: time step over time constant.")
-    training: Training = Field(Training(steps=10_000), description="Length and evaluation of its trainings.")
+    training: Training = Field(Training(steps=15_000), description="Length and evaluation of its trainings.")
 
     @model_validator(mode="after")
     def _steps_can_be_learned_so(self) -> Recurrent:
         need(
-            "agent: learning without unrolling",
-            self.agent,
+            "linear: learning from single steps",
+            self.linear,
             {"replay": "stored", "target": "own_td", "trace": 0},
         )
+        need("agent: the method learned-feedback", self.agent, {"learns": "learned_feedback", "lags": None})
         return self
+
+    def maze(self, environment: MemoryTask) -> int | None:
+        """How many steps a task of the maze must be remembered for; None for other tasks."""
+        length = environment.kwargs.get("length")
+        return int(length) if environment.id == "subcritic/TMaze-v0" and length is not None else None
 
 
 class Config(Section):
-    """All that the trainings on one environment depend on."""
+    """All that one training depends on, or, without an agent, the returns of random actions."""
 
     environment: Task
-    agent: LocalMethod
-    control: DDPGSettings
-    leak: float
+    agent: SerializeAsAny[AgentSettings] | None
     training: Training
     seeds: tuple[int, ...]
 
 
-class JobConfig(Section):
-    """All that the study depends on."""
-
-    trainings: tuple[Config, ...]
+def agents(settings: Recurrent, task: MemoryTask) -> dict[str, AgentSettings | None]:
+    """The learner of every method on a task."""
+    base = settings.agent.model_dump(exclude_unset=True)
+    replayed = {name: getattr(task, name) for name in ("sequence", "batch_size", "update_every")}
+    found: dict[str, AgentSettings | None] = {}
+    for method, changes in CHANGES.items():
+        if task.observed is None and method in (OBSERVED, OBSERVED_BACKPROPAGATION):
+            continue
+        given = {**base, **replayed, **changes}
+        if given.get("learns", "learned_feedback") != "learned_feedback":
+            given.pop("feedback_rate", None)
+        found[method] = GraphSettings.model_validate({**given, "name": method})
+    return {**found, LINEAR: settings.linear, RANDOM: None}
 
 
 def jobs(profile: Profile) -> Iterator[Job]:
     settings, seeds = profile.section(Recurrent), tuple(profile.seed_list())
-    trainings = tuple(
-        Config(
-            environment=environment.task(),
-            agent=settings.agent,
-            control=settings.control,
-            leak=settings.leak,
-            training=settings.training.model_copy(
-                update={"steps": environment.steps or settings.training.steps}
-            ),
-            seeds=seeds,
-        )
-        for environment in settings.environments
-    )
-    yield Job(
-        "recurrent",
-        profile.profile,
-        JobConfig(trainings=trainings),
-        runs=tuple(
-            Run(config.environment.name, method, config) for config in trainings for method in METHODS
-        ),
-        seeds=seeds,
-        runtime=profile.runtime,
-    )
+    for task in settings.environments:
+        training = settings.training.model_copy(update={"steps": task.steps or settings.training.steps})
+        for method, agent in agents(settings, task).items():
+            shown = method in (OBSERVED, OBSERVED_BACKPROPAGATION)
+            trained_on = task.observed if shown and task.observed is not None else task
+            config = Config(environment=trained_on.task(), agent=agent, training=training, seeds=seeds)
+            yield Job(
+                "recurrent",
+                profile.profile,
+                config,
+                task.name,
+                method,
+                runs=(Run(task.name, method, config),) if agent is not None else (),
+                seeds=seeds,
+                runtime=profile.runtime,
+            )

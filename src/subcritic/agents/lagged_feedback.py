@@ -1,0 +1,106 @@
+"""Learned feedback over time: a neuron learns from its own noise how it moves the action now and some steps later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from subcritic import seeding
+from subcritic.neuro.clocks import Clocks, Trace
+from subcritic.nn.normal import normals
+from subcritic.rules.learned_feedback import mean_square
+
+
+class LaggedFeedback:
+    """B of every tick of every neuron over lags 0 … `lags`, in environment steps; S seeds. B starts at 0.
+
+    A neuron's noise ξ at a tick of step t moves z of the action's neurons at their last tick of step t + k by Δz. B_k, (n_L)
+    numbers for each neuron and tick, follows the mean of ∂z_{t+k}/∂v by Widrow and Hoff's rule on all noise together,
+
+        ρ_t = Δz_t − Σ_k Σ_n B_k,n ξ_{t−k,n},    B_k,n += η mean(ρ_t ξ_{t−k,n}),
+
+    as in `subcritic.rules.learned_feedback`, whose B_0 of one layer it is. A neuron then learns with the error
+    δ_t = (Σ_k B_k · e_{t+k}) κ σ'(z_t): for every e that it hears it needs its own inputs and noise of the last `lags`
+    steps, and nothing of another neuron. Noise of the action's neurons at their last tick does not act on z of that step.
+    """
+
+    def __init__(
+        self,
+        clocks: Clocks,
+        seeds: Sequence[int],
+        lags: int,
+        scale: float,
+        rate: float,
+    ) -> None:
+        self.clocks, self.lags, self.scale, self.rate = clocks, lags, scale, rate
+        self.rngs = seeding.generators(seeds, "training imagination")
+        self.widths = [len(group) for group in clocks.ticks]
+        actions = len(clocks.agent.outputs)
+        self.feedback = np.zeros((len(seeds), lags + 1, actions, sum(self.widths)))
+        self.noisy = self._noisy()
+
+    def _noisy(self) -> np.ndarray:
+        """Whether the noise of a neuron at a tick can have an effect, (F,): it needs an outgoing connection, or a leak."""
+        agent, relax = self.clocks.agent, self.clocks.relax
+        heard = agent.existing.any(axis=1) | (relax < 1)
+        return np.concatenate([heard[group] for group in self.clocks.ticks])
+
+    def noise(self, rows: int, steps: int) -> np.ndarray:
+        """ξ ~ N(0, scale²) for every tick of T steps, (S, B, T, F); 0 of neurons without an effect."""
+        drawn: np.ndarray = normals(self.rngs, (rows, steps, sum(self.widths))).astype(np.float64)
+        return drawn * (self.scale * self.noisy)
+
+    def by_tick(self, values: np.ndarray) -> list[np.ndarray]:
+        """(…, F) as a list of (…, |n_j|)."""
+        return np.split(values, np.cumsum(self.widths)[:-1], axis=-1)
+
+    def learn(self, deviation: np.ndarray, noise: np.ndarray) -> None:
+        """One step of B, from Δz (S, B, T, n_L) and ξ (S, B, T, F)."""
+        left = deviation - self.expected(noise)
+        seeds, rows, steps, width = noise.shape
+        features = int(self.noisy.sum()) * (self.lags + 1)
+        step = self.rate / self.scale**2 / mean_square(features, rows * steps) / (rows * steps)
+        for k in range(min(self.lags + 1, steps)):
+            early = noise[:, :, : steps - k].reshape(seeds, -1, width)
+            late = left[:, :, k:].reshape(seeds, -1, left.shape[-1])
+            self.feedback[:, k] += step * (late.swapaxes(1, 2) @ early)
+
+    def expected(self, noise: np.ndarray) -> np.ndarray:
+        """Σ_k B_k ξ_{t−k}, (S, B, T, n_L)."""
+        seeds, rows, steps, width = noise.shape
+        found = np.zeros((seeds, rows, steps, self.feedback.shape[2]))
+        for k in range(min(self.lags + 1, steps)):
+            early = noise[:, :, : steps - k].reshape(seeds, -1, width)
+            found[:, :, k:] += (early @ self.feedback[:, k].swapaxes(1, 2)).reshape(
+                seeds, rows, steps - k, -1
+            )
+        return found
+
+    def errors(self, traces: Sequence[Trace], error: np.ndarray, lags: int | None = None) -> list[np.ndarray]:
+        """δ of every tick, (S, B, T, |n_j|) each, from e (S, B, T, n_L) as in `through_time.backpropagated`.
+
+        lags: of B only up to so many; None: all.
+        """
+        lags = self.lags if lags is None else lags
+        seeds, rows, steps, actions = error.shape
+        credit = np.zeros((seeds, rows, steps, sum(self.widths)))
+        for k in range(min(lags + 1, steps)):
+            later = error[:, :, k:].reshape(seeds, -1, actions)
+            credit[:, :, : steps - k] += (later @ self.feedback[:, k]).reshape(seeds, rows, steps - k, -1)
+        found = []
+        for j, part in enumerate(self.by_tick(credit)):
+            delta = part * np.stack([trace.slopes[j] for trace in traces], axis=2)
+            for tick, place, output in self.clocks.last:
+                if tick == j:
+                    delta[..., place] += error[..., output]
+            found.append(delta)
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"feedback": self.feedback.copy(), "rngs": seeding.states(self.rngs)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.feedback[:] = state["feedback"]
+        seeding.restore(self.rngs, state["rngs"])

@@ -1,0 +1,155 @@
+"""Errors over time: closed-form backpropagation against autograd, learned feedback against the mean derivative."""
+
+import numpy as np
+import pytest
+import torch
+
+from subcritic.agents import through_time
+from subcritic.agents.lagged_feedback import LaggedFeedback
+from subcritic.neuro import NeurocomputationalAgent, topologies
+from subcritic.neuro.clocks import Clocks
+
+INPUTS, OUTPUTS, SEEDS, ROWS, STEPS = 2, 2, 2, 3, 4
+
+
+def stacked(kind, activation="tanh", ticks=2):
+    made = []
+    for seed in range(SEEDS):
+        # The random graph's connections are drawn with the first seed's generator for all.
+        rng = np.random.default_rng(0 if kind == "random" else seed)
+        if kind == "random":
+            made.append(topologies.random_graph(INPUTS, 6, OUTPUTS, 0.4, rng, activation))
+        else:
+            gain = 0.8 if kind == "recurrent" else None
+            made.append(topologies.layered(INPUTS, (4, 3), OUTPUTS, rng, activation, gain, ticks))
+    first = made[0]
+    names = first.activation if activation == "tanh" else "identity"
+    return NeurocomputationalAgent(
+        np.stack([one.K for one in made]),
+        first.inputs,
+        first.outputs,
+        names,
+        first.constants,
+        ticks,
+        first.mask,
+    )
+
+
+def clocks_of(agent, kind, ticks=2, leaky=True):
+    constants = np.random.default_rng(9).uniform(0.3, 2.0, agent.neurons) if leaky else None
+    if kind == "own":
+        return Clocks.own(agent, ticks, np.random.default_rng(4), constants)
+    return Clocks.common(agent, ticks, constants)
+
+
+def traces_of(clocks, observation, voltages):
+    voltages = voltages.copy()
+    columns = clocks.columns()
+    return [clocks.step(voltages, observation[:, :, t], columns) for t in range(observation.shape[2])]
+
+
+def by_autograd(clocks, observation, voltages, error):
+    """∂/∂K of Σ e · z, with z of the action's neurons at their last tick, by PyTorch."""
+    agent = clocks.agent
+    K = torch.from_numpy(agent.K.copy()).requires_grad_()
+    v, total = torch.from_numpy(voltages), 0.0
+    held = torch.ones(agent.neurons, dtype=torch.bool)
+    held[clocks.free] = False
+    for t in range(observation.shape[2]):
+        given = torch.zeros_like(v)
+        given[..., agent.inputs] = torch.from_numpy(observation[:, :, t])
+        given[..., agent.constants] = 1.0
+        v = torch.where(held, given, v)
+        for j, group in enumerate(clocks.ticks):
+            z = v @ K
+            names = np.array(agent.activation)
+            h = torch.where(torch.from_numpy(names == "tanh"), torch.tanh(z), z)
+            moved = v + torch.from_numpy(clocks.relax) * (h - v)
+            for tick, place, output in clocks.last:
+                if tick == j:
+                    e = torch.from_numpy(error[:, :, t, output])
+                    total = total + (e * z[..., group[place]]).sum()
+            ticking = torch.zeros(agent.neurons, dtype=torch.bool)
+            ticking[group] = True
+            v = torch.where(ticking, moved, v)
+    total.backward()
+    return K.grad.numpy()
+
+
+@pytest.mark.parametrize("clock", ["common", "own"])
+@pytest.mark.parametrize("kind", ["recurrent", "feedforward", "random"])
+def test_backpropagation_through_time_is_the_gradient(kind, clock):
+    agent = stacked(kind)
+    clocks, rng = clocks_of(agent, clock), np.random.default_rng(1)
+    observation = rng.normal(size=(SEEDS, ROWS, STEPS, INPUTS))
+    voltages = rng.normal(size=(SEEDS, ROWS, agent.neurons))
+    error = rng.normal(size=(SEEDS, ROWS, STEPS, OUTPUTS))
+    traces = traces_of(clocks, observation, voltages)
+    errors = through_time.backpropagated(clocks, clocks.columns(), traces, error)
+    found = through_time.ascent(clocks, traces, errors)
+    expected = by_autograd(clocks, observation, voltages, error)
+    np.testing.assert_allclose(found * agent.mask, expected * agent.mask, atol=1e-10)
+    assert np.abs(expected[:, :, clocks.free]).max() > 0.1
+
+
+def learned(clocks, observation, voltages, lags, updates, rate=1.0, scale=0.1):
+    feedback = LaggedFeedback(clocks, range(SEEDS), lags, scale, rate)
+    steps, columns = observation.shape[2], clocks.columns()
+    for _ in range(updates):
+        noise = feedback.noise(observation.shape[1], steps)
+        quiet, moved, deviation = voltages.copy(), voltages.copy(), []
+        parts = feedback.by_tick(noise)
+        for t in range(steps):
+            clean = clocks.step(quiet, observation[:, :, t], columns)
+            noisy = clocks.step(moved, observation[:, :, t], columns, [part[:, :, t] for part in parts])
+            deviation.append(noisy.z - clean.z)
+        feedback.learn(np.stack(deviation, axis=2), noise)
+    return feedback
+
+
+@pytest.mark.parametrize("clock", ["common", "own"])
+@pytest.mark.parametrize("kind", ["recurrent", "random"])
+def test_in_a_linear_network_feedback_over_all_lags_becomes_backpropagation_through_time(kind, clock):
+    agent = stacked(kind, "identity")
+    clocks, rng = clocks_of(agent, clock), np.random.default_rng(1)
+    observation = rng.normal(size=(SEEDS, 20, 3, INPUTS))
+    voltages = rng.normal(size=(SEEDS, 20, agent.neurons))
+    error = rng.normal(size=(SEEDS, 20, 3, OUTPUTS))
+    feedback = learned(clocks, observation, voltages, lags=2, updates=1500)
+    traces = traces_of(clocks, observation, voltages)
+    truth = through_time.backpropagated(clocks, clocks.columns(), traces, error)
+    for mine, true in zip(feedback.errors(traces, error), truth, strict=True):
+        np.testing.assert_allclose(mine, true, atol=1e-6)
+
+
+def test_feedback_of_a_nonlinear_network_comes_near_the_mean_derivative():
+    """B_k of a tick against the mean over rows of ∂z_{t+k}/∂v, by backpropagation of each action's error alone."""
+    agent = stacked("recurrent")
+    clocks, rng = clocks_of(agent, "common", leaky=False), np.random.default_rng(1)
+    observation = rng.normal(size=(SEEDS, 60, 3, INPUTS))
+    voltages = 0.1 * rng.normal(size=(SEEDS, 60, agent.neurons))
+    feedback = learned(clocks, observation, voltages, lags=1, updates=800, rate=0.05, scale=0.02)
+    traces = traces_of(clocks, observation, voltages)
+    for output in range(OUTPUTS):
+        error = np.zeros((SEEDS, 60, 3, OUTPUTS))
+        error[:, :, 2, output] = 1.0
+        truth = through_time.backpropagated(clocks, clocks.columns(), traces, error)
+        for j, part in enumerate(feedback.by_tick(feedback.feedback[:, 1, output])):
+            slope = np.stack([trace.slopes[j] for trace in traces], axis=2)[:, :, 1]
+            mean = (truth[j][:, :, 1] / slope).mean(axis=1)
+            np.testing.assert_allclose(part, mean, atol=0.06)
+    assert np.abs(feedback.feedback[:, 1]).max() > 0.2
+
+
+def test_without_lags_a_neuron_below_the_depth_gets_no_error():
+    """With ℓ ticks per step, a voltage that needs more than the ticks left in its step moves no action of that step."""
+    agent = stacked("feedforward", ticks=2)
+    clocks, rng = Clocks.common(agent, 2), np.random.default_rng(1)
+    observation = rng.normal(size=(SEEDS, 20, 3, INPUTS))
+    voltages = rng.normal(size=(SEEDS, 20, agent.neurons))
+    feedback = learned(clocks, observation, voltages, lags=0, updates=300, rate=0.3)
+    below = [n for n in clocks.free if clocks.steps_to_action(n) > 0]
+    assert below, "the first of two hidden layers, with two ticks"
+    first = feedback.by_tick(feedback.feedback[:, 0])[0]
+    places = np.isin(clocks.ticks[0], below)
+    assert np.abs(first[..., places]).max() < 0.05 < np.abs(first[..., ~places]).max()
