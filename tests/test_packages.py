@@ -20,7 +20,7 @@ BESIDE = {
     ("cli", "forkserver"), ("cli", "commands"), ("commands", "forkserver"), ("commands", "reproduce"),
     ("commands", "workflow"), ("forkserver", "cli"), ("reproduce", "forkserver"), ("reproduce", "workflow"),
     ("reproduce", "chain"), ("publishing", "profiles"),
-    ("agents", "rules"), ("subcritics", "rules"), ("config", "rules"), ("config", "importing"),
+    ("agents", "rules"), ("agents", "neuro"), ("subcritics", "rules"), ("config", "rules"), ("config", "importing"),
     ("config", "suite"),
 }  # fmt: skip
 

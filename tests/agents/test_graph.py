@@ -117,7 +117,9 @@ def test_the_actors_direction_is_the_gradient_of_the_critics_values_at_its_own_a
     states = agent._states(replayed)
     traces, action, _ = agent._replay(replayed)
     error = agent._error(replayed, states, traces, action)
-    direction = through_time.ascent(agent.clocks, traces, agent.true_errors(traces, error))
+    direction = through_time.ascent(
+        agent.clocks, agent.clocks.connections(), traces, agent.true_errors(traces, error)
+    )
     rng = np.random.default_rng(0)
     existing = np.argwhere(agent.graph.mask)
     for i, n in existing[rng.choice(len(existing), 12, replace=False)]:
@@ -159,7 +161,7 @@ def test_agreement_with_backpropagation_through_time_is_measured_layer_by_layer(
     assert {f"{kind}/{name}" for kind in ("agreement", "agreement_at_once") for name in names} <= set(found)
     traces, error = agent._seen
     mine, truth = (
-        through_time.ascent(agent.clocks, traces, errors)
+        through_time.ascent(agent.clocks, agent.clocks.connections(), traces, errors)
         for errors in (agent.feedback.errors(traces, error), agent.true_errors(traces, error))
     )
     # Input, constant: 3; then the first layer.
@@ -175,7 +177,7 @@ def test_with_fewer_ticks_than_layers_the_first_hidden_layer_has_no_error_of_lag
     """Three layers and two ticks: its voltages reach no action of the same step, so that B of lag 0 fits noise alone."""
     found = run(steps=400, hidden=(5, 4), ticks=2, connections="feedforward").agent
     at_once = found.feedback.feedback[:, 0]
-    first, second = (np.isin(np.concatenate(found.clocks.ticks), layer) for layer in found.layers)
+    first, second = (np.isin(found.clocks.order, layer) for layer in found.layers)
     assert np.abs(at_once[..., first]).max() < 0.3 * np.abs(at_once[..., second]).max()
 
 

@@ -8,6 +8,7 @@ from subcritic.agents import through_time
 from subcritic.agents.lagged_feedback import LaggedFeedback
 from subcritic.neuro import NeurocomputationalAgent, topologies
 from subcritic.neuro.clocks import Clocks
+from subcritic.nn import compiled
 
 INPUTS, OUTPUTS, SEEDS, ROWS, STEPS = 2, 2, 2, 3, 4
 
@@ -44,8 +45,8 @@ def clocks_of(agent, kind, ticks=2, leaky=True):
 
 def traces_of(clocks, observation, voltages):
     voltages = voltages.copy()
-    columns = clocks.columns()
-    return [clocks.step(voltages, observation[:, :, t], columns) for t in range(observation.shape[2])]
+    connections = clocks.connections()
+    return [clocks.step(voltages, observation[:, :, t], connections) for t in range(observation.shape[2])]
 
 
 def by_autograd(clocks, observation, voltages, error):
@@ -65,10 +66,9 @@ def by_autograd(clocks, observation, voltages, error):
             names = np.array(agent.activation)
             h = torch.where(torch.from_numpy(names == "tanh"), torch.tanh(z), z)
             moved = v + torch.from_numpy(clocks.relax) * (h - v)
-            for tick, place, output in clocks.last:
-                if tick == j:
-                    e = torch.from_numpy(error[:, :, t, output])
-                    total = total + (e * z[..., group[place]]).sum()
+            for output, neuron in enumerate(agent.outputs):
+                if neuron in group and not any(neuron in later for later in clocks.ticks[j + 1 :]):
+                    total = total + (torch.from_numpy(error[:, :, t, output]) * z[..., neuron]).sum()
             ticking = torch.zeros(agent.neurons, dtype=torch.bool)
             ticking[group] = True
             v = torch.where(ticking, moved, v)
@@ -85,8 +85,8 @@ def test_backpropagation_through_time_is_the_gradient(kind, clock):
     voltages = rng.normal(size=(SEEDS, ROWS, agent.neurons))
     error = rng.normal(size=(SEEDS, ROWS, STEPS, OUTPUTS))
     traces = traces_of(clocks, observation, voltages)
-    errors = through_time.backpropagated(clocks, clocks.columns(), traces, error)
-    found = through_time.ascent(clocks, traces, errors)
+    errors = through_time.backpropagated(clocks, clocks.connections(), traces, error)
+    found = through_time.ascent(clocks, clocks.connections(), traces, errors)
     expected = by_autograd(clocks, observation, voltages, error)
     np.testing.assert_allclose(found * agent.mask, expected * agent.mask, atol=1e-10)
     assert np.abs(expected[:, :, clocks.free]).max() > 0.1
@@ -94,14 +94,13 @@ def test_backpropagation_through_time_is_the_gradient(kind, clock):
 
 def learned(clocks, observation, voltages, lags, updates, rate=1.0, scale=0.1):
     feedback = LaggedFeedback(clocks, range(SEEDS), lags, scale, rate)
-    steps, columns = observation.shape[2], clocks.columns()
+    steps, connections = observation.shape[2], clocks.connections()
     for _ in range(updates):
         noise = feedback.noise(observation.shape[1], steps)
         quiet, moved, deviation = voltages.copy(), voltages.copy(), []
-        parts = feedback.by_tick(noise)
         for t in range(steps):
-            clean = clocks.step(quiet, observation[:, :, t], columns)
-            noisy = clocks.step(moved, observation[:, :, t], columns, [part[:, :, t] for part in parts])
+            clean = clocks.step(quiet, observation[:, :, t], connections)
+            noisy = clocks.step(moved, observation[:, :, t], connections, noise[:, :, t])
             deviation.append(noisy.z - clean.z)
         feedback.learn(np.stack(deviation, axis=2), noise)
     return feedback
@@ -117,9 +116,8 @@ def test_in_a_linear_network_feedback_over_all_lags_becomes_backpropagation_thro
     error = rng.normal(size=(SEEDS, 20, 3, OUTPUTS))
     feedback = learned(clocks, observation, voltages, lags=2, updates=1500)
     traces = traces_of(clocks, observation, voltages)
-    truth = through_time.backpropagated(clocks, clocks.columns(), traces, error)
-    for mine, true in zip(feedback.errors(traces, error), truth, strict=True):
-        np.testing.assert_allclose(mine, true, atol=1e-6)
+    truth = through_time.backpropagated(clocks, clocks.connections(), traces, error)
+    np.testing.assert_allclose(feedback.errors(traces, error), truth, atol=1e-6)
 
 
 def test_feedback_of_a_nonlinear_network_comes_near_the_mean_derivative():
@@ -133,11 +131,9 @@ def test_feedback_of_a_nonlinear_network_comes_near_the_mean_derivative():
     for output in range(OUTPUTS):
         error = np.zeros((SEEDS, 60, 3, OUTPUTS))
         error[:, :, 2, output] = 1.0
-        truth = through_time.backpropagated(clocks, clocks.columns(), traces, error)
-        for j, part in enumerate(feedback.by_tick(feedback.feedback[:, 1, output])):
-            slope = np.stack([trace.slopes[j] for trace in traces], axis=2)[:, :, 1]
-            mean = (truth[j][:, :, 1] / slope).mean(axis=1)
-            np.testing.assert_allclose(part, mean, atol=0.06)
+        truth = through_time.backpropagated(clocks, clocks.connections(), traces, error)
+        mean = (truth[:, :, 1] / traces[1].slopes).mean(axis=1)
+        np.testing.assert_allclose(feedback.feedback[:, 1, output], mean, atol=0.06)
     assert np.abs(feedback.feedback[:, 1]).max() > 0.2
 
 
@@ -150,6 +146,38 @@ def test_without_lags_a_neuron_below_the_depth_gets_no_error():
     feedback = learned(clocks, observation, voltages, lags=0, updates=300, rate=0.3)
     below = [n for n in clocks.free if clocks.steps_to_action(n) > 0]
     assert below, "the first of two hidden layers, with two ticks"
-    first = feedback.by_tick(feedback.feedback[:, 0])[0]
+    first = feedback.feedback[:, 0, :, : clocks.widths[0]]
     places = np.isin(clocks.ticks[0], below)
     assert np.abs(first[..., places]).max() < 0.05 < np.abs(first[..., ~places]).max()
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "random"])
+def test_compiled_functions_give_the_numbers_of_the_readable_ones(kind):
+    agent = stacked(kind)
+    clocks, rng = clocks_of(agent, "own", ticks=3), np.random.default_rng(1)
+    observation = rng.normal(size=(SEEDS, ROWS, STEPS, INPUTS))
+    voltages = rng.normal(size=(SEEDS, ROWS, agent.neurons))
+    noise = 0.1 * rng.normal(size=(SEEDS, ROWS, STEPS, len(clocks.order)))
+    error = rng.normal(size=(SEEDS, ROWS, STEPS, OUTPUTS))
+
+    def everything():
+        connections, moved = clocks.connections(), voltages.copy()
+        traces = [clocks.step(moved, observation[:, :, t], connections, noise[:, :, t]) for t in range(STEPS)]
+        errors = through_time.backpropagated(clocks, connections, traces, error)
+        direction = through_time.ascent(clocks, connections, traces, errors)
+        return connections.compiled, [
+            moved,
+            errors,
+            direction,
+            traces[-1].z,
+            traces[-1].slopes,
+            traces[0].start,
+            traces[0].after,
+        ]
+
+    used, fast = everything()
+    with compiled.off():
+        unused, plain = everything()
+    assert used is not None and unused is None
+    for mine, theirs in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-12)

@@ -31,7 +31,7 @@ def test_a_common_clock_without_time_constants_is_the_agent_of_the_definition(ki
     voltages, internal = np.zeros((1, network.neurons)), np.zeros((1, network.neurons))
     for _ in range(4):
         observation = rng.normal(size=(1, INPUTS))
-        clocks.step(voltages, observation, clocks.columns())
+        clocks.step(voltages, observation, clocks.connections())
         action, internal = network.act(observation, internal)
         np.testing.assert_allclose(network.decode(voltages), action, atol=1e-13)
         np.testing.assert_allclose(voltages[:, clocks.free], internal[:, clocks.free], atol=1e-13)
@@ -58,7 +58,7 @@ def test_own_clocks_are_an_exact_simulation_of_leaky_integrators_in_continuous_t
             kept = np.exp(-period / tau) if tau else 0.0
             v[n] = kept * v[n] + (1 - kept) * network.local(n, v)
             heapq.heappush(queue, (time + period, n, period))
-        clocks.step(stepped, observation[None], clocks.columns())
+        clocks.step(stepped, observation[None], clocks.connections())
         np.testing.assert_allclose(stepped[0], v, atol=1e-12)
 
 
@@ -87,11 +87,11 @@ def test_stacked_agents_move_as_each_does_alone():
     observation, voltages = rng.normal(size=(2, 6, INPUTS)), rng.normal(size=(2, 6, first.neurons))
     together = voltages.copy()
     clocks = Clocks.common(stacked, 2)
-    clocks.step(together, observation, clocks.columns())
+    clocks.step(together, observation, clocks.connections())
     for s, one in enumerate(alone):
         moved = voltages[s].copy()
         its = Clocks.common(one, 2)
-        its.step(moved, observation[s], its.columns())
+        its.step(moved, observation[s], its.connections())
         np.testing.assert_allclose(together[s], moved, atol=1e-14)
 
 
@@ -110,11 +110,11 @@ def changed_after(clocks, neuron, tick):
     """How many steps after a perturbation of a neuron at a tick the action is another one."""
     agent = clocks.agent
     quiet, moved = np.full((1, agent.neurons), 0.1), np.full((1, agent.neurons), 0.1)
-    noise = [np.zeros((1, len(group))) for group in clocks.ticks]
-    noise[tick][0, list(clocks.ticks[tick]).index(neuron)] = 0.5
+    noise = np.zeros((1, len(clocks.order)))
+    noise[0, sum(clocks.widths[:tick]) + list(clocks.ticks[tick]).index(neuron)] = 0.5
     for step in range(6):
-        clocks.step(quiet, np.ones((1, INPUTS)), clocks.columns())
-        clocks.step(moved, np.ones((1, INPUTS)), clocks.columns(), noise if step == 0 else None)
+        clocks.step(quiet, np.ones((1, INPUTS)), clocks.connections())
+        clocks.step(moved, np.ones((1, INPUTS)), clocks.connections(), noise if step == 0 else None)
         if not np.allclose(agent.decode(quiet), agent.decode(moved), atol=1e-12):
             return step
     return None

@@ -23,8 +23,6 @@ from subcritic.nn import MLP, Parameters, Voltages, backprop
 from subcritic.nn.adam import Adam
 from subcritic.nn.network import Network
 
-_NOTHING = np.empty(0)
-
 
 class GraphLearner:
     """S policies on one graph, one per seed, and for each a critic Q(s, φ, a) with a memory φ of its own kind.
@@ -169,7 +167,7 @@ class GraphLearner:
         else:
             errors = self.true_errors(traces, error)
         self._seen = traces, error
-        self._ascend(through_time.ascent(self.clocks, traces, errors))
+        self._ascend(through_time.ascent(self.clocks, self.clocks.connections(), traces, errors))
 
     def _replay(
         self, replayed: Sequences
@@ -178,29 +176,24 @@ class GraphLearner:
         feedback: then every sequence runs a second time beside itself, with noise.
         """
         observation, rows = replayed.observation, replayed.voltages.shape[1]
-        steps, columns = self.settings.sequence, self.clocks.columns()
-        voltages, noise, by_tick = replayed.voltages.copy(), None, None
+        steps, connections = self.settings.sequence, self.clocks.connections()
+        voltages, noise, added = replayed.voltages.copy(), None, None
         if self.feedback is not None:
             noise = self.feedback.noise(rows, steps)
-            by_tick = self.feedback.by_tick(np.concatenate([np.zeros_like(noise), noise], axis=1))
+            added = np.concatenate([np.zeros_like(noise), noise], axis=1)
             voltages = np.concatenate([voltages, voltages], axis=1)
             observation = np.concatenate([observation, observation], axis=1)
         traces, actions, moved = [], [], []
         for t in range(steps + 1):
-            now = [part[:, :, t] for part in by_tick] if by_tick is not None and t < steps else None
-            trace = self.clocks.step(voltages, observation[:, :, t], columns, now)
-            assert trace is not None
-            clean = slice(0, rows)
-            actions.append(self.clocks.output(trace.z[:, clean])[0])
+            now = added[:, :, t] if added is not None and t < steps else None
+            trace = self.clocks.step(
+                voltages, observation[:, :, t], connections, now, rows if t < steps else 0
+            )
+            clean, noisy = trace.z[:, :rows], trace.z[:, rows:]
+            actions.append(self.clocks.output(clean)[0])
             if t < steps:
-                traces.append(
-                    Trace(
-                        [v[:, clean] for v in trace.voltages],
-                        [s[:, clean] for s in trace.slopes],
-                        trace.z[:, clean],
-                    )
-                )
-                moved.append(trace.z[:, rows:] - trace.z[:, clean] if noise is not None else _NOTHING)
+                traces.append(Trace(trace.start, trace.after, trace.slopes, clean))
+                moved.append(noisy - clean if noise is not None else clean)
         deviation = (np.stack(moved, axis=2), noise) if noise is not None else None
         return traces, np.stack(actions, axis=2), deviation
 
@@ -256,9 +249,9 @@ class GraphLearner:
             found[..., n] = (above - below) / apart
         return found
 
-    def true_errors(self, traces: Sequence[Trace], error: np.ndarray) -> list[np.ndarray]:
-        """δ of every tick by backpropagation through time, see `through_time.backpropagated`."""
-        return through_time.backpropagated(self.clocks, self.clocks.columns(), traces, error)
+    def true_errors(self, traces: Sequence[Trace], error: np.ndarray) -> np.ndarray:
+        """δ of every neuron at every tick by backpropagation through time, see `through_time.backpropagated`."""
+        return through_time.backpropagated(self.clocks, self.clocks.connections(), traces, error)
 
     def _ascend(self, direction: np.ndarray) -> None:
         rows = self.settings.batch_size * self.settings.sequence
@@ -335,7 +328,7 @@ class GraphLearner:
             raise ValueError("agreement is that of learned feedback after an update")
         traces, error = self._seen
         mine, truth = (
-            through_time.ascent(self.clocks, traces, errors) * self.learned
+            through_time.ascent(self.clocks, self.clocks.connections(), traces, errors) * self.learned
             for errors in (self.feedback.errors(traces, error, lags), self.true_errors(traces, error))
         )
         parts = {"hidden": np.concatenate(self.layers)}

@@ -47,7 +47,7 @@ class GraphActor:
     def step(self, voltages: np.ndarray, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Voltages (S, B, N) after the step, and the action (S, B, n_L)."""
         moved = voltages.copy()
-        self.clocks.step(moved, observation, self.clocks.columns(), trace=False)
+        self.clocks.step(moved, observation, self.clocks.connections(), trace=0)
         return moved, self.clocks.agent.decode(moved)
 
 

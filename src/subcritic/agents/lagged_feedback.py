@@ -36,25 +36,20 @@ class LaggedFeedback:
     ) -> None:
         self.clocks, self.lags, self.scale, self.rate = clocks, lags, scale, rate
         self.rngs = seeding.generators(seeds, "training imagination")
-        self.widths = [len(group) for group in clocks.ticks]
         actions = len(clocks.agent.outputs)
-        self.feedback = np.zeros((len(seeds), lags + 1, actions, sum(self.widths)))
+        self.feedback = np.zeros((len(seeds), lags + 1, actions, len(clocks.order)))
         self.noisy = self._noisy()
 
     def _noisy(self) -> np.ndarray:
         """Whether the noise of a neuron at a tick can have an effect, (F,): it needs an outgoing connection, or a leak."""
         agent, relax = self.clocks.agent, self.clocks.relax
         heard = agent.existing.any(axis=1) | (relax < 1)
-        return np.concatenate([heard[group] for group in self.clocks.ticks])
+        return heard[self.clocks.order]
 
     def noise(self, rows: int, steps: int) -> np.ndarray:
         """ξ ~ N(0, scale²) for every tick of T steps, (S, B, T, F); 0 of neurons without an effect."""
-        drawn: np.ndarray = normals(self.rngs, (rows, steps, sum(self.widths))).astype(np.float64)
+        drawn: np.ndarray = normals(self.rngs, (rows, steps, len(self.clocks.order))).astype(np.float64)
         return drawn * (self.scale * self.noisy)
-
-    def by_tick(self, values: np.ndarray) -> list[np.ndarray]:
-        """(…, F) as a list of (…, |n_j|)."""
-        return np.split(values, np.cumsum(self.widths)[:-1], axis=-1)
 
     def learn(self, deviation: np.ndarray, noise: np.ndarray) -> None:
         """One step of B, from Δz (S, B, T, n_L) and ξ (S, B, T, F)."""
@@ -78,24 +73,19 @@ class LaggedFeedback:
             )
         return found
 
-    def errors(self, traces: Sequence[Trace], error: np.ndarray, lags: int | None = None) -> list[np.ndarray]:
-        """δ of every tick, (S, B, T, |n_j|) each, from e (S, B, T, n_L) as in `through_time.backpropagated`.
+    def errors(self, traces: Sequence[Trace], error: np.ndarray, lags: int | None = None) -> np.ndarray:
+        """δ of every neuron at every tick, (S, B, T, F), from e (S, B, T, n_L) as in `through_time.backpropagated`.
 
         lags: of B only up to so many; None: all.
         """
         lags = self.lags if lags is None else lags
         seeds, rows, steps, actions = error.shape
-        credit = np.zeros((seeds, rows, steps, sum(self.widths)))
+        found = np.zeros((seeds, rows, steps, len(self.clocks.order)))
         for k in range(min(lags + 1, steps)):
             later = error[:, :, k:].reshape(seeds, -1, actions)
-            credit[:, :, : steps - k] += (later @ self.feedback[:, k]).reshape(seeds, rows, steps - k, -1)
-        found = []
-        for j, part in enumerate(self.by_tick(credit)):
-            delta = part * np.stack([trace.slopes[j] for trace in traces], axis=2)
-            for tick, place, output in self.clocks.last:
-                if tick == j:
-                    delta[..., place] += error[..., output]
-            found.append(delta)
+            found[:, :, : steps - k] += (later @ self.feedback[:, k]).reshape(seeds, rows, steps - k, -1)
+        found *= np.stack([trace.slopes for trace in traces], axis=2)
+        found[..., self.clocks.last] += error
         return found
 
     def state_dict(self) -> dict[str, Any]:

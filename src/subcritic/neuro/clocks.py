@@ -7,26 +7,37 @@ its ticks: τ_n dv_n/dt = −v_n + μ^n(v), with what it reads held, is v_n ← 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Self
+from functools import cache, cached_property
+from importlib import import_module
+from typing import Any, Self
 
 import numpy as np
 
 from subcritic.neuro.agent import ACTIVATIONS, NeurocomputationalAgent, NotAnAgent, unchanged
+from subcritic.nn import compiled
 
 
 @dataclass
 class Trace:
-    """What the ticks of one environment step left behind, tick by tick: for tick j with the neurons n_j,
+    """What J ticks of one environment step left behind; F = Σ_j |n_j|, the neurons n_j of tick j after each other.
 
-    voltages: what they read, (…, N). slopes: κ σ'(z), (…, |n_j|). z: of the action's neurons at their last tick, (…, n_L).
+    start: voltages before the first tick, (…, N). after: those that the neurons of each tick took on, (…, F). slopes: κ σ'(z),
+    (…, F). z: of the action's neurons at their last tick, (…, n_L).
     """
 
-    voltages: list[np.ndarray]
-    slopes: list[np.ndarray]
+    start: np.ndarray
+    after: np.ndarray
+    slopes: np.ndarray
     z: np.ndarray
+
+
+@dataclass(frozen=True)
+class Connections:
+    """K^n of the neurons of every tick, (…, N, |n_j|); or all of K transposed, for compiled functions, (S, N, N)."""
+
+    columns: list[np.ndarray]
+    compiled: np.ndarray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +106,24 @@ class Clocks:
         return _free(self.agent)
 
     @cached_property
-    def last(self) -> list[tuple[int, int, int]]:
-        """(tick, place in it, place among the outputs) of every output neuron's last tick in a step."""
-        found = []
-        for place, neuron in enumerate(self.agent.outputs):
-            tick = max(j for j, group in enumerate(self.ticks) if neuron in group)
-            found.append((tick, int(np.flatnonzero(self.ticks[tick] == neuron)[0]), place))
-        return found
+    def widths(self) -> list[int]:
+        """|n_j|, how many neurons tick together, for every tick."""
+        return [len(group) for group in self.ticks]
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """(F,): the neurons of all ticks after each other."""
+        return np.concatenate(self.ticks)
+
+    @cached_property
+    def last(self) -> np.ndarray:
+        """(n_L,): where in `order` the last tick of each output neuron is."""
+        return np.array([np.flatnonzero(self.order == neuron)[-1] for neuron in self.agent.outputs])
+
+    @cached_property
+    def alone(self) -> bool:
+        """Whether no two neurons tick together."""
+        return max(self.widths) == 1
 
     def steps_to_action(self, neuron: int) -> int | None:
         """The fewest environment steps between a tick of a neuron and an action that its voltage there can change: 0, the
@@ -126,48 +148,90 @@ class Clocks:
             rest = self.ticks
         return None
 
-    def columns(self) -> list[np.ndarray]:
-        """K^n of the neurons of every tick, (…, N, |n_j|). To be taken anew when K has changed."""
-        # Of a tick of all free neurons in order, a view would do; a copy makes the products faster.
+    def connections(self) -> Connections:
+        """Today's K as `step` takes it. To be taken anew when K has changed."""
+        K = self.agent.K
+        if K.ndim == 3 and self.alone and compiled.allowed() and compiled.installed():
+            return Connections([], np.ascontiguousarray(K.swapaxes(1, 2)))
         known: dict[bytes, np.ndarray] = {}
         for group in self.ticks:
             if group.tobytes() not in known:
-                known[group.tobytes()] = np.ascontiguousarray(self.agent.K[..., group])
-        return [known[group.tobytes()] for group in self.ticks]
+                known[group.tobytes()] = np.ascontiguousarray(K[..., group])
+        return Connections([known[group.tobytes()] for group in self.ticks], None)
 
     def step(
         self,
         voltages: np.ndarray,
         observation: np.ndarray,
-        columns: Sequence[np.ndarray],
-        noise: Sequence[np.ndarray] | None = None,
-        trace: bool = True,
-    ) -> Trace | None:
-        """One environment step, in place: voltages (…, N) move on under the observation (…, |N_I|), held all along.
+        connections: Connections,
+        noise: np.ndarray | None = None,
+        trace: int | None = None,
+    ) -> Trace:
+        """One environment step, in place: voltages (…, B, N) move on under the observation (…, B, |N_I|), held all along.
 
-        columns: those of today's K. noise: for every tick, what is added to the new voltages of its neurons, (…, |n_j|).
-        The action is `agent.decode(voltages)` afterwards. Returns what happened, unless `trace` is False.
+        noise: what is added to the new voltages of the neurons of every tick, (…, B, F). The action is
+        `agent.decode(voltages)` afterwards. Returns what happened: z of all rows, the rest of the first `trace` ones, None:
+        of all.
         """
-        agent = self.agent
+        agent, rows = self.agent, voltages.shape[-2]
         voltages[..., agent.inputs] = agent.sense(observation)
         voltages[..., agent.constants] = 1.0
-        read, slopes, z_last = [], [], np.empty((*voltages.shape[:-1], len(agent.outputs)))
-        last = self._last_by_tick
-        for j, (group, into) in enumerate(zip(self.ticks, columns, strict=True)):
+        kept = rows if trace is None else trace
+        shape = voltages.shape[:-2]
+        found = Trace(
+            voltages[..., :kept, :].copy(),
+            np.empty((*shape, kept, len(self.order))),
+            np.empty((*shape, kept, len(self.order))),
+            np.empty((*shape, rows, len(agent.outputs))),
+        )
+        if connections.compiled is not None:
+            self._step_compiled(voltages, connections.compiled, noise, found)
+            return found
+        last, start = self._outputs_by_tick, 0
+        for j, (group, into) in enumerate(zip(self.ticks, connections.columns, strict=True)):
+            part = slice(start, start + len(group))
+            start = part.stop
             z = voltages @ into
             h, slope = self._functions[j](z)
-            if trace:
-                read.append(voltages.copy())
-                slopes.append(slope * self.relax[group])
-                for place, output in last.get(j, ()):
-                    z_last[..., output] = z[..., place]
+            found.slopes[..., part] = slope[..., :kept, :] * self.relax[group]
+            for place, output in last.get(j, ()):
+                found.z[..., output] = z[..., place]
             if not self._instant[j]:
                 before = voltages[..., group]
                 h = before + self.relax[group] * (h - before)
-            if noise is not None:
-                h = h + noise[j]
+            h = h if noise is None else h + noise[..., part]
+            found.after[..., part] = h[..., :kept, :]
             voltages[..., group] = h
-        return Trace(read, slopes, z_last) if trace else None
+        return found
+
+    def _step_compiled(
+        self, voltages: np.ndarray, into: np.ndarray, noise: np.ndarray | None, found: Trace
+    ) -> None:
+        added = np.empty((*voltages.shape[:2], 0)) if noise is None else np.ascontiguousarray(noise)
+        neuron, output = self.ticking
+        kernels().step(
+            voltages,
+            into,
+            neuron,
+            output,
+            self.relax,
+            self._numbers,
+            added,
+            found.after,
+            found.slopes,
+            found.z,
+        )
+
+    @cached_property
+    def ticking(self) -> tuple[np.ndarray, np.ndarray]:
+        """(F,) each: who ticks, and which output's last tick this is, or −1."""
+        output = np.full(len(self.order), -1)
+        output[self.last] = np.arange(len(self.last))
+        return self.order, output
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        return np.array([list(ACTIVATIONS).index(name) for name in self.agent.activation])
 
     def output(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """σ(z) and σ'(z) of the action's neurons, (…, n_L): the voltages that they end a step with, without noise."""
@@ -179,10 +243,13 @@ class Clocks:
         return _activation(tuple(self.agent.activation[n] for n in self.agent.outputs))
 
     @cached_property
-    def _last_by_tick(self) -> dict[int, list[tuple[int, int]]]:
-        found: dict[int, list[tuple[int, int]]] = {}
-        for tick, place, output in self.last:
-            found.setdefault(tick, []).append((place, output))
+    def _outputs_by_tick(self) -> dict[int, list[tuple[int, int]]]:
+        """Tick → (place in it, place among the outputs) of the output neurons that tick there for the last time."""
+        ends, found = np.cumsum(self.widths), {}
+        for output, place in enumerate(self.last):
+            tick = int(np.searchsorted(ends, place, side="right"))
+            start = int(ends[tick]) - self.widths[tick]
+            found.setdefault(tick, []).append((int(place) - start, output))
         return found
 
     @cached_property
@@ -193,6 +260,12 @@ class Clocks:
     def _functions(self) -> list:
         """z → (σ(z), σ'(z)) for the neurons of every tick."""
         return [_activation(tuple(self.agent.activation[n] for n in group)) for group in self.ticks]
+
+
+@cache
+def kernels() -> Any:
+    """The module of compiled functions, compiled at its first import."""
+    return import_module("subcritic.neuro.kernels")
 
 
 def _activation(names: tuple[str, ...]):

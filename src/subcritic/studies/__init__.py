@@ -26,6 +26,7 @@ NAMES = (
     "robustness",
     "agreement",
     "films",
+    "clocks",
 )
 
 STUDIES: dict[str, Study] = {name: import_module(f"subcritic.studies.{name}").STUDY for name in NAMES}

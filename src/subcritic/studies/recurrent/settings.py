@@ -10,22 +10,25 @@ from pydantic import Field, SerializeAsAny, model_validator
 from subcritic.config import AgentSettings, Count, Environment, LocalMethod, Profile, Section, Task, Training
 from subcritic.config.agents import need
 from subcritic.config.graph import GraphSettings
+from subcritic.config.sections import Rate
 from subcritic.study import Job, Run
 
-# What is compared. `observed` ones train where nothing is hidden, and random is no training.
+# What is compared: changes of the learner of the config. `observed` trains where nothing is hidden; random does not train.
 LEARNED, THROUGH_TIME, RANDOM = "learned-feedback", "backpropagation", "random"
-OBSERVED, OBSERVED_BACKPROPAGATION = "observed", "observed-backpropagation"
+OBSERVED = "observed"
 CHANGES: dict[str, dict[str, Any]] = {
     LEARNED: {},
     THROUGH_TIME: {"learns": "backpropagation"},
     "no-lags": {"lags": 0},
     "action-only": {"learns": "action_only"},
     "random-graph": {"connections": "random"},
-    "feedforward": {"connections": "feedforward"},
-    OBSERVED: {"connections": "feedforward"},
-    OBSERVED_BACKPROPAGATION: {"connections": "feedforward", "learns": "backpropagation"},
+    # A leak would be a memory, too.
+    "feedforward": {"connections": "feedforward", "time_constants": None},
+    OBSERVED: {"connections": "feedforward", "time_constants": None},
 }
 LINEAR = "linear"
+# What a task says of its learners.
+OWN = ("sequence", "batch_size", "update_every", "time_constants", "trace_steps")
 METHODS = (*CHANGES, LINEAR, RANDOM)
 
 
@@ -36,6 +39,12 @@ class MemoryTask(Environment):
     sequence: Count = Field(8, description="Environment steps of a replayed sequence.")
     batch_size: Count = Field(16, description="Sequences in a minibatch, per seed.")
     update_every: Count = Field(1, description="Environment steps between two updates.")
+    time_constants: tuple[Rate, Rate] | None = Field(
+        None, description="Of the hidden neurons, in environment steps; None: as the agent has them."
+    )
+    trace_steps: tuple[Rate, ...] | None = Field(
+        None, description="What the critic remembers, in environment steps; None: as the agent has it."
+    )
 
 
 def _hidden_velocity(name: str, observed: str) -> dict[str, Any]:
@@ -56,6 +65,8 @@ def _maze(length: int, steps: int, batch_size: int) -> dict[str, Any]:
         "sequence": length + 2,
         "batch_size": batch_size,
         "update_every": 2,
+        "time_constants": (0.5, 50.0),
+        "trace_steps": (2.0, 8.0, 32.0, 128.0),
     }
 
 
@@ -123,12 +134,12 @@ class Config(Section):
 def agents(settings: Recurrent, task: MemoryTask) -> dict[str, AgentSettings | None]:
     """The learner of every method on a task."""
     base = settings.agent.model_dump(exclude_unset=True)
-    replayed = {name: getattr(task, name) for name in ("sequence", "batch_size", "update_every")}
+    own = {name: getattr(task, name) for name in OWN if getattr(task, name) is not None}
     found: dict[str, AgentSettings | None] = {}
     for method, changes in CHANGES.items():
-        if task.observed is None and method in (OBSERVED, OBSERVED_BACKPROPAGATION):
+        if task.observed is None and method == OBSERVED:
             continue
-        given = {**base, **replayed, **changes}
+        given = {**base, **own, **changes}
         if given.get("learns", "learned_feedback") != "learned_feedback":
             given.pop("feedback_rate", None)
         found[method] = GraphSettings.model_validate({**given, "name": method})
@@ -140,8 +151,7 @@ def jobs(profile: Profile) -> Iterator[Job]:
     for task in settings.environments:
         training = settings.training.model_copy(update={"steps": task.steps or settings.training.steps})
         for method, agent in agents(settings, task).items():
-            shown = method in (OBSERVED, OBSERVED_BACKPROPAGATION)
-            trained_on = task.observed if shown and task.observed is not None else task
+            trained_on = task.observed if method == OBSERVED and task.observed is not None else task
             config = Config(environment=trained_on.task(), agent=agent, training=training, seeds=seeds)
             yield Job(
                 "recurrent",
