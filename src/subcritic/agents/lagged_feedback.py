@@ -44,7 +44,7 @@ class LaggedFeedback:
         """Whether the noise of a neuron at a tick can have an effect, (F,): it needs an outgoing connection, or a leak."""
         agent, relax = self.clocks.agent, self.clocks.relax
         heard = agent.existing.any(axis=1) | (relax < 1)
-        return heard[self.clocks.order]
+        return heard[self.clocks.order]  # type: ignore[no-any-return]
 
     def noise(self, rows: int, steps: int) -> np.ndarray:
         """ξ ~ N(0, scale²) for every tick of T steps, (S, B, T, F); 0 of neurons without an effect."""

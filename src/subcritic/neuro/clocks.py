@@ -22,8 +22,8 @@ from subcritic.nn import compiled
 class Trace:
     """What J ticks of one environment step left behind; F = Σ_j |n_j|, the neurons n_j of tick j after each other.
 
-    start: voltages before the first tick, (…, N). after: those that the neurons of each tick took on, (…, F). slopes: κ σ'(z),
-    (…, F). z: of the action's neurons at their last tick, (…, n_L).
+    start: voltages before the first tick, (…, N). after: those that the neurons of each tick took on, (…, F). slopes:
+    κ σ'(z), (…, F). z: of the action's neurons at their last tick, (…, n_L).
     """
 
     start: np.ndarray

@@ -1,7 +1,7 @@
 """Compiled functions for clocks of which no two tick together: what clocks.py and agents/through_time.py say.
 
-S agents, B rows, N neurons, J ticks of an environment step. neuron (J,): who ticks. into (S, N, N): row n holds K^n. relax (N,):
-κ. activation (N,): the number of σ in `ACTIVATIONS`. output (J,): which output's last tick this is, or −1.
+S agents, B rows, N neurons, J ticks of an environment step. neuron (J,): who ticks. into (S, N, N): row n holds K^n. relax
+(N,): κ. activation (N,): the number of σ in `ACTIVATIONS`. output (J,): which output's last tick this is, or −1.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def _activate(number, z):
     "f8[:, :, ::1])"
 )
 def step(voltages, into, neuron, output, relax, activation, noise, after, slopes, z_last):
-    """One environment step, in place. noise (S, B, J), or of width 0: none. z_last (S, B, n_L) is written for all rows, after
-    and slopes, (S, B′, J), for the first B′.
+    """One environment step, in place. noise (S, B, J), or of width 0: none. z_last (S, B, n_L) is written for all rows,
+    after and slopes, (S, B′, J), for the first B′.
     """
     seeds, rows, size = voltages.shape
     noisy, kept = noise.shape[2] > 0, after.shape[1]

@@ -55,8 +55,8 @@ def make(profile: Profile, root: Path) -> list[Path]:
 def results(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The score table; and maze: the steps to remember, NaN where it is no maze.
 
-    share: of the return over random actions that backpropagation through time has. minus_aim…: the return less that at 0.9 of
-    it, paired by seed. agreement…: of the hidden neurons' updates with backpropagation through time, mean over training.
+    share: of the return over random actions that backpropagation through time has. minus_aim…: the return less that at
+    0.9 of it, paired by seed. agreement…: of the hidden neurons' updates with backpropagation through time, mean over training.
     """
     table = comparison.score_table(scores, BASELINES, profile)
     mazes = {
@@ -96,16 +96,22 @@ def markdown(profile: Profile, table: pd.DataFrame) -> str:
         "# Learning without unrolling\n\n"
         + "".join(f"- {sentence}\n" for sentence in sentences(table))
         + f"\n{documents.markdown(shown)}\n"
-        "All but `linear` and `random` have the same critic, which remembers by decaying sums of what was observed and done. "
+        "All but `linear` and `random` have the same critic, which remembers by decaying sums of what was observed and "
+        "done. "
         "`learned-feedback`: neurons learn from their own noise how they move the action now and some steps later. "
-        "`backpropagation`: the same actor through time, over the same sequences. `no-lags`: learned feedback that counts what "
-        "a neuron does to the action of the same step alone. `action-only`: only the action's neurons learn. `random-graph`: "
-        "learned feedback, on a random graph of as many neurons. `feedforward`: learned feedback without recurrent connections. "
+        "`backpropagation`: the same actor through time, over the same sequences. `no-lags`: learned feedback that "
+        "counts what "
+        "a neuron does to the action of the same step alone. `action-only`: only the action's neurons learn. "
+        "`random-graph`: "
+        "learned feedback, on a random graph of as many neurons. `feedforward`: learned feedback without recurrent "
+        "connections. "
         "`observed`: this, with nothing hidden. `linear`: the drafts' rule in a recurrent network. "
         "`random`: uniform random actions.\n\n"
-        f"Return: mean over seeds of the last evaluation, without noise [{described(profile)}]; differences are paired by seed "
+        f"Return: mean over seeds of the last evaluation, without noise [{described(profile)}]; differences are paired "
+        "by seed "
         f"[{described(profile, EQUAL_ADDED)}]. *Of backpropagation's*: the share of the return over random actions that "
-        "backpropagation through time has. *Agreement*: cosine between the hidden neurons' update and that of backpropagation "
+        "backpropagation through time has. *Agreement*: cosine between the hidden neurons' update and that of "
+        "backpropagation "
         f"through time, mean over training [{described(profile)}].\n"
     )
 
@@ -118,8 +124,10 @@ def sentences(table: pd.DataFrame) -> list[str]:
         mine = here.loc[LEARNED]
         found.append(
             f"{environment}: learned feedback without unrolling returns {number(mine['score'])} "
-            f"{interval(mine['low'], mine['high'])}, {number(mine['share'])} of what backpropagation through time has over "
-            f"random actions, {_aim(mine)}; it is {_against(mine, 'feedforward')} the same rule without recurrent connections"
+            f"{interval(mine['low'], mine['high'])}, {number(mine['share'])} of what backpropagation through time has "
+            "over "
+            f"random actions, {_aim(mine)}; it is {_against(mine, 'feedforward')} the same rule without recurrent "
+            "connections"
             f"{_observed(here)}. {_controls(here)}"
         )
     return [*found, *_reach(table)]
@@ -177,7 +185,8 @@ def _reach(table: pd.DataFrame) -> list[str]:
 
 @style.styled
 def figure(profile: Profile, curves: pd.DataFrame, table: pd.DataFrame) -> Figure:
-    """Evaluation return against environment steps, one panel per task; dotted: the uniform random policy. Last, the maze."""
+    """Evaluation return against environment steps, one panel per task; dotted: the uniform random policy. Last, the "
+    "maze."""
     settings = profile.section(Recurrent)
     mazes = table["maze"].nunique()
     fig, panels = style.grid(len(settings.environments) + (mazes > 1), columns=3, width=4.0)
