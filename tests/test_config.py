@@ -339,6 +339,7 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
     found = {profile.steps_for(environment) for environment in profile.environments}
     found |= {profile.ablation.steps, profile.experiment1.steps}
     found |= {profile.asynchronous.training.steps, profile.recurrent.training.steps}
+    found |= {profile.clocks.training.steps}
     assert found == {7}
 
 
@@ -348,8 +349,6 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
         ("asynchronous", {"algorithm": "compatible"}, "needs algorithm linear, not compatible"),
         ("asynchronous", {"algorithm": "linear", "optimiser": "adam"}, "needs optimiser sgd, not adam"),
         ("asynchronous", {"algorithm": "linear", "layers_in_turn": 5}, "needs layers_in_turn None, not 5"),
-        ("recurrent", {"algorithm": "linear", "target": "global_q"}, "needs target own_td, not global_q"),
-        ("recurrent", {"algorithm": "compatible", "trace": 0.5}, "needs trace 0, not 0.5"),
     ],
 )
 def test_a_rule_that_a_study_cannot_run_is_refused_before_anything_runs(study, agent, words):

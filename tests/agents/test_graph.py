@@ -211,5 +211,5 @@ def test_settings_that_do_not_fit_are_refused(changes, message):
 
 
 def test_as_a_method_of_experiment_2_it_is_refused():
-    with pytest.raises(ValueError, match="for the studies recurrent and clocks"):
+    with pytest.raises(ValueError, match="must be one of: ddpg"):
         parse_method({"algorithm": "graph"})

@@ -151,6 +151,35 @@ def test_without_lags_a_neuron_below_the_depth_gets_no_error():
     assert np.abs(first[..., places]).max() < 0.05 < np.abs(first[..., ~places]).max()
 
 
+def test_leaving_out_lags_errs_by_no_more_than_what_effects_decay_to():
+    """Proposition 8 (d): exact D_k of a linear network, whose norms are bounded by c ρ^k, in place of learned ones."""
+    agent = stacked("recurrent", "identity", ticks=3)
+    agent.K[:, :, :] *= 0.6
+    clocks, rng, steps = Clocks.common(agent, 3), np.random.default_rng(1), 8
+    observation = rng.normal(size=(SEEDS, 1, steps, INPUTS))
+    traces = traces_of(clocks, observation, rng.normal(size=(SEEDS, 1, agent.neurons)))
+    exact = LaggedFeedback(clocks, range(SEEDS), steps - 1, 0.1, 1.0)
+    for k in range(steps):
+        for output in range(OUTPUTS):
+            error = np.zeros((SEEDS, 1, steps, OUTPUTS))
+            error[:, :, -1, output] = 1.0
+            found = through_time.backpropagated(clocks, clocks.connections(), traces, error)
+            exact.feedback[:, k, output] = found[:, 0, steps - 1 - k]
+        # What an action's neuron does to its own z at its last tick is no effect of a voltage.
+        exact.feedback[:, 0][..., clocks.last] = 0.0
+    norms = np.linalg.norm(exact.feedback, axis=2).max(axis=(0, 2))
+    decay = 0.9
+    bound = (norms / decay ** np.arange(steps)).max()
+    error = rng.normal(size=(SEEDS, 1, steps, OUTPUTS))
+    whole = exact.errors(traces, error)
+    truth = through_time.backpropagated(clocks, clocks.connections(), traces, error)
+    np.testing.assert_allclose(whole, truth, atol=1e-10)
+    largest = np.linalg.norm(error, axis=-1).max()
+    for lags in range(steps - 1):
+        missed = np.abs(exact.errors(traces, error, lags) - whole).max()
+        assert 0 < missed <= bound * decay ** (lags + 1) / (1 - decay) * largest
+
+
 @pytest.mark.parametrize("kind", ["recurrent", "random"])
 def test_compiled_functions_give_the_numbers_of_the_readable_ones(kind):
     agent = stacked(kind)

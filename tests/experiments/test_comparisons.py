@@ -1,17 +1,15 @@
-"""What the studies asynchronous and recurrent run and record; how fast a machine is, no test can claim."""
+"""What the study asynchronous runs and records; how fast a machine is, no test can claim."""
 
 import threading
-from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from subcritic import envs, profiles
+from subcritic import profiles
 from subcritic.studies import STUDIES
 from subcritic.studies.asynchronous import run as asynchronous
-from subcritic.studies.recurrent import run as recurrent
 
 SMALL = {"hidden": [8], "batch_size": 8, "learning_starts": 60}
 TRAINING = {
@@ -31,10 +29,6 @@ def profile():
         "asynchronous": {
             "environments": CART, "agent": {"algorithm": "linear", **SMALL}, "training": TRAINING, "lag": 4,
             "speed": {"hidden": [[8, 6]], "batches": [4], "rounds": 3, "seconds": 0.002},
-        },
-        "recurrent": {
-            "environments": CART, "agent": {"algorithm": "linear", **SMALL}, "training": TRAINING,
-            "control": {"algorithm": "ddpg", **SMALL},
         },
     })  # fmt: skip
 
@@ -90,19 +84,3 @@ def test_n_updates_are_n_of_every_group_and_n_in_all_of_the_copies(monkeypatch):
         assert sorted(done["groups"]) == [0] * 5 + [1] * 5
         learners["copies-2"](6)
         assert done["whole"] == 6
-
-
-def test_the_recurrent_study_compares_networks_of_one_size_with_each_other_and_with_chance(profile, tmp_path):
-    files = {
-        path.name: pd.read_csv(path) for path in recurrent.run(STUDIES["recurrent"].job(profile), tmp_path)
-    }
-    assert set(files["scores.csv"].method) == {"recurrent", "leaky", "feedforward", "ddpg"}
-    assert list(files["random.csv"].seed) == [0, 1]
-    assert files["random.csv"].score.nunique() == 2, "every seed plays episodes of its own"
-    makers = recurrent.contenders(STUDIES["recurrent"].job(profile).config.trainings[0])
-
-    def neurons(name):
-        trainer = makers[name](partial(envs.make, "subcritic/Cart-v0"), 2, 1, [0], 100, 10.0)
-        return sum(bias.shape[-1] for bias in trainer.agent.policy().biases)
-
-    assert {neurons(name) for name in makers} == {8 + 1}

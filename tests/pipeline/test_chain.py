@@ -147,7 +147,8 @@ def test_a_second_call_waits_for_the_first_and_finds_its_work_done(finished):
                 "experiment2": 4,
                 "ablation": 3,
                 "asynchronous": 1,
-                "recurrent": 1,
+                "recurrent": 5,
+                "clocks": 5,
                 "robustness": 4,
             },
         ),
@@ -189,7 +190,7 @@ def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatc
             found.setdefault(name.partition("-")[2], []).append(run)
     trained = [run for run in found["experiment2"] if run.data.tags.get("method") in ("ddpg", "linear")]
     assert len(trained) == 2 * 2 * 2
-    for name, methods in (("asynchronous", 2), ("recurrent", 4)):
+    for name, methods in (("asynchronous", 2), ("recurrent", 4), ("clocks", 5)):
         assert len(found[name]) == methods * 2 + 1, "every method and seed, and the results"
     run = next(
         r for r in trained if r.data.tags["method"] == "ddpg" and r.data.tags["environment"] == "Pendulum-v1"

@@ -1,4 +1,4 @@
-"""Reports of learning in threads and without unrolling, from recorded data whose answer is known."""
+"""Reports of learning in threads, from recorded data whose answer is known."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,6 @@ from scipy import stats
 from subcritic.reporting import comparison, records
 from subcritic.studies import STUDIES
 from subcritic.studies.asynchronous import report as asynchronous
-from subcritic.studies.recurrent import report as recurrent
 
 ENVIRONMENTS = ("Pendulum-v1", "Cart-v0")
 SEEDS = range(6)
@@ -22,7 +21,6 @@ def profile():
         environments=["Pendulum-v1"],
         seeds=len(SEEDS),
         asynchronous={"environments": tasks, "training": {"steps": 2000}},
-        recurrent={"environments": tasks, "training": {"steps": 2000}},
     )
 
 
@@ -50,10 +48,6 @@ def write(root, study, table):
 
 @pytest.fixture
 def root(tmp_path):
-    local = {"recurrent": 20.0, "leaky": -5.0, "feedforward": 0.0, "ddpg": 100.0}
-    write(tmp_path, "recurrent", scores(local))
-    played = scores({"random": 10.0})[["environment", "seed", "score"]]
-    played.to_csv(tmp_path / "recurrent" / "random.csv", index=False)
     write(tmp_path, "asynchronous", scores({"synchronous": 0.0, "asynchronous": 2.0}))
     lags = pd.DataFrame({"environment": ENVIRONMENTS, "updates": 1000, "mean": 3.5, "largest": 64})
     lags.to_csv(tmp_path / "asynchronous" / "lag.csv", index=False)
@@ -91,23 +85,6 @@ def test_a_baseline_is_not_compared_with_itself(profile):
     assert table.loc["a", ["minus_a", "minus_a_low", "minus_a_high"]].isna().all(axis=None)
 
 
-def test_the_recurrent_report_says_what_is_better_and_what_is_not(profile, root, one_format):
-    files = {path.name: path for path in recurrent.make(profile, root)}
-    assert set(files) == {"recurrent.csv", "recurrent.md", "recurrent.png"}
-    text = files["recurrent.md"].read_text()
-    assert "Cart-v0: `recurrent` is better than random (10.0" in text
-    assert "and better than feedforward (20.0" in text
-    assert "`leaky` is worse than random (-15.0" in text
-
-
-def test_what_cannot_be_told_apart_is_called_so(profile):
-    table = scores({"recurrent": 0.0, "leaky": 0.0, "feedforward": 0.0, "random": 0.0})
-    rng = np.random.default_rng(0)
-    table["score"] += rng.normal(0, 20, len(table))
-    said = recurrent.sentences(comparison.score_table(table, recurrent.BASELINES, profile))
-    assert sum(sentence.count("not told apart from") for sentence in said) >= 5
-
-
 def test_the_asynchronous_report_judges_by_the_synchronous_learners_interval(profile, root, one_format):
     files = {path.name: path for path in asynchronous.make(profile, root)}
     text = files["asynchronous.md"].read_text()
@@ -130,11 +107,9 @@ def test_speeds_are_compared_within_a_round(root, profile):
     assert row["over_ddpg"] == 3 and row["updates_per_second"] == 300 and row["rounds"] == 5
 
 
-@pytest.mark.parametrize("report", [asynchronous, recurrent])
-def test_a_missing_file_is_named_with_the_study_that_makes_it(report, profile, tmp_path):
-    study = report.__name__.split(".")[-2]
-    with pytest.raises(records.MissingResult, match=rf"is missing: the study '{study}' makes it"):
-        report.make(profile, tmp_path)
+def test_a_missing_file_is_named_with_the_study_that_makes_it(profile, tmp_path):
+    with pytest.raises(records.MissingResult, match="is missing: the study 'asynchronous' makes it"):
+        asynchronous.make(profile, tmp_path)
 
 
 def test_one_seed_has_no_interval_and_no_verdict(profile, root):

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import graph_records
 import pandas as pd
 import pytest
 import synthetic
@@ -22,10 +23,12 @@ from subcritic.studies import STUDIES
 from subcritic.studies.ablation import diagnostics
 from subcritic.studies.ablation import drawing as ablation_drawing
 from subcritic.studies.ablation import report as ablation
+from subcritic.studies.clocks import report as clocks
 from subcritic.studies.experiment1 import report as similarity
 from subcritic.studies.experiment2 import report as learning
 from subcritic.studies.gradients import readings
 from subcritic.studies.gradients import report as agreement
+from subcritic.studies.recurrent import report as recurrent
 from subcritic.studies.references import publish as package_references
 from subcritic.studies.robustness import report as robustness
 from subcritic.studies.scaling import drawing
@@ -52,6 +55,8 @@ DRAWN = (
             theorem,
             drawing,
             robustness,
+            recurrent,
+            clocks,
         )
     ),
     (table, "scores_figure"),
@@ -94,8 +99,15 @@ def record(profile, results):
 def finished_profile(tmp_path_factory):
     """The results folder of a small finished profile."""
     results = tmp_path_factory.mktemp("finished") / "results"
-    profile = synthetic.profile(environments=["Pendulum-v1", "LunarLanderContinuous-v3"], seeds=SEEDS)
+    hidden = {"id": "subcritic/HiddenVelocityPendulum-v0", "name": "Hidden", "observed": "Pendulum-v1"}
+    profile = synthetic.profile(
+        environments=["Pendulum-v1", "LunarLanderContinuous-v3"],
+        seeds=SEEDS,
+        recurrent={"environments": [hidden]},
+        clocks={"environments": ["Pendulum-v1"], "ticks": [1, 4]},
+    )
     root = synthetic.write(profile, results / "synthetic")
+    graph_records.write(profile, root)
     record(profile, results)
     with pytest.MonkeyPatch.context() as patch:
         for module, function in DRAWN:
@@ -110,11 +122,11 @@ def finished_profile(tmp_path_factory):
             theorem,
             scaling,
             robustness,
+            recurrent,
+            clocks,
         ):
             report.make(profile, root)
     compared(root, "asynchronous", ("synchronous", "asynchronous"), ("synchronous",), profile)
-    learners = ("random", "recurrent", "leaky", "feedforward", "ddpg")
-    compared(root, "recurrent", learners, ("random", "feedforward"), profile)
     (root / "table" / "asynchronous_speed.csv").write_text("hidden,batch,learner\n")
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
     return results
@@ -326,7 +338,10 @@ def test_a_table_older_than_its_runs_is_refused(results):
     [
         ({"experiment1": {"steps": 999}}, "experiment1/Pendulum-v1/phase1/s0"),
         ({"training": {"steps": 999}}, "experiment2/Pendulum-v1/ddpg/s0"),
-        ({"recurrent": {"training": {"steps": 999}}}, "recurrent/Pendulum-v1/recurrent/s0"),
+        (
+            {"clocks": {"environments": ["Pendulum-v1"], "ticks": [1, 4], "training": {"steps": 999}}},
+            "clocks/Pendulum-v1/common-1-learned-feedback/s0",
+        ),
         ({"theorem": {"aliases": 9}}, "theorem/Pendulum-v1/theorem/s0"),
     ],
 )

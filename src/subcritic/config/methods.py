@@ -26,9 +26,10 @@ from subcritic.importing import import_class
 AGENTS: dict[str, str] = {
     "ddpg": "subcritic.agents.ddpg:DDPG",
     "ars": "subcritic.training.search:AugmentedRandomSearch",
-    "graph": "subcritic.agents.graph:GraphLearner",
     "stable_baselines3": "subcritic.training.stable_baselines:StableBaselines3",
 }
+# Those that only a study's own section can have, and no list of methods.
+ELSEWHERE: dict[str, str] = {"graph": "subcritic.agents.graph:GraphLearner"}
 
 
 class RecordedMethod(AgentSettings):
@@ -68,7 +69,7 @@ def load(algorithm: str) -> Any:
 
 def module(algorithm: str) -> str:
     """The module in which an agent or a rule is written, by name; nothing is imported for it."""
-    return (AGENTS | rules.RULES).get(algorithm, algorithm).partition(":")[0]
+    return (AGENTS | ELSEWHERE | rules.RULES).get(algorithm, algorithm).partition(":")[0]
 
 
 def _parse(data: Any, info: ValidationInfo) -> Any:

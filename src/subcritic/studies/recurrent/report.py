@@ -56,7 +56,8 @@ def results(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame) -> pd.
     """The score table; and maze: the steps to remember, NaN where it is no maze.
 
     share: of the return over random actions that backpropagation through time has. minus_aim…: the return less that at
-    0.9 of it, paired by seed. agreement…: of the hidden neurons' updates with backpropagation through time, mean over training.
+    0.9 of it, paired by seed. agreement…: of the hidden neurons' updates with backpropagation
+    through time, mean over training.
     """
     table = comparison.score_table(scores, BASELINES, profile)
     mazes = {

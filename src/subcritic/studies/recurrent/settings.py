@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from subcritic.config import AgentSettings, Count, Environment, LocalMethod, Profile, Section, Task, Training
 from subcritic.config.agents import need
@@ -30,6 +30,8 @@ LINEAR = "linear"
 # What a task says of its learners.
 OWN = ("sequence", "batch_size", "update_every", "time_constants", "trace_steps")
 METHODS = (*CHANGES, LINEAR, RANDOM)
+# What the report compares with.
+NEEDED = (LEARNED, THROUGH_TIME, "feedforward", RANDOM)
 
 
 class MemoryTask(Environment):
@@ -104,7 +106,20 @@ class Recurrent(Section):
         validate_default=True,
         description="The drafts' rule, in a recurrent network of as many neurons.",
     )
+    methods: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        METHODS,
+        description="What is compared: learned-feedback, backpropagation, feedforward and random, and of the others any.",
+    )
     training: Training = Field(Training(steps=15_000), description="Length and evaluation of its trainings.")
+
+    @field_validator("methods")
+    @classmethod
+    def _known_and_enough(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in methods if name not in METHODS]:
+            raise ValueError(f"{unknown[0]!r} is none; known: {', '.join(METHODS)}")
+        if missing := [name for name in NEEDED if name not in methods]:
+            raise ValueError(f"{missing[0]} is missing, with which the others are compared")
+        return methods
 
     @model_validator(mode="after")
     def _steps_can_be_learned_so(self) -> Recurrent:
@@ -143,7 +158,8 @@ def agents(settings: Recurrent, task: MemoryTask) -> dict[str, AgentSettings | N
         if given.get("learns", "learned_feedback") != "learned_feedback":
             given.pop("feedback_rate", None)
         found[method] = GraphSettings.model_validate({**given, "name": method})
-    return {**found, LINEAR: settings.linear, RANDOM: None}
+    found |= {LINEAR: settings.linear, RANDOM: None}
+    return {method: found[method] for method in settings.methods if method in found}
 
 
 def jobs(profile: Profile) -> Iterator[Job]:
