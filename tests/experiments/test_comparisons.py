@@ -73,17 +73,17 @@ def test_every_learner_is_measured_in_every_round_and_its_threads_end(profile):
 
 def test_n_updates_are_n_of_every_group_and_n_in_all_of_the_copies(monkeypatch):
     done = {"groups": [], "whole": 0}
-    learn_group, learn = asynchronous.AsynchronousLearner.learn_group, asynchronous.LocalLearner.learn
+    learn_piece, learn = asynchronous.AsynchronousLearner.learn_piece, asynchronous.LocalLearner.learn
 
     def counting_groups(self, group, batch):
-        learn_group(self, group, batch)
+        learn_piece(self, group, batch)
         done["groups"].append(group)
 
     def counting_whole(self, batch):
         learn(self, batch)
         done["whole"] += 1
 
-    monkeypatch.setattr(asynchronous.AsynchronousLearner, "learn_group", counting_groups)
+    monkeypatch.setattr(asynchronous.AsynchronousLearner, "learn_piece", counting_groups)
     monkeypatch.setattr(asynchronous.LocalLearner, "learn", counting_whole)
     with asynchronous.contenders((8,), 4, 2) as learners:
         learners["threads-2"](5)

@@ -15,7 +15,8 @@ import pandas as pd
 
 from subcritic import seeding
 from subcritic.agents import LocalLearner
-from subcritic.agents.asynchronous import AsynchronousLearner, Workers
+from subcritic.agents.asynchronous import AsynchronousLearner
+from subcritic.agents.workers import Workers
 from subcritic.config import LocalSettings
 from subcritic.measuring import timing as throughput
 from subcritic.measuring.comparison import compare
@@ -92,7 +93,7 @@ def _threaded(stack: ExitStack, settings: LocalSettings, threads: int, split: st
     throughput.fill(replay)
 
     def work(group: int, minibatches: seeding.Draws) -> None:
-        agent.learn_group(group, replay.sample(settings.batch_size, minibatches))
+        agent.learn_piece(group, replay.sample(settings.batch_size, minibatches))
 
     drawn = [seeding.Draws(seeding.generators([0], "minibatch"), settings.batch_size) for _ in range(threads)]
     return _updates(stack, [partial(work, group, minibatches) for group, minibatches in enumerate(drawn)])
