@@ -138,15 +138,15 @@ def test_the_asynchronous_report_judges_by_the_synchronous_learners_interval(pro
 def test_the_asynchronous_report_says_what_layers_send_and_in_which_time(profile, root, one_format):
     files = {path.name: path for path in asynchronous.make(profile, root)}
     text = files["asynchronous.md"].read_text()
-    assert (
-        "sends 2.00 MB in an update, 2.00 times what DDPG's backpropagation sends (counted), in 5 messages"
-        in text
-    )
+    assert "sends 1.01 to 2.00 times the bytes of DDPG's backpropagation, split at the same places" in text
+    assert "(counted at 64-64, computed" in text
+    assert "5 and 7 at 64-64, " in text and "35 and 67 at 32 layers of 1024." in text
+    assert "| 2.00 (counted)" in text
     sent = pd.read_csv(files["asynchronous_messages.csv"]).set_index(["hidden", "learner"])
     # Messages of 8704 to 98304 bytes, in five and in seven steps of 50 µs each.
     assert 0.25 < sent.loc[("64-64", "learned-feedback"), "milliseconds"] < 0.6
     assert 0.35 < sent.loc[("64-64", "ddpg"), "milliseconds"] < 0.7
-    deep = sent.loc["-".join(["1024"] * 32)]
+    deep = sent.loc["32 layers of 1024"]
     assert set(deep.how) == {"computed"} and list(deep.exchanges) == [35, 67]
 
 

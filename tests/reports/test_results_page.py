@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +23,7 @@ from subcritic.studies import STUDIES
 from subcritic.studies.ablation import diagnostics
 from subcritic.studies.ablation import drawing as ablation_drawing
 from subcritic.studies.ablation import report as ablation
+from subcritic.studies.asynchronous import report as asynchronous
 from subcritic.studies.experiment1 import report as similarity
 from subcritic.studies.experiment2 import report as learning
 from subcritic.studies.gradients import readings
@@ -64,13 +66,13 @@ DRAWN = (
 )
 
 
-def compared(root, name, methods, baselines, profile):
-    """The table of a study that compares learners, as its report makes it, and stand-ins for the rest."""
+def compared(root, name, methods, table, profile):
+    """The table of a study that compares learners, as `table` makes it of scores, and stand-ins for the rest."""
     scores = pd.DataFrame([
         {"environment": "Pendulum-v1", "method": method, "seed": seed, "score": -seed - 1.0, "diverged_at": float("nan")}
         for method in methods for seed in profile.seed_list()
     ])  # fmt: skip
-    comparison.score_table(scores, baselines, profile).to_csv(root / "table" / f"{name}.csv", index=False)
+    table(scores, profile=profile).to_csv(root / "table" / f"{name}.csv", index=False)
     (root / "table" / f"{name}.md").write_text("# Stand-in\n")
     Figure().savefig(root / "figures" / f"{name}.png")
 
@@ -112,10 +114,13 @@ def finished_profile(tmp_path_factory):
             robustness,
         ):
             report.make(profile, root)
-    compared(root, "asynchronous", ("synchronous", "asynchronous"), ("synchronous",), profile)
+    ways = ("linear-synchronous", "linear-asynchronous")
+    compared(root, "asynchronous", ways, asynchronous.return_table, profile)
     learners = ("random", "recurrent", "leaky", "feedforward", "ddpg")
-    compared(root, "recurrent", learners, ("random", "feedforward"), profile)
+    against = partial(comparison.score_table, baselines=("random", "feedforward"))
+    compared(root, "recurrent", learners, against, profile)
     (root / "table" / "asynchronous_speed.csv").write_text("hidden,batch,learner\n")
+    (root / "table" / "asynchronous_messages.csv").write_text("learner,hidden\n")
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
     return results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def speed_table(rounds: pd.DataFrame) -> pd.DataFrame:
         here = wide.loc[setting]
         for learner in rounds["learner"].drop_duplicates():
             row = [*setting, learner, here[learner].median()]
-            for other in (rule_of(learner, here.columns), "ddpg"):
+            for other in (rule_of(learner), "ddpg"):
                 row += list((here[learner] / here[other]).quantile([0.5, 0.25, 0.75]))
             rows.append([*row, len(here)])
     columns = [*SETTING, "learner", "updates_per_second"]
@@ -72,9 +73,9 @@ def speed_table(rounds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "rounds"])
 
 
-def rule_of(learner: str, learners: pd.Index) -> str:
+def rule_of(learner: str) -> str:
     """The learner in one thread that this one is a version of: `linear` of `linear-threads-2`."""
-    return max((name for name in learners if f"{learner}-".startswith(f"{name}-")), key=len)
+    return re.sub(r"-(threads|layers|copies)-\d+$", "", learner)
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
@@ -99,17 +100,18 @@ def sentences(table: pd.DataFrame) -> list[str]:
 
 def cost(speeds: pd.DataFrame) -> list[str]:
     """What threads make of the speed of each rule, over all sizes, beside copies that share nothing."""
-    found = []
-    for learner in speeds["learner"].drop_duplicates():
+    found, learners = [], list(speeds["learner"].drop_duplicates())
+    for learner in learners:
         rule, threads, number_of_threads = learner.rpartition("-threads-")
-        if not threads:
+        copies = f"{rule}-copies-{number_of_threads}"
+        if not threads or copies not in learners:
             continue
         here, bound = (
             speeds[speeds["learner"] == name].set_index(SETTING)["over_one_thread"]
-            for name in (learner, f"{rule}-copies-{number_of_threads}")
+            for name in (learner, copies)
         )
         parts = ", ".join(
-            f"{number(ratio)} at {hidden}/{batch} (copies {number(bound.get((hidden, batch), np.nan))})"
+            f"{number(ratio)} at {hidden}/{batch} (copies {number(bound[hidden, batch])})"
             for (hidden, batch), ratio in here.items()
         )
         found.append(
@@ -143,7 +145,7 @@ def markdown(
         f"seed [{described(profile, EQUAL_ADDED)}]. Updates the slowest thread was behind acting: {behind}.\n\n"
         f"## Speed\n\n{documents.markdown(shown)}\n"
         "Medians over interleaved rounds, ratios within a round with quartiles. `ddpg` and each rule by its name learn on "
-        "one thread, and `over one thread` compares with the same rule there. `<rule>-threads-n`: in n threads; of the linear "
+        "one thread; `over one thread` compares with the same rule there. `<rule>-threads-n`: in n threads; of the linear "
         "rule each has a share of the neurons, of other rules one has the global critic and the others the neurons. "
         "`linear-layers-n`: whole layers dealt to n threads. `<rule>-copies-n`: n whole learners in n threads that share "
         "nothing, the most that n threads can do.\n\n"
@@ -170,7 +172,7 @@ def figure(profile: Profile, curves: pd.DataFrame, speeds: pd.DataFrame) -> Figu
 
 def _draw_speeds(axes: Axes, speeds: pd.DataFrame) -> None:
     measured = settings(speeds)
-    learners = [name for name in speeds["learner"].drop_duplicates() if name[-1].isdigit()]
+    learners = [name for name in speeds["learner"].drop_duplicates() if name != rule_of(name)]
     colours, labels = style.method_colours(learners), []
     for index, learner in enumerate(learners):
         rows = speeds[speeds["learner"] == learner].set_index(SETTING).reindex(measured)

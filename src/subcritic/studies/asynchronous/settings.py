@@ -26,6 +26,16 @@ ADAM: dict[str, Any] = {"optimiser": "adam", "actor_rate": 1e-3, **NOISE}
 WAYS = ("synchronous", "asynchronous")
 
 
+class Speed(Throughput):
+    """At which sizes updates are timed in threads, and how often."""
+
+    hidden: tuple[Sizes, ...] = Field(
+        ((64, 64), (128, 128), (256, 256), (1024, 1024)),
+        description="Hidden layers of the networks that are timed.",
+    )
+    batches: tuple[Count, ...] = Field((128,), description="Minibatch sizes that are timed.")
+
+
 class Distributed(Section):
     """What crosses between layers that learn in processes, or on machines, of their own."""
 
@@ -72,10 +82,7 @@ class Asynchronous(Section):
     )
     lag: Count = Field(64, description="Updates that a thread may be behind before acting waits for it.")
     training: Training = Field(Training(steps=6_000), description="Length and evaluation of its trainings.")
-    speed: Throughput = Field(
-        Throughput(hidden=((64, 64), (128, 128), (256, 256), (1024, 1024)), batches=(128,)),
-        description="At which sizes updates per second are timed.",
-    )
+    speed: Speed = Field(Speed(), description="At which sizes updates per second are timed.")
     distributed: Distributed = Field(
         Distributed(), description="Layers in processes of their own, and what crosses between them."
     )
@@ -112,7 +119,7 @@ class JobConfig(Section):
     """All that the study depends on."""
 
     trainings: tuple[Config, ...]
-    speed: Throughput
+    speed: Speed
     distributed: Distributed
 
 

@@ -12,6 +12,7 @@ from subcritic.studies.asynchronous.counting import LEARNERS
 from subcritic.studies.asynchronous.settings import Distributed
 
 KEYS = ["learner", "hidden", "batch"]
+COUNTED = ["bytes", "messages", "exchanges"]
 RULE, OTHER = LEARNERS
 
 
@@ -24,35 +25,41 @@ def table(counted: pd.DataFrame, settings: Distributed) -> pd.DataFrame:
     for hidden in (*settings.counted, *settings.computed):
         for learner, backpropagate in LEARNERS.items():
             sent = formula.messages((OBSERVATION, *hidden, ACTION), settings.batch, backpropagate)
-            key = (learner, "-".join(map(str, hidden)), settings.batch)
+            name = "-".join(map(str, hidden))
             if hidden in settings.counted:
-                row = ["counted", *found.loc[key, ["bytes", "messages", "exchanges"]]]
+                row = ["counted", *found.loc[(learner, name, settings.batch), COUNTED]]
             else:
                 row = ["computed", sum(m.bytes for m in sent), len(sent), formula.exchanges(sent)]
             time = formula.seconds(sent, settings.latency, settings.bandwidth / 8)
-            rows.append([*key, *row, 1000 * time])
-    return pd.DataFrame(rows, columns=[*KEYS, "how", "bytes", "messages", "exchanges", "milliseconds"])
+            rows.append([learner, short(name), settings.batch, *row, 1000 * time])
+    return pd.DataFrame(rows, columns=[*KEYS, "how", *COUNTED, "milliseconds"])
 
 
 def sentences(sent: pd.DataFrame) -> list[str]:
-    """Per size: how much the rule sends, in how many steps, and in which time, beside backpropagation."""
-    found = []
-    for (hidden, batch), rows in sent.groupby(["hidden", "batch"], sort=False):
-        rule, other = (rows.set_index("learner").loc[name] for name in (RULE, OTHER))
-        times = number(rule["bytes"] / other["bytes"])
-        found.append(
-            f"Layers in processes of their own, {short(hidden)}, batch {batch}: learned feedback sends "
-            f"{megabytes(rule['bytes'])} MB in an update, {times} times what DDPG's backpropagation sends ({rule['how']}), "
-            f"in {rule['exchanges']} messages one after the other where DDPG needs {other['exchanges']}. On the assumed "
-            f"links this takes {number(rule['milliseconds'])} ms, and DDPG {number(other['milliseconds'])} ms (computed)."
-        )
-    return found
+    """How much the rule sends, in how many steps, and in which time, beside backpropagation: over all sizes, and at each."""
+    if sent.empty:
+        return ["No layers ran in processes of their own."]
+    rule, other = (sent[sent["learner"] == name].set_index("hidden") for name in (RULE, OTHER))
+    more, time = rule["bytes"] / other["bytes"], rule["milliseconds"] / other["milliseconds"]
+    counted = ", ".join(rule.index[rule["how"] == "counted"])
+    steps = ", ".join(f"{rule.at[h, 'exchanges']} and {other.at[h, 'exchanges']} at {h}" for h in rule.index)
+    return [
+        f"Layers in processes of their own: in an update, learned feedback sends {_range(more)} times the bytes of DDPG's "
+        f"backpropagation, split at the same places (counted at {counted}, computed at larger sizes). Of its messages fewer "
+        f"come one after the other, with DDPG's beside them: {steps}.",
+        f"On the assumed links the messages of an update of learned feedback take {_range(time)} of the time of DDPG's "
+        "(computed).",
+    ]
+
+
+def _range(values: pd.Series) -> str:
+    return f"{number(values.min())} to {number(values.max())}"
 
 
 def markdown(sent: pd.DataFrame, settings: Distributed) -> str:
     """The section of the page."""
     shown = pd.DataFrame([{
-        "hidden": short(row.hidden), "batch": row.batch, "learner": row.learner,
+        "hidden": row.hidden, "batch": row.batch, "learner": row.learner,
         "MB per update": f"{megabytes(row.bytes)} ({row.how})", "messages": row.messages,
         "one after the other": row.exchanges, "ms on the link (computed)": number(row.milliseconds),
     } for row in sent.itertuples()])  # fmt: skip
