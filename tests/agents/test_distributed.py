@@ -1,12 +1,13 @@
 """Layers in processes of their own: they learn what one process learns, and what crosses between them is counted."""
 
+import multiprocessing
 import os
 import signal
 
 import pytest
 import torch
 
-from subcritic.agents import LocalLearner
+from subcritic.agents import LocalLearner, links
 from subcritic.agents.ddpg import DDPG
 from subcritic.agents.distributed import DistributedLearner
 from subcritic.config import parse_method
@@ -84,14 +85,15 @@ def test_layers_in_processes_backpropagate_what_ddpg_does():
     counted_as_computed(crossed, backpropagate=True)
 
 
-def test_the_end_of_a_layers_process_is_noticed_by_who_waits_for_it():
+def test_the_end_of_a_layers_process_is_noticed():
     with DistributedLearner(feedback(), OBSERVATION, ACTION, SEEDS) as distributed:
         distributed.act(torch.rand(2, 1, OBSERVATION))
         process = distributed._processes[1]
         os.kill(process.pid, signal.SIGKILL)
         process.join(timeout=20)
-        with pytest.raises((RuntimeError, BrokenPipeError)):
-            distributed.act(torch.rand(2, 1, OBSERVATION))
+        for use in (lambda: distributed.act(torch.rand(2, 1, OBSERVATION)), distributed.crossed):
+            with pytest.raises(RuntimeError, match="the process of layer 2 ended with exit code -9"):
+                use()
     assert not any(process.is_alive() for process in distributed._processes)
 
 
@@ -117,3 +119,18 @@ def test_the_time_on_links_is_that_of_the_steps_by_hand():
     # s and s′; twice two voltages; the action twice; the error; the error of two voltages.
     assert messages.seconds(other, 1.0, 4.0) == (1 + 2) + (1 + 4) + (1 + 2) + (1 + 1) + (1 + 2)
     assert (messages.exchanges(rule), messages.exchanges(other)) == (4, 5)
+
+
+def test_a_message_waits_until_the_one_before_was_read_and_one_who_waits_looks_around(monkeypatch):
+    monkeypatch.setattr(links, "LOOK_EVERY", 0.01)
+    link = links.Link(multiprocessing.get_context("forkserver"), numbers=4)
+
+    def look():
+        raise RuntimeError("nobody reads")
+
+    link.send([torch.tensor([1.0, 2.0]), torch.tensor([3.0])], 5, look)
+    with pytest.raises(RuntimeError, match="nobody reads"):
+        link.send([torch.zeros(4)], 6, look)
+    (first, second), clock = link.receive([(1, 2), (1,)], look)
+    assert first.tolist() == [[1.0, 2.0]] and second.tolist() == [3.0] and clock == 5
+    assert (link.bytes, link.messages) == (12, 1)

@@ -84,7 +84,17 @@ def test_every_learner_is_measured_in_every_round_and_its_threads_end(profile):
     assert (measured.updates_per_second > 0).all() and len(measured) == 3 * len(learners)
 
 
-def test_n_updates_are_n_of_every_piece_and_n_in_all_of_the_copies(monkeypatch):
+def test_updates_of_copies_are_those_of_all_of_them(profile, monkeypatch):
+    def timed(learners, _):
+        return [{"learner": name, "round": 1, "updates_per_second": 10.0} for name in learners]
+
+    monkeypatch.setattr(speed.timing, "take_turns", timed)
+    found = speed.measure(profile.asynchronous.speed, threads=2).set_index("learner")["updates_per_second"]
+    assert found["linear-copies-2"] == found["node-perturbation-copies-2"] == 20
+    assert found["ddpg"] == found["linear-threads-2"] == found["learned-feedback"] == 10
+
+
+def test_n_updates_are_n_of_every_piece_and_of_every_copy(monkeypatch):
     done = {"pieces": [], "whole": 0}
     learn_piece, learn = AsynchronousLearner.learn_piece, LocalLearner.learn
 
@@ -105,7 +115,7 @@ def test_n_updates_are_n_of_every_piece_and_n_in_all_of_the_copies(monkeypatch):
         learners["learned-feedback-threads-2"](5)
         assert sorted(done["pieces"]) == [(1, 0)] * 5 + [(1, 1)] * 5, "all neurons, and the critic"
         learners["node-perturbation-copies-2"](6)
-        assert done["whole"] == 6
+        assert done["whole"] == 2 * 6
 
 
 def test_the_recurrent_study_compares_networks_of_one_size_with_each_other_and_with_chance(profile, tmp_path):

@@ -173,6 +173,7 @@ class DistributedLearner:
         return self._endpoint.receive(last, *[shape] * len(observations))
 
     def _tell(self, *command: Any) -> None:
+        self._look()
         for commands in self._commands:
             commands.send(command)
 
@@ -181,6 +182,7 @@ class DistributedLearner:
         return [commands.recv() for commands in self._commands]
 
     def _look(self) -> None:
+        """Raise RuntimeError if a layer's process has ended."""
         for number, process in enumerate(self._processes, start=1):
             if not process.is_alive():
                 raise RuntimeError(f"the process of layer {number} ended with exit code {process.exitcode}")

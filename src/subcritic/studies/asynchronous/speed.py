@@ -33,7 +33,10 @@ def measure(speed: Throughput, threads: int) -> pd.DataFrame:
             say(f"asynchronous: hidden {cell['hidden']}, batch {batch}: {speed.rounds} rounds")
             with timing.one_quiet_thread(), contenders(hidden, batch, threads) as learners:
                 rows += [row | cell for row in timing.take_turns(learners, speed)]
-    return pd.DataFrame(rows)[["learner", "hidden", "batch", "round", "updates_per_second"]]
+    found = pd.DataFrame(rows)[["learner", "hidden", "batch", "round", "updates_per_second"]]
+    # What is timed is an update of each copy.
+    found.loc[found["learner"].str.contains("-copies-"), "updates_per_second"] *= threads
+    return found
 
 
 def rules(hidden: tuple[int, ...], batch: int) -> list[LocalSettings]:
@@ -80,12 +83,8 @@ def _threaded(stack: ExitStack, settings: LocalSettings, groups: int, split: Spl
 
 
 def _copies(stack: ExitStack, settings: LocalSettings, threads: int) -> timing.Updates:
-    each = _updates(stack, [partial(timing.ours(settings), 1) for _ in range(threads)])
-
-    def updates(n: int) -> None:
-        each(-(-n // threads))
-
-    return updates
+    """n updates of each of them."""
+    return _updates(stack, [partial(timing.ours(settings), 1) for _ in range(threads)])
 
 
 def _updates(stack: ExitStack, work: list[Callable[[], None]]) -> timing.Updates:
