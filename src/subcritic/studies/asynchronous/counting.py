@@ -11,11 +11,8 @@ from subcritic.agents.distributed import DistributedLearner
 from subcritic.agents.protocol import AgentBatch
 from subcritic.config import ImaginingSettings, parse_method
 from subcritic.measuring.progress import say
-from subcritic.measuring.timing import ACTION, OBSERVATION
-from subcritic.studies.asynchronous.settings import Distributed
+from subcritic.studies.asynchronous.settings import ACTION, IN_PROCESSES, OBSERVATION, Distributed
 
-# The rule, and the same actor and critic with backpropagation split at the same places.
-LEARNERS = {"learned-feedback": False, "ddpg": True}
 COLUMNS = ["learner", "hidden", "batch", "updates", "bytes", "messages", "exchanges"]
 
 
@@ -26,7 +23,7 @@ def count(settings: Distributed) -> pd.DataFrame:
     """
     rows: list[list[Any]] = []
     for hidden in settings.counted:
-        for learner, backpropagate in LEARNERS.items():
+        for learner, backpropagate in IN_PROCESSES.items():
             say(f"asynchronous: {learner}, hidden {hidden}: a process for each layer")
             bytes_, messages, exchanges = _crossed(hidden, settings, backpropagate)
             name = "-".join(map(str, hidden))

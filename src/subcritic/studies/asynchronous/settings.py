@@ -24,6 +24,10 @@ NEEDED: dict[str, dict[str, Any]] = {
 NOISE: dict[str, Any] = {"noise": "ornstein_uhlenbeck", "noise_scale": 0.3}
 ADAM: dict[str, Any] = {"optimiser": "adam", "actor_rate": 1e-3, **NOISE}
 WAYS = ("synchronous", "asynchronous")
+# Whose layers run in processes, and whether it backpropagates: the rule, and the same actor and critic as DDPG.
+IN_PROCESSES = {"learned-feedback": False, "ddpg": True}
+# Their observations and actions, those of HalfCheetah and Walker2d.
+OBSERVATION, ACTION = 17, 6
 
 
 class Speed(Throughput):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from subcritic.measuring.timing import ACTION, OBSERVATION
 from subcritic.reporting import documents
 from subcritic.reporting.estimates import number
 from subcritic.studies.asynchronous import messages as formula
-from subcritic.studies.asynchronous.counting import LEARNERS
-from subcritic.studies.asynchronous.settings import Distributed
+from subcritic.studies.asynchronous.settings import ACTION, IN_PROCESSES, OBSERVATION, Distributed
 
 KEYS = ["learner", "hidden", "batch"]
 COUNTED = ["bytes", "messages", "exchanges"]
-RULE, OTHER = LEARNERS
+RULE, OTHER = IN_PROCESSES
 
 
 def table(counted: pd.DataFrame, settings: Distributed) -> pd.DataFrame:
@@ -23,7 +21,7 @@ def table(counted: pd.DataFrame, settings: Distributed) -> pd.DataFrame:
     """
     found, rows = counted.set_index(KEYS), []
     for hidden in (*settings.counted, *settings.computed):
-        for learner, backpropagate in LEARNERS.items():
+        for learner, backpropagate in IN_PROCESSES.items():
             sent = formula.messages((OBSERVATION, *hidden, ACTION), settings.batch, backpropagate)
             name = "-".join(map(str, hidden))
             if hidden in settings.counted:
