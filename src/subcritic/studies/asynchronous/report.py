@@ -161,7 +161,7 @@ def _ratio(middle: float, low: float, high: float) -> str:
 def figure(profile: Profile, curves: pd.DataFrame, speeds: pd.DataFrame) -> Figure:
     """Learning both ways, one panel per task; last, updates per second over the same rule's in one thread."""
     settings = profile.section(Asynchronous)
-    fig, panels = style.grid(len(settings.environments) + 1, columns=3, width=4.0)
+    fig, panels = style.grid(len(settings.environments) + 1, columns=2, width=6.0)
     for axes, environment in zip(panels, settings.environments, strict=False):
         labels = comparison.draw_learning(axes, curves, environment, settings.training, profile)
         style.label_ends(axes, labels)
