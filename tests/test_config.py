@@ -346,15 +346,28 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
 @pytest.mark.parametrize(
     ("study", "agent", "words"),
     [
-        ("asynchronous", {"algorithm": "compatible"}, "needs algorithm linear, not compatible"),
+        ("asynchronous", {"algorithm": "compatible"}, "learned_feedback, node_perturbation, not compatible"),
+        (
+            "asynchronous",
+            {"algorithm": "node_perturbation", "update_every": 2},
+            "needs update_every 1, not 2",
+        ),
+        (
+            "asynchronous",
+            {"algorithm": "learned_feedback", "action_error": "control_variate"},
+            "another action_error",
+        ),
         ("asynchronous", {"algorithm": "linear", "optimiser": "adam"}, "needs optimiser sgd, not adam"),
         ("asynchronous", {"algorithm": "linear", "layers_in_turn": 5}, "needs layers_in_turn None, not 5"),
     ],
 )
 def test_a_rule_that_a_study_cannot_run_is_refused_before_anything_runs(study, agent, words):
     with pytest.raises(ConfigError) as error:
-        profiles.parse(minimal(**{study: {"agent": agent}}), "my.yaml")
-    assert str(error.value).startswith(f"my.yaml: {study}: agent: ") and words in str(error.value)
+        given = {"agents": [agent]} if study == "asynchronous" else {"agent": agent}
+        profiles.parse(minimal(**{study: given}), "my.yaml")
+    assert str(error.value).startswith(f"my.yaml: {study}: {next(iter(given))}: ") and words in str(
+        error.value
+    )
 
 
 def test_a_profile_extends_another_section_by_section(tmp_path, monkeypatch):

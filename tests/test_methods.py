@@ -70,8 +70,8 @@ def test_a_method_without_an_algorithm_is_told_which_there_are():
 
 
 def test_a_stage_of_local_rules_refuses_ddpg():
-    with pytest.raises(ConfigError, match=r"asynchronous\.agent: must be a local rule, not ddpg"):
-        profiles.parse(minimal(asynchronous={"agent": {"algorithm": "ddpg"}}))
+    with pytest.raises(ConfigError, match=r"asynchronous\.agents\S* must be a local rule, not ddpg"):
+        profiles.parse(minimal(asynchronous={"agents": [{"algorithm": "ddpg"}]}))
 
 
 def test_a_recorded_config_keeps_what_it_says_whatever_today_calls_it():

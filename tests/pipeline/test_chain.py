@@ -190,7 +190,7 @@ def test_mlflow_holds_the_runs_with_their_params_and_curves(finished, monkeypatc
             found.setdefault(name.partition("-")[2], []).append(run)
     trained = [run for run in found["experiment2"] if run.data.tags.get("method") in ("ddpg", "linear")]
     assert len(trained) == 2 * 2 * 2
-    for name, methods in (("asynchronous", 2), ("recurrent", 4), ("clocks", 5)):
+    for name, methods in (("asynchronous", 4), ("recurrent", 4), ("clocks", 5)):
         assert len(found[name]) == methods * 2 + 1, "every method and seed, and the results"
     run = next(
         r for r in trained if r.data.tags["method"] == "ddpg" and r.data.tags["environment"] == "Pendulum-v1"

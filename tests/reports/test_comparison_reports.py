@@ -12,6 +12,11 @@ from subcritic.studies.asynchronous import report as asynchronous
 
 ENVIRONMENTS = ("Pendulum-v1", "Cart-v0")
 SEEDS = range(6)
+# Two rules; threads cost the second one 90.
+BOTH_WAYS = {
+    "linear-synchronous": 0.0, "linear-asynchronous": 2.0,
+    "learned-feedback-synchronous": 100.0, "learned-feedback-asynchronous": 10.0,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -20,7 +25,11 @@ def profile():
     return synthetic.profile(
         environments=["Pendulum-v1"],
         seeds=len(SEEDS),
-        asynchronous={"environments": tasks, "training": {"steps": 2000}},
+        asynchronous={
+            "environments": tasks,
+            "training": {"steps": 2000},
+            "distributed": {"counted": [[64, 64]]},
+        },
     )
 
 
@@ -48,16 +57,22 @@ def write(root, study, table):
 
 @pytest.fixture
 def root(tmp_path):
-    write(tmp_path, "asynchronous", scores({"synchronous": 0.0, "asynchronous": 2.0}))
-    lags = pd.DataFrame({"environment": ENVIRONMENTS, "updates": 1000, "mean": 3.5, "largest": 64})
+    write(tmp_path, "asynchronous", scores(BOTH_WAYS))
+    lags = pd.DataFrame({
+        "environment": ENVIRONMENTS, "method": "linear-asynchronous", "updates": 1000, "mean": 3.5, "largest": 64
+    })  # fmt: skip
     lags.to_csv(tmp_path / "asynchronous" / "lag.csv", index=False)
     # Every second round ran on a machine ten times slower.
-    speeds = {"ddpg": 100.0, "linear": 200.0, "threads-2": 300.0}
+    speeds = {"ddpg": 100.0, "linear": 200.0, "linear-threads-2": 300.0, "linear-copies-2": 380.0}
     pd.DataFrame([
         {"learner": learner, "hidden": "64-64", "batch": 64, "round": number,
          "updates_per_second": speed / (10 if number % 2 else 1)}
         for number in range(5) for learner, speed in speeds.items()
     ]).to_csv(tmp_path / "asynchronous" / "throughput.csv", index=False)  # fmt: skip
+    pd.DataFrame([
+        {"learner": learner, "hidden": "64-64", "batch": 128, "updates": 3, "bytes": sent, "messages": 9, "exchanges": hops}
+        for learner, sent, hops in (("learned-feedback", 2_000_000, 5), ("ddpg", 1_000_000, 7))
+    ]).to_csv(tmp_path / "asynchronous" / "messages.csv", index=False)  # fmt: skip
     return tmp_path
 
 
@@ -88,22 +103,37 @@ def test_a_baseline_is_not_compared_with_itself(profile):
 def test_the_asynchronous_report_judges_by_the_synchronous_learners_interval(profile, root, one_format):
     files = {path.name: path for path in asynchronous.make(profile, root)}
     text = files["asynchronous.md"].read_text()
-    assert "return, 27.0, lies within the synchronous learner's interval" in text
-    assert "Pendulum-v1 3.50 on average, 64 at most" in text
-    far = comparison.score_table(scores({"synchronous": 0.0, "asynchronous": 90.0}), ["synchronous"], profile)
-    assert all("lies outside" in sentence for sentence in asynchronous.sentences(far))
+    assert (
+        "linear: the asynchronous learner's return, 27.0, lies within the synchronous learner's interval"
+        in text
+    )
+    assert "learned-feedback: the asynchronous learner's return, 35.0, lies outside" in text
+    assert "differ by -90.0" in text
+    assert "linear-asynchronous on Pendulum-v1 3.50 on average, 64 at most" in text
+
+
+def test_the_asynchronous_report_says_what_layers_send_and_in_which_time(profile, root, one_format):
+    files = {path.name: path for path in asynchronous.make(profile, root)}
+    text = files["asynchronous.md"].read_text()
+    assert "sends 1.01 to 2.00 times the bytes of DDPG's backpropagation, split at the same places" in text
+    assert "(counted at 64-64, computed" in text
+    assert "5 and 7 at 64-64, " in text and "35 and 67 at 32 layers of 1024." in text
+    assert "| 2.00 (counted)" in text
+    sent = pd.read_csv(files["asynchronous_messages.csv"]).set_index(["hidden", "learner"])
+    # Messages of 8704 to 98304 bytes, in five and in seven steps of 50 µs each.
+    assert 0.25 < sent.loc[("64-64", "learned-feedback"), "milliseconds"] < 0.6
+    assert 0.35 < sent.loc[("64-64", "ddpg"), "milliseconds"] < 0.7
+    deep = sent.loc["32 layers of 1024"]
+    assert set(deep.how) == {"computed"} and list(deep.exchanges) == [35, 67]
 
 
 def test_speeds_are_compared_within_a_round(root, profile):
     table = asynchronous.speed_table(synthetic.read("asynchronous", "rounds", profile, root)).set_index(
         "learner"
     )
-    row = table.loc["threads-2"]
-    assert (row["over_linear"], row["over_linear_quartile_1"], row["over_linear_quartile_3"]) == (
-        1.5,
-        1.5,
-        1.5,
-    )
+    row = table.loc["linear-threads-2"]
+    ratios = row[["over_one_thread", "over_one_thread_quartile_1", "over_one_thread_quartile_3"]]
+    assert list(ratios) == [1.5, 1.5, 1.5] and table.loc["ddpg", "over_one_thread"] == 1
     assert row["over_ddpg"] == 3 and row["updates_per_second"] == 300 and row["rounds"] == 5
 
 
@@ -114,7 +144,6 @@ def test_a_missing_file_is_named_with_the_study_that_makes_it(profile, tmp_path)
 
 def test_one_seed_has_no_interval_and_no_verdict(profile, root):
     one = synthetic.profile(environments=["Pendulum-v1"], seeds=1)
-    table = comparison.score_table(
-        scores({"synchronous": 0.0, "asynchronous": 2.0}).query("seed == 0"), ["synchronous"], one
-    )
+    table = asynchronous.return_table(scores(BOTH_WAYS).query("seed == 0"), one)
+    assert len(asynchronous.sentences(table)) == 4
     assert all("from one seed" in sentence for sentence in asynchronous.sentences(table))

@@ -18,11 +18,12 @@ from subcritic import config, profiles
 from subcritic.publishing import page as results_page
 from subcritic.publishing import publish as publishing
 from subcritic.publishing.check import chosen
-from subcritic.reporting import comparison, records
+from subcritic.reporting import records
 from subcritic.studies import STUDIES
 from subcritic.studies.ablation import diagnostics
 from subcritic.studies.ablation import drawing as ablation_drawing
 from subcritic.studies.ablation import report as ablation
+from subcritic.studies.asynchronous import report as asynchronous
 from subcritic.studies.clocks import report as clocks
 from subcritic.studies.experiment1 import report as similarity
 from subcritic.studies.experiment2 import report as learning
@@ -69,13 +70,13 @@ DRAWN = (
 )
 
 
-def compared(root, name, methods, baselines, profile):
-    """The table of a study that compares learners, as its report makes it, and stand-ins for the rest."""
+def compared(root, name, methods, table, profile):
+    """The table of a study that compares learners, as `table` makes it of scores, and stand-ins for the rest."""
     scores = pd.DataFrame([
         {"environment": "Pendulum-v1", "method": method, "seed": seed, "score": -seed - 1.0, "diverged_at": float("nan")}
         for method in methods for seed in profile.seed_list()
     ])  # fmt: skip
-    comparison.score_table(scores, baselines, profile).to_csv(root / "table" / f"{name}.csv", index=False)
+    table(scores, profile=profile).to_csv(root / "table" / f"{name}.csv", index=False)
     (root / "table" / f"{name}.md").write_text("# Stand-in\n")
     Figure().savefig(root / "figures" / f"{name}.png")
 
@@ -126,8 +127,10 @@ def finished_profile(tmp_path_factory):
             clocks,
         ):
             report.make(profile, root)
-    compared(root, "asynchronous", ("synchronous", "asynchronous"), ("synchronous",), profile)
+    ways = ("linear-synchronous", "linear-asynchronous")
+    compared(root, "asynchronous", ways, asynchronous.return_table, profile)
     (root / "table" / "asynchronous_speed.csv").write_text("hidden,batch,learner\n")
+    (root / "table" / "asynchronous_messages.csv").write_text("learner,hidden\n")
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
     return results
 

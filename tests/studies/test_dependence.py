@@ -184,11 +184,11 @@ def test_a_comment_a_docstring_and_layout_repeat_nothing(copied):
         ("tracking/mirror.py", set()),
         ("publishing/page.py", set()),
         ("study.py", set()),
-        # Of the cart of this profile, which is a task of the suite.
+        # Of the cart of this profile, and of a task of asynchronous, which are tasks of the suite.
         (
             "envs/suite/environment.py",
             {"anchors", "experiment1", "experiment2", "gradients", "theorem", "scaling"}
-            | {"references", "gallery", "robustness", "films"},
+            | {"references", "gallery", "robustness", "films", "asynchronous"},
         ),
         ("studies/ablation/__init__.py", set()),
     ],

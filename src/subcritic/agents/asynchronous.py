@@ -1,25 +1,31 @@
 """The decentralised learner in threads: groups of neurons learn at the same time, without a lock between them.
 
-A neuron's rule writes nothing but that neuron's own weights and critic, so threads that hold different neurons never
-write to one place (drafts: "decentralized, local, and asynchronous"). What they share, they only read: the replay.
+A neuron's rule writes nothing but that neuron's own weights and what it keeps, so threads that hold different neurons never
+write to one place (drafts: "decentralized, local, and asynchronous"). What they share, they only read: the replay, and, for
+a rule that hears what crosses layers, the weights of all others and the global critic as they are at that moment.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from subcritic import seeding
 from subcritic.agents.local import LocalLearner
+from subcritic.agents.memory import RuleInputs
 from subcritic.config import LocalSettings
-from subcritic.rules.protocol import Layer, LocalTransition, RuleState
+from subcritic.rules.optimisers import Adaptive, Optimiser
+from subcritic.rules.protocol import Broadcast, Layer, LocalTransition, RuleState
 
 Split = Literal["neurons", "layers"]
+
+# The phases of an update. If all pieces end one before any begins the next, the numbers are the synchronous learner's.
+FIT, HEAR, LEARN = PHASES = range(3)
 
 
 @dataclass
@@ -31,13 +37,32 @@ class Part:
     layer: Layer
     state: RuleState
     transition: LocalTransition = field(init=False)
-    residual: Tensor = field(init=False)
+    residual: Tensor | None = field(init=False)
+
+    def of(self, transition: LocalTransition) -> LocalTransition:
+        """What these neurons know of what their layer went through."""
+        own: dict[str, Any] = {
+            name: value[..., self.neurons]
+            for name in ("alpha", "noise", "noise_variance")
+            if isinstance(value := getattr(transition, name), Tensor)
+        }
+        return replace(transition, **own)
+
+    def hears(self, broadcast: Broadcast) -> Broadcast:
+        """What is broadcast; of the error at the action's neurons, these only their own."""
+        if not self.layer.last or broadcast.feedback is None:
+            return broadcast
+        return replace(broadcast, feedback=broadcast.feedback[..., self.neurons])
 
 
 class AsynchronousLearner(LocalLearner):
-    """A LocalLearner whose neurons are dealt to `groups`, each of which can learn in a thread of its own.
+    """A LocalLearner in pieces, each of which can learn in a thread of its own: `groups` of neurons, then the global critic.
 
-    The rule must keep something of its own for every neuron, as `linear` and `bilinear` do, and step plainly.
+    A rule without a global critic keeps something of its own for every neuron, as `linear` and `bilinear` do, and steps
+    plainly. A rule that learns from imagined noise may step by Adam. Each group then imagines for itself, with a minibatch
+    and noise of its own: it runs the whole actor, by everybody's weights as it finds them, lets the critic score, computes
+    what the neurons of all groups say, and moves its own weights, feedback and moments. So forward passes and values are
+    computed once per group. The critic's piece fits the critic alone.
 
     split: 'neurons' gives every group an equal share of each layer, 'layers' whole layers, balanced by their connections.
     Raises ValueError for other settings, and for a number of groups that leaves one without neurons.
@@ -54,126 +79,129 @@ class AsynchronousLearner(LocalLearner):
         split: Split = "neurons",
     ) -> None:
         super().__init__(settings, observation_size, action_size, seeds, dtype)
-        if not all(state.per_neuron for state in self.rule_states):
-            raise ValueError(f"{settings.algorithm} does not keep something of its own for every neuron")
-        if settings.optimiser != "sgd" or settings.replay != "stored" or self.broadcaster is not None:
-            raise ValueError("learning in threads needs optimiser sgd, replay stored, target own_td")
-        if settings.newest is not None or settings.update_every != 1:
-            raise ValueError(
-                "learning in threads needs an update per step from the whole replay: update_every 1, newest None"
-            )
-        if settings.layers_in_turn is not None or settings.frozen_hidden:
-            raise ValueError(
-                "learning in threads needs all layers at once: layers_in_turn None, frozen_hidden false"
-            )
+        _check(settings, split, self.rule_states)
         shares = _deal(self.actor.sizes, groups, split)
         self.groups = [[self._part(number, neurons) for number, neurons in share] for share in shares]
+        # Equal streams: with the same minibatches, all groups imagine the same.
+        self.group_rngs = [copy.deepcopy(self.noise_rngs) for _ in self.groups]
+        self._heard: list[RuleInputs] = [([], Broadcast())] * groups
+
+    def _weight_optimisers(self) -> Iterator[Optimiser | None]:
+        """None are shared: every layer, or part of one, steps by itself."""
+        yield from [None] * self.actor.depth
 
     def _part(self, number: int, neurons: slice) -> Part:
-        whole = self.layers[number - 1]
+        whole, state = self.layers[number - 1], self.rule_states[number - 1]
+        if neurons == slice(None):
+            return Part(number, neurons, whole, state)
         names = ("weight", "bias", "target_weight", "target_bias")
         layer = replace(whole, **{name: getattr(whole, name)[..., neurons] for name in names})
-        state = self.rule_states[number - 1].of_neurons(neurons)
-        self.rule.add_optimisers(state, layer)
-        return Part(number, neurons, layer, state)
+        own, weights = state.of_neurons(neurons), None
+        if self.settings.optimiser == "adam":
+            weights = _OwnColumns({"weight": layer.weight, "bias": layer.bias}, self.settings.actor_rate)
+        self.rule.add_optimisers(own, layer, weights)
+        return Part(number, neurons, layer, own)
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces there are: the groups, and the global critic if there is one."""
+        return len(self.groups) + (self.global_critic is not None)
 
     def learn(self, batch: dict[str, Tensor]) -> None:
-        """One update of every group, one after the other, from the same minibatch."""
-        for group in range(len(self.groups)):
-            self.learn_group(group, batch)
+        """One update of every piece, as the synchronous learner makes it, from one minibatch."""
+        for phase in PHASES:
+            for piece in range(self.pieces):
+                self.learn_phase(piece, phase, batch)
 
-    def learn_group(self, group: int, batch: dict[str, Tensor]) -> None:
-        """One update of one group's neurons; safe beside the same of other groups."""
-        transitions, _ = self.rule_inputs(batch, self.noise_rngs)
-        for part in self.groups[group]:
-            part.transition = _of_neurons(transitions[part.number - 1], part.neurons)
-            residual = self.rule.update(part.state, part.layer, part.transition)
-            assert residual is not None, "a rule with critics has one"
-            part.residual = residual
+    def learn_piece(self, piece: int, batch: dict[str, Tensor]) -> None:
+        """One update of one piece; safe beside the same of other pieces."""
+        for phase in PHASES:
+            self.learn_phase(piece, phase, batch)
+
+    def learn_phase(self, piece: int, phase: int, batch: dict[str, Tensor]) -> None:
+        """FIT: the critic learns. HEAR: a group finds out what its neurons learn from. LEARN: they learn."""
+        if piece == len(self.groups):
+            if phase == FIT:
+                self._fit_critic(batch)
+        elif phase == HEAR:
+            self._heard[piece] = self.rule_inputs(batch, self.group_rngs[piece])
+        elif phase == LEARN:
+            transitions, broadcast = self._heard[piece]
+            for part in self.groups[piece]:
+                part.transition = part.of(transitions[part.number - 1])
+                part.residual = self.rule.update(
+                    part.state, part.layer, part.transition, part.hears(broadcast)
+                )
 
     def value_magnitude(self) -> Tensor:
-        largest = [
-            self.rule.values(part.state, part.layer, self.rule.read(part.transition), part.transition.alpha)
-            .abs()
-            .amax(dim=(1, 2))
-            for part in self._parts()
-        ]
+        largest = [self.online.flat.new_zeros(len(self.online.flat))]
+        if self._global_fit is not None:
+            largest.append(self._global_fit[0].abs().amax(dim=(1, 2)))
+        for part in self._parts() if self.rule.has_critic else ():
+            read = self.rule.read(part.transition)
+            values = self.rule.values(part.state, part.layer, read, part.transition.alpha)
+            largest.append(values.abs().amax(dim=(1, 2)))
         return torch.stack(largest).amax(dim=0)
 
     def metrics(self) -> dict[str, Tensor]:
         """As LocalLearner's; call it while no thread learns."""
-        self.residuals = [
-            torch.cat([part.residual for part in self._parts() if part.number == number], dim=-1)
-            for number in range(1, self.actor.depth + 1)
-        ]
+        self.residuals = [self._residual(number) for number in range(1, self.actor.depth + 1)]
         return super().metrics()
+
+    def _residual(self, number: int) -> Tensor | None:
+        found = [part.residual for part in self._parts() if part.number == number]
+        known = [residual for residual in found if residual is not None]
+        return torch.cat(known, dim=-1) if known else None
 
     def _parts(self) -> list[Part]:
         return [part for group in self.groups for part in group]
 
+    def state_dict(self) -> dict[str, Any]:
+        moments = [part.state.weight_optimiser.state_dict() for part in self._parts()]
+        rngs = [seeding.states(group) for group in self.group_rngs]
+        return super().state_dict() | {"moments": moments, "group_rngs": rngs}
 
-class Workers:
-    """One thread per piece of work; `grant` lets every thread do its piece once more, `settle` waits until all have.
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        for part, saved in zip(self._parts(), state["moments"], strict=True):
+            part.state.weight_optimiser.load_state_dict(saved)
+        for group, states in zip(self.group_rngs, state["group_rngs"], strict=True):
+            seeding.restore(group, states)
 
-    work: callables, one per thread, run under no_grad with one torch thread each. lag: how many grants a thread may fall
-    behind before `grant` waits for it. An exception in a thread ends its work and is raised by the next call here.
-    """
 
-    def __init__(self, work: Sequence[Callable[[], None]], lag: int) -> None:
-        if lag < 1:
-            raise ValueError(f"lag = {lag}: must be at least 1")
-        self._grants: list[queue.Queue[int]] = [queue.Queue(maxsize=lag) for _ in work]
-        self._errors: list[BaseException] = []
-        self._threads = [
-            threading.Thread(target=self._run, args=pair, daemon=True)
-            for pair in zip(work, self._grants, strict=True)
-        ]
-        for thread in self._threads:
-            thread.start()
+class _OwnColumns(Adaptive):
+    """Adam on columns of larger tensors, which its kernel cannot read: it steps a copy without gaps, then copies it back."""
 
-    def grant(self, times: int = 1) -> None:
-        """Let every thread work `times` more times; raises what a thread has raised."""
-        self._raise()
-        for grants in self._grants:
-            grants.put(times)
+    def __init__(self, columns: Mapping[str, Tensor], rate: float) -> None:
+        self.columns = dict(columns)
+        super().__init__({name: tensor.contiguous() for name, tensor in columns.items()}, rate)
 
-    def settle(self) -> None:
-        """Wait until everything granted is done; raises what a thread has raised."""
-        for grants in self._grants:
-            grants.join()
-        self._raise()
+    def step(self, name: str) -> None:
+        self.parameters[name].copy_(self.columns[name])
+        super().step(name)
+        self.columns[name].copy_(self.parameters[name])
 
-    def behind(self) -> int:
-        """How many grants the slowest thread has not begun."""
-        return max(grants.qsize() for grants in self._grants)
 
-    def close(self) -> None:
-        """End the threads; what was granted is done first."""
-        for grants in self._grants:
-            grants.put(0)
-        for thread in self._threads:
-            thread.join()
-
-    def _raise(self) -> None:
-        if self._errors:
-            raise self._errors[0]
-
-    def _run(self, work: Callable[[], None], grants: queue.Queue[int]) -> None:
-        # All three belong to a thread, not to the process.
-        torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
-        torch.set_grad_enabled(False)
-        failed = False
-        while times := grants.get():
-            try:
-                for _ in range(0 if failed else times):
-                    work()
-            except BaseException as error:
-                failed = True
-                self._errors.append(error)
-            finally:
-                grants.task_done()
-        grants.task_done()
+def _check(settings: LocalSettings, split: Split, states: Sequence[RuleState]) -> None:
+    """Raise ValueError for settings that threads cannot learn with."""
+    own = settings.optimiser == "sgd" and settings.replay == "stored" and not settings.needs_global_critic
+    if settings.newest is not None or settings.update_every != 1:
+        raise ValueError(
+            "learning in threads needs an update per step from the whole replay: update_every 1, newest None"
+        )
+    if settings.layers_in_turn is not None or settings.frozen_hidden:
+        raise ValueError(
+            "learning in threads needs all layers at once: layers_in_turn None, frozen_hidden false"
+        )
+    if not (own or settings.replay == "imagined"):
+        raise ValueError(
+            "learning in threads needs replay imagined, or optimiser sgd, replay stored and target own_td"
+        )
+    if not (
+        all(state.per_neuron for state in states) or (split == "layers" and settings.replay == "imagined")
+    ):
+        whole = ": split must be layers" if settings.replay == "imagined" else ""
+        raise ValueError(f"{settings.algorithm} does not keep something of its own for every neuron{whole}")
 
 
 def _deal(sizes: Sequence[int], groups: int, split: Split) -> list[list[tuple[int, slice]]]:
@@ -196,7 +224,3 @@ def _deal(sizes: Sequence[int], groups: int, split: Split) -> list[list[tuple[in
         shares[least].append((number, slice(None)))
         load[least] += connections[number]
     return shares
-
-
-def _of_neurons(transition: LocalTransition, neurons: slice) -> LocalTransition:
-    return replace(transition, alpha=transition.alpha[..., neurons])

@@ -97,17 +97,20 @@ class Broadcaster:
         hidden: list[Tensor | None] = [*noise[:-1], None]
         moved = self.actor.forward(self.policy, clean[0], perturbation=hidden).h[-2]
         deviation = torch.bmm(moved - clean[-2], self.policy.weights[-1])
-        how = getattr(self.settings, "action_error", "coins")
-        if how in ("one_by_one", "gradient"):
-            find = self._one_by_one if how == "one_by_one" else self._gradient
-            return transitions, Broadcast(feedback=find(clean), deviation=deviation)
+        if getattr(self.settings, "action_error", "coins") in ("one_by_one", "gradient"):
+            error = self.action_error(clean[0], clean[-1])
+            return transitions, Broadcast(feedback=error, deviation=deviation)
         both = torch.cat((clean[0], clean[0]), dim=1)
         action = torch.cat((clean[-1] + noise[-1], clean[-1] - noise[-1]), dim=1).clamp_(-1, 1)
         return transitions, Broadcast(advantage=self._advantage_of(both, action), deviation=deviation)
 
-    def _one_by_one(self, clean: list[Tensor]) -> Tensor:
-        """∂Q^μ/∂z_L, (S, B, n_L), by a central difference for each action alone: n_L pairs of values per state."""
-        state, action = clean[0], clean[-1]
+    def action_error(self, state: Tensor, action: Tensor) -> Tensor:
+        """∂Q^μ/∂z_L, (S, B, n_L), as the setting `action_error` says: one_by_one, or gradient."""
+        how = getattr(self.settings, "action_error", "one_by_one")
+        return (self._one_by_one if how == "one_by_one" else self._gradient)(state, action)
+
+    def _one_by_one(self, state: Tensor, action: Tensor) -> Tensor:
+        """By a central difference for each action alone: n_L pairs of values per state."""
         slope = self._one_by_one_compiled(state, action)
         if slope is not None:
             return times_slope(slope, action, self.actor.activation(self.actor.depth))
@@ -134,10 +137,10 @@ class Broadcaster:
         )
         return torch.from_numpy(slope)
 
-    def _gradient(self, clean: list[Tensor]) -> Tensor:
-        """∂Q^μ/∂z_L, (S, B, n_L), by backpropagation within the critic."""
-        gradient = self.critic.action_gradient(clean[0], clean[-1])
-        return times_slope(gradient, clean[-1], self.actor.activation(self.actor.depth))
+    def _gradient(self, state: Tensor, action: Tensor) -> Tensor:
+        """By backpropagation within the critic."""
+        gradient = self.critic.action_gradient(state, action)
+        return times_slope(gradient, action, self.actor.activation(self.actor.depth))
 
     def _clean(self, observation: Tensor) -> list[Tensor]:
         """h_0 … h_L without noise, once per draw."""
@@ -159,16 +162,11 @@ class Broadcaster:
         return per_layer(self._imagined.perturbation_scale, self.actor.depth)
 
     def _noise(self, like: Tensor, rngs: Sequence[np.random.Generator]) -> list[Tensor]:
-        widths = list(self.actor.sizes[1:])
-        drawn = normals(rngs, (like.shape[1], sum(widths)))
-        drawn[..., -widths[-1] :] = np.sign(drawn[..., -widths[-1] :])
-        scaled = torch.from_numpy(drawn).to(like.dtype).mul_(self._scale_of_each.to(like.dtype))
-        return list(scaled.split(widths, dim=-1))
+        return draw_noise(self.actor, self._scale_of_each.to(like.dtype), like.shape[1], rngs)
 
     @cached_property
     def _scale_of_each(self) -> Tensor:
-        """Of all neurons, layer after layer."""
-        return torch.from_numpy(np.repeat(self._scales(), self.actor.sizes[1:]))
+        return scale_of_each(self._imagined, self.actor)
 
     def _step(self, action: Tensor) -> Tensor:
         """Half the distance between a + σ and a − σ when both are clipped to [-1, 1]: from σ/2 to σ."""
@@ -184,3 +182,18 @@ class Broadcaster:
             LocalTransition(voltage=v, alpha=h + xi, noise=xi, noise_variance=variance)
             for v, h, xi, variance in zip(clean, clean[1:], executed, variances, strict=False)
         ]
+
+
+def draw_noise(actor: MLP, scales: Tensor, rows: int, rngs: Sequence[np.random.Generator]) -> list[Tensor]:
+    """Fresh noise for every layer, (S, rows, n_l) each: normal, and ± for the action's neurons, times `scales`, as
+    `scale_of_each` gives them; of their type."""
+    widths = list(actor.sizes[1:])
+    drawn = normals(rngs, (rows, sum(widths)))
+    drawn[..., -widths[-1] :] = np.sign(drawn[..., -widths[-1] :])
+    return list(torch.from_numpy(drawn).to(scales.dtype).mul_(scales).split(widths, dim=-1))
+
+
+def scale_of_each(settings: ImaginingSettings, actor: MLP) -> Tensor:
+    """The scale of imagined noise of all neurons, layer after layer, in float64."""
+    scales = per_layer(settings.perturbation_scale, actor.depth)
+    return torch.from_numpy(np.repeat(scales, actor.sizes[1:]))

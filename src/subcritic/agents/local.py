@@ -121,10 +121,7 @@ class LocalLearner:
 
     def learn(self, batch: dict[str, Tensor]) -> None:
         """The global critic, if there is one; then every layer from its own inputs, in any order; then the targets."""
-        if self.broadcaster is not None and self.global_critic is not None:
-            whole = self.agent_batch(batch)
-            target = self.broadcaster.td_target(whole)
-            self._global_fit = self.global_critic.fit(whole.observation, whole.action, target)
+        self._fit_critic(batch)
         self._transitions, broadcast = self.rule_inputs(batch, self.noise_rngs)
         if self.newest is None:
             self.residuals = [
@@ -137,6 +134,13 @@ class LocalLearner:
             self.adam.step()
         self.target.move_towards(self.online, self.settings.polyak)
         self.updates += 1
+
+    def _fit_critic(self, batch: dict[str, Tensor]) -> None:
+        """One step of the global critic, if there is one."""
+        if self.broadcaster is not None and self.global_critic is not None:
+            whole = self.agent_batch(batch)
+            target = self.broadcaster.td_target(whole)
+            self._global_fit = self.global_critic.fit(whole.observation, whole.action, target)
 
     def _learn_from_newest(self, batch: dict[str, Tensor], broadcast: Broadcast) -> None:
         """What the rule keeps learns from the transitions and broadcast of the whole replay, the weights from `batch`."""

@@ -19,8 +19,6 @@ from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransi
 class BilinearState(RuleState):
     """voltage θ_v and mixed w (S, n_in, n), bias θ_0 and alpha θ_a (S, 1, n), and their target copies."""
 
-    per_neuron: ClassVar[bool] = True
-
     voltage: Tensor
     bias: Tensor
     alpha: Tensor
@@ -29,6 +27,10 @@ class BilinearState(RuleState):
     target_bias: Tensor
     target_alpha: Tensor
     target_mixed: Tensor
+
+    @property
+    def per_neuron(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)

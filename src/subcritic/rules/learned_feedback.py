@@ -72,6 +72,11 @@ class LearnedFeedbackState(RuleState):
     context: Tensor
     critic: Tensor
 
+    @property
+    def per_neuron(self) -> bool:
+        """Not with a context, whose columns are those of n_L actions; nor with critics, which learn from their sum."""
+        return not (self.context.shape[-1] or self.critic.shape[-1])
+
     def learned(self) -> dict[str, Tensor]:
         """None: all follow equations of their own."""
         return {}

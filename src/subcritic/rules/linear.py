@@ -23,14 +23,16 @@ from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransi
 class LinearState(RuleState):
     """θ of all neurons of a layer. voltage θ_v (S, n_in, n), bias θ_0 and alpha θ_a (S, 1, n), and their target copies."""
 
-    per_neuron: ClassVar[bool] = True
-
     voltage: Tensor
     bias: Tensor
     alpha: Tensor
     target_voltage: Tensor
     target_bias: Tensor
     target_alpha: Tensor
+
+    @property
+    def per_neuron(self) -> bool:
+        return True
 
     @cached_property
     def arrays(self) -> list[np.ndarray] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -116,8 +116,10 @@ class RuleState:
     critic_optimiser: Optimiser = field(init=False, repr=False)
     weight_optimiser: Optimiser = field(init=False, repr=False)
 
-    # Whether the last axis of every tensor is the layer's neurons, so that each neuron could keep its own column alone.
-    per_neuron: ClassVar[bool] = False
+    @property
+    def per_neuron(self) -> bool:
+        """Whether each neuron could keep its own column alone: nothing is kept, or the last axis is the layer's neurons."""
+        return type(self) is RuleState
 
     def of_neurons(self, neurons: slice) -> Self:
         """The state of some of the neurons, views of this one's tensors, without optimisers; for `per_neuron` states."""

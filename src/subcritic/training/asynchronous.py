@@ -7,20 +7,23 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
+from torch import Tensor
 
 from subcritic import seeding
-from subcritic.agents.asynchronous import AsynchronousLearner, Workers
+from subcritic.agents.asynchronous import FIT, HEAR, LEARN, AsynchronousLearner
+from subcritic.agents.workers import Workers
 from subcritic.replay import SharedReplay
 from subcritic.training.trainer import Observer, Trainer
 
 
 class AsynchronousTrainer(Trainer):
-    """A Trainer that lets every group of an AsynchronousLearner learn in a thread of its own.
+    """A Trainer that lets every piece of an AsynchronousLearner learn in a thread of its own.
 
-    Each environment step grants every group one update, so that as many are made as by a Trainer; a group may fall `lag`
-    updates behind before acting waits for it. Groups draw their own minibatches, each from a stream equal to a Trainer's,
-    so that with `barrier` (wait after every step) the numbers are a Trainer's. Observers see the agent at rest.
-    `behind` counts, after every grant, the updates the slowest group still had to begin: (sum, largest, number of grants).
+    Each environment step grants every piece one update, so that as many are made as by a Trainer; a piece may fall `lag`
+    updates behind before acting waits for it. Pieces draw their own minibatches, each from a stream equal to a Trainer's.
+    With `barrier` acting waits after every step, and the pieces for each other after every phase of it: then the numbers are
+    a Trainer's. Observers see the agent at rest.
+    `behind` counts, after every grant, the updates the slowest piece still had to begin: (sum, largest, number of grants).
     """
 
     agent: AsynchronousLearner
@@ -41,11 +44,13 @@ class AsynchronousTrainer(Trainer):
         self.replay = SharedReplay(len(seeds), self.replay.capacity, agent.columns)
         self.group_minibatches = [
             seeding.Draws(seeding.generators(seeds, f"{purpose} minibatch"), agent.settings.batch_size)
-            for _ in agent.groups
+            for _ in range(agent.pieces)
         ]
-        self.barrier = barrier
+        self._batches: list[dict[str, Tensor]] = [{}] * agent.pieces
+        self.barrier, self._phase = barrier, FIT
         self.behind = (0, 0, 0)
-        self.workers = Workers([partial(self._learn_group, g) for g in range(len(agent.groups))], lag)
+        work = self._learn_phase if barrier else self._learn_piece
+        self.workers = Workers([partial(work, piece) for piece in range(agent.pieces)], lag)
 
     def _learn(self) -> None:
         self.workers.grant()
@@ -53,12 +58,30 @@ class AsynchronousTrainer(Trainer):
         now = self.workers.behind()
         self.behind = (total + now, max(largest, now), grants + 1)
         if self.barrier:
-            self.workers.settle()
+            self._go_through_phases()
 
-    def _learn_group(self, group: int) -> None:
-        batch = self.replay.sample(self.agent.settings.batch_size, self.group_minibatches[group])
-        self.agent.learn_group(group, batch)
-        if group == 0:
+    def _go_through_phases(self) -> None:
+        """Of a step whose first phase is granted."""
+        self.workers.settle()
+        for phase in (HEAR, LEARN):
+            self._phase = phase
+            self.workers.grant()
+            self.workers.settle()
+        self._phase = FIT
+
+    def _learn_piece(self, piece: int) -> None:
+        self._sample(piece)
+        self.agent.learn_piece(piece, self._batches[piece])
+
+    def _learn_phase(self, piece: int) -> None:
+        if self._phase == FIT:
+            self._sample(piece)
+        self.agent.learn_phase(piece, self._phase, self._batches[piece])
+
+    def _sample(self, piece: int) -> None:
+        batch = self.replay.sample(self.agent.settings.batch_size, self.group_minibatches[piece])
+        self._batches[piece] = batch
+        if piece == 0:
             self.batch = batch
 
     def _stop_diverged(self) -> None:

@@ -1,4 +1,4 @@
-"""Learning in threads without a lock: does it reach what the synchronous learner reaches, and how fast is it?"""
+"""Learning in threads without a lock, and in processes: is it as good as without, how fast is it, and what must be sent?"""
 
 from subcritic.studies.asynchronous.settings import Asynchronous, jobs
 from subcritic.study import Recorded, Study, View, figure, table
@@ -9,11 +9,11 @@ STUDY = Study(
     view=View(
         """Asynchronous: do neurons that learn in threads, without waiting for each other, learn as well?
 
-`synchronous` is Experiment 2's local learner; in `asynchronous` the same neurons are divided among threads that learn
-while the agent acts, from a replay they share without a lock.
+`<rule>-synchronous` is Experiment 2's local learner; in `<rule>-asynchronous` the same neurons are divided among threads
+that learn while the agent acts, from a replay they share without a lock; a global critic learns in one more thread.
 
-*Look at* `return/evaluation`: the two should lie within each other's band. The run `results` holds the table and the
-figure, with updates per second for one and two threads (tab *Artifacts*).""",
+*Look at* `return/evaluation`: the two of a rule should lie within each other's band. The run `results` holds the table and
+the figure, with updates per second for one and two threads (tab *Artifacts*).""",
         {"Does it learn as well?": {"Return of the greedy policy": "return/evaluation"}},
         ("return/evaluation",),
     ),
@@ -29,17 +29,24 @@ figure, with updates per second for one and two threads (tab *Artifacts*).""",
         ),
         "lag": Recorded(
             "asynchronous/lag.csv",
-            ("environment", "updates", "mean", "largest"),
+            ("environment", "method", "updates", "mean", "largest"),
             about="updates that the slowest thread was behind acting",
         ),
         "rounds": Recorded(
             "asynchronous/throughput.csv", ("learner", "hidden", "batch", "round", "updates_per_second")
+        ),
+        "messages": Recorded(
+            "asynchronous/messages.csv",
+            ("learner", "hidden", "batch", "updates", "bytes", "messages", "exchanges"),
+            about="counted, of one update: what crosses between layers in processes of their own; exchanges: messages that "
+            "come one after the other",
         ),
     },
     shown={
         "figure": figure("asynchronous", "asynchronous"),
         "table": table("asynchronous.csv", "asynchronous"),
         "speed": table("asynchronous_speed.csv", "asynchronous"),
+        "messages": table("asynchronous_messages.csv", "asynchronous"),
         "page": table("asynchronous.md", about="learning in threads"),
     },
     threads="all",
