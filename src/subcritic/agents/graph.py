@@ -94,11 +94,6 @@ class GraphLearner:
         rngs = seeding.generators(seeds, "training critic")
         return Network(spec, rngs, self.settings.critic_rate, dtype=self.dtype)
 
-    @staticmethod
-    def check(settings: GraphSettings) -> None:
-        """Raise ValueError: the policies of Experiment 2 are taken for networks that keep no voltages."""
-        raise ValueError("algorithm graph is for the studies recurrent and clocks, in their own sections")
-
     # Acting.
 
     def act(self, observation: Tensor, perturbation: list[Tensor | None] | None = None) -> Voltages:

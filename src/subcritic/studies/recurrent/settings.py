@@ -49,12 +49,9 @@ class MemoryTask(Environment):
     )
 
 
-def _hidden_velocity(name: str, observed: str) -> dict[str, Any]:
-    return {
-        "id": f"subcritic/HiddenVelocity{name}-v0",
-        "name": f"HiddenVelocity{name}-v0",
-        "observed": observed,
-    }
+def _hidden_velocity(name: str, observed: str, steps: int | None = None) -> dict[str, Any]:
+    name = f"HiddenVelocity{name}-v0"
+    return {"id": f"subcritic/{name}", "name": name, "observed": observed, "steps": steps}
 
 
 def _maze(length: int, steps: int, batch_size: int) -> dict[str, Any]:
@@ -77,7 +74,7 @@ class Recurrent(Section):
 
     environments: Annotated[tuple[MemoryTask, ...], Field(min_length=1)] = Field(
         (
-            _hidden_velocity("Pendulum", "Pendulum-v1"),
+            _hidden_velocity("Pendulum", "Pendulum-v1", 24_000),
             _hidden_velocity("CartpoleBalance", "subcritic/CartpoleBalance-v0"),
             _hidden_velocity("CartpoleSwingUp", "subcritic/CartpoleSwingUp-v0"),
             _maze(5, 6_000, 16),
