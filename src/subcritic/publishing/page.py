@@ -12,7 +12,7 @@ from subcritic.publishing.reports import module_of
 from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES
 
-ORDER = ("quick", "standard", "suite", "peers", "gymnasium", "paper", "planners")
+ORDER = ("quick", "standard", "future-work", "suite", "peers", "gymnasium", "paper", "planners")
 PAGE = "results.md"
 # The format of facts.json.
 FORMAT = 1

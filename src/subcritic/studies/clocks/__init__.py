@@ -1,6 +1,6 @@
 """Neurons with clocks: leaky integrators that update together or at times of their own, at several speeds."""
 
-from subcritic.studies.clocks.settings import Clocks, jobs
+from subcritic.studies.clocks.settings import Clocks, described, jobs
 from subcritic.study import Recorded, Study, View, figure, table
 
 STEM = "clocks/{environment}/{method}"
@@ -50,5 +50,6 @@ the figure (tab *Artifacts*).""",
         "table": table("clocks.csv", "clocks"),
         "page": table("clocks.md", about="neurons with clocks"),
     },
+    described=described,
     minutes=240,
 )

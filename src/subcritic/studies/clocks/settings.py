@@ -87,6 +87,18 @@ def agents(settings: Clocks) -> dict[str, GraphSettings]:
     return found
 
 
+def described(profile: Profile) -> list[str]:
+    settings = profile.section(Clocks)
+    tasks = ", ".join(
+        f"{task.name} ({task.steps or settings.training.steps:,} steps)" for task in settings.environments
+    )
+    neurons = " and ".join(map(str, settings.agent.hidden))
+    ticks = ", ".join(map(str, settings.ticks))
+    return [
+        f"Neurons with clocks: {neurons} hidden neurons, {ticks} ticks in an environment step, on {tasks}."
+    ]
+
+
 def jobs(profile: Profile) -> Iterator[Job]:
     settings, seeds = profile.section(Clocks), tuple(profile.seed_list())
     for environment in settings.environments:

@@ -1,6 +1,6 @@
 """Learning without unrolling: recurrent networks on tasks that take memory, by learned feedback over lags."""
 
-from subcritic.studies.recurrent.settings import Recurrent, jobs
+from subcritic.studies.recurrent.settings import Recurrent, described, jobs
 from subcritic.study import Recorded, Study, View, figure, table
 
 STEM = "recurrent/{environment}/{method}"
@@ -42,5 +42,6 @@ update and that of backpropagation through time. The run `results` holds the tab
         "table": table("recurrent.csv", "recurrent"),
         "page": table("recurrent.md", about="recurrent networks"),
     },
+    described=described,
     minutes=240,
 )

@@ -159,6 +159,17 @@ def agents(settings: Recurrent, task: MemoryTask) -> dict[str, AgentSettings | N
     return {method: found[method] for method in settings.methods if method in found}
 
 
+def described(profile: Profile) -> list[str]:
+    settings = profile.section(Recurrent)
+    tasks = ", ".join(
+        f"{task.name} ({task.steps or settings.training.steps:,} steps)" for task in settings.environments
+    )
+    neurons = " and ".join(map(str, settings.agent.hidden))
+    return [
+        f"Recurrent networks of {neurons} hidden neurons, {settings.agent.ticks} ticks in an environment step, on {tasks}."
+    ]
+
+
 def jobs(profile: Profile) -> Iterator[Job]:
     settings, seeds = profile.section(Recurrent), tuple(profile.seed_list())
     for task in settings.environments:
