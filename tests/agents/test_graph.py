@@ -91,7 +91,17 @@ def test_sequences_end_with_their_episode_and_start_from_the_voltages_of_the_tim
         assert (found.voltages[0, start] != 0).any() == (start % 3 != 0)
 
 
-def test_rows_after_an_episodes_end_teach_nothing():
+def test_a_full_replays_newest_row_is_not_followed_by_its_oldest():
+    """Episodes of three steps, six rows kept: without a count of all rows, time alone would join them."""
+    trained = run(environment="subcritic/TMaze-v0", kwargs={"length": 2}, steps=61, replay_size=6)
+    newest = (trained.replay.added - 1) % 6
+    found = Sequences.of(trained.replay.at(np.full((2, 1), newest), 4), trained.agent.columns)
+    rows = trained.replay.unpack(trained.replay.rows)["time"][0, :, 0]
+    assert rows[(newest + 1) % 6] == rows[newest] + 1, "the case that is tested"
+    assert found.valid[0, 0, :, 0].tolist() == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_rows_after_an_episodes_end_have_no_error():
     agent = run(environment="subcritic/TMaze-v0", kwargs={"length": 2}, steps=60, learns="backpropagation")
     replayed = Sequences.of(agent.replay.at(np.full((2, 3), 1), 4), agent.agent.columns)
     traces, action, _ = agent.agent._replay(replayed)
@@ -203,6 +213,11 @@ def test_memory_traces_are_decaying_sums_of_one_variance():
         ({"exploration": "neuron"}, "exploration must be action"),
         ({"frozen_hidden": True}, "say learns action_only instead"),
         ({"time_constants": (2.0, 1.0)}, "must name the shortest first"),
+        ({"time_constants": (1.0, float("inf"))}, "finite"),
+        ({"sequence": 1}, "greater than or equal to 2"),
+        ({"noise_scale": (0.1, 0.2)}, "noise_scale must be one number"),
+        ({"last_layer_init": 0.003}, "last_layer_init must be None"),
+        ({"learns": "action_only", "perturbation_scale": 0.2}, "perturbation_scale has a meaning only with"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(changes, message):

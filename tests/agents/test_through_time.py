@@ -92,8 +92,12 @@ def test_backpropagation_through_time_is_the_gradient(kind, clock):
     assert np.abs(expected[:, :, clocks.free]).max() > 0.1
 
 
+def existing(clocks):
+    return np.stack([clocks.agent.existing] * SEEDS)
+
+
 def learned(clocks, observation, voltages, lags, updates, rate=1.0, scale=0.1):
-    feedback = LaggedFeedback(clocks, range(SEEDS), lags, scale, rate)
+    feedback = LaggedFeedback(clocks, existing(clocks), range(SEEDS), lags, scale, rate)
     steps, connections = observation.shape[2], clocks.connections()
     for _ in range(updates):
         noise = feedback.noise(observation.shape[1], steps)
@@ -158,7 +162,7 @@ def test_leaving_out_lags_errs_by_no_more_than_what_effects_decay_to():
     clocks, rng, steps = Clocks.common(agent, 3), np.random.default_rng(1), 8
     observation = rng.normal(size=(SEEDS, 1, steps, INPUTS))
     traces = traces_of(clocks, observation, rng.normal(size=(SEEDS, 1, agent.neurons)))
-    exact = LaggedFeedback(clocks, range(SEEDS), steps - 1, 0.1, 1.0)
+    exact = LaggedFeedback(clocks, existing(clocks), range(SEEDS), steps - 1, 0.1, 1.0)
     for k in range(steps):
         for output in range(OUTPUTS):
             error = np.zeros((SEEDS, 1, steps, OUTPUTS))

@@ -11,6 +11,7 @@ from subcritic.config import ConfigError
 from subcritic.studies import STUDIES
 from subcritic.studies.clocks import run as clocks
 from subcritic.studies.recurrent import run as recurrent
+from subcritic.training.recurrent import trainer_of
 
 PENDULUM = {
     "id": "subcritic/HiddenVelocityPendulum-v0", "name": "Hidden", "observed": "Pendulum-v1", "sequence": 3, "batch_size": 4,
@@ -92,7 +93,7 @@ def test_methods_differ_by_what_their_names_say():
     assert found["Maze", "feedforward"].agent.time_constants is None, "a leak would be a memory"
     kinds = {GraphLearner: "learned-feedback", RecurrentLearner: "linear"}
     for kind, method in kinds.items():
-        make = recurrent.trainer_of(found["Hidden", method].agent)
+        make = trainer_of(found["Hidden", method].agent)
         trainer = make(lambda: pytest.importorskip("gymnasium").make("Pendulum-v1"), 3, 1, [0], 100, 10.0)
         assert type(trainer.agent) is kind
 
@@ -115,13 +116,31 @@ def test_methods_of_the_clocks_study_record_how_far_their_neurons_reach(tmp_path
     [
         ("recurrent", {"methods": ["learned-feedback"]}, "backpropagation is missing"),
         ("recurrent", {"methods": ["ddpg"]}, "'ddpg' is none; known: learned-feedback"),
-        ("recurrent", {"agent": {"learns": "action_only"}}, "needs learns learned_feedback, not action_only"),
         (
             "recurrent",
-            {"linear": {"algorithm": "linear", "target": "global_q"}},
+            {"agent": {"hidden": [6], "learns": "action_only"}},
+            "needs learns learned_feedback, not action_only",
+        ),
+        (
+            "recurrent",
+            {"linear": {"algorithm": "linear", "hidden": [6], "target": "global_q"}},
             "needs target own_td, not global_q",
         ),
-        ("recurrent", {"linear": {"algorithm": "compatible", "trace": 0.5}}, "needs trace 0, not 0.5"),
+        (
+            "recurrent",
+            {"linear": {"algorithm": "compatible", "hidden": [6], "trace": 0.5}},
+            "needs trace 0, not 0.5",
+        ),
+        ("recurrent", {"agent": {"connections": "random"}}, "needs connections recurrent, not random"),
+        ("recurrent", {"agent": {"ticks": 1}}, "ticks must be above the number of hidden layers, 1"),
+        ("recurrent", {"environments": [PENDULUM, PENDULUM]}, "Hidden"),
+        (
+            "recurrent",
+            {"linear": {"algorithm": "linear", "hidden": [5]}},
+            "linear: hidden must have 6 neurons in all",
+        ),
+        ("clocks", {"agent": {"connections": "random"}}, "connections must be recurrent or feedforward"),
+        ("clocks", {"ticks": [1, 2, 1]}, "ticks name a number twice: 1, 2, 1"),
         ("clocks", {"agent": {"clocks": "own"}}, "needs clocks common, not own"),
         ("clocks", {"agent": {"lags": 0}}, "needs lags None, not 0"),
     ],

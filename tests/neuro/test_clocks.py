@@ -1,4 +1,4 @@
-"""Neurons with clocks: all together they are Definition 2.2.1, each with its own they follow an exact simulation."""
+"""Neurons with clocks: all together they are Definition 2.2.1, each with its own they tick as a queue of events has it."""
 
 import heapq
 
@@ -37,8 +37,8 @@ def test_a_common_clock_without_time_constants_is_the_agent_of_the_definition(ki
         np.testing.assert_allclose(voltages[:, clocks.free], internal[:, clocks.free], atol=1e-13)
 
 
-def test_own_clocks_are_an_exact_simulation_of_leaky_integrators_in_continuous_time():
-    """Against a queue of events: each neuron decays exactly towards μ^n(v), as it last heard it, between its ticks."""
+def test_own_clocks_tick_as_a_queue_of_events_with_real_times_does():
+    """Each neuron once in its own period: as far as a leaky integrator goes in a period, by what it hears then."""
     network = agent()
     constants = constants_of(network)
     clocks = Clocks.own(network, 3, np.random.default_rng(3), constants)

@@ -53,7 +53,7 @@ def test_more_training_repeats_experiment_2_where_it_applies_and_nothing_else():
         ("theorem", {"aliases": 9}),
         ("scaling", {"actor_steps": [3]}),
         ("asynchronous", {"lag": 8}),
-        ("recurrent", {"linear": {"algorithm": "linear", "critic_rate": 0.02}}),
+        ("recurrent", {"linear": {"algorithm": "linear", "hidden": [64], "critic_rate": 0.02}}),
         ("recurrent", {"agent": {"ticks": 3}}),
         ("clocks", {"agent": {"sequence": 5}}),
         ("robustness", {"episodes": 3}),

@@ -64,6 +64,7 @@ class GraphLearner:
         if settings.learns == "learned_feedback":
             self.feedback = LaggedFeedback(
                 self.clocks,
+                self.learned,
                 seeds,
                 settings.effective_lags,
                 settings.perturbation_scale,
@@ -78,13 +79,15 @@ class GraphLearner:
             "voltages": self.graph.neurons,
             "traces": self.memory.size,
             "time": 1,
+            "row": 1,
         }
         self.consecutive = settings.sequence
         self.running = np.zeros((len(seeds), 1, self.graph.neurons))
         self._moved = self.running
         self._history = np.zeros((len(seeds), self.memory.size))
         self._last_action = np.zeros((len(seeds), action_size))
-        self._time = np.zeros((len(seeds), 1))
+        # Environment steps of the running episode, and in all.
+        self._time, self._row = np.zeros((len(seeds), 1)), np.zeros((len(seeds), 1))
         self._fit: tuple[Tensor, Tensor] | None = None
         self._seen: tuple[list[Trace], np.ndarray] | None = None
 
@@ -114,7 +117,8 @@ class GraphLearner:
         x, action = voltages.input[:, 0], voltages.output[:, 0]
         observation = x[:, self.graph.neurons :]
         self._history = self.memory.after(self._history, self._last_action, observation.numpy())
-        self._last_action, self._time = action.double().numpy(), self._time + 1
+        self._last_action = action.double().numpy()
+        self._time, self._row = self._time + 1, self._row + 1
         self.running = self._moved
         return {
             "observation": observation,
@@ -125,6 +129,7 @@ class GraphLearner:
             "voltages": x[:, : self.graph.neurons],
             "traces": torch.from_numpy(self._history),
             "time": torch.from_numpy(self._time),
+            "row": torch.from_numpy(self._row),
         }
 
     def begin_episode(self, seed_index: int) -> None:
@@ -314,7 +319,7 @@ class GraphLearner:
 
     def agreement(self, lags: int | None = None) -> dict[str, np.ndarray]:
         """The cosine of the last update's direction, by the feedback that it left, with that of backpropagation through
-        time.
+        time from the same e.
 
         lags: of the feedback only up to so many; None: all. Returns (S,) over the connections into `hidden`, all hidden
         neurons, and into `layer_1`, …. Raises ValueError before the first update, and for a learner without feedback.
@@ -340,6 +345,7 @@ class GraphLearner:
             "history": self._history.copy(),
             "last_action": self._last_action.copy(),
             "time": self._time.copy(),
+            "row": self._row.copy(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -349,7 +355,8 @@ class GraphLearner:
         if self.feedback is not None:
             self.feedback.load_state_dict(state["feedback"])
         self.running, self._history = state["running"].copy(), state["history"].copy()
-        self._last_action, self._time = state["last_action"].copy(), state["time"].copy()
+        self._last_action = state["last_action"].copy()
+        self._time, self._row = state["time"].copy(), state["row"].copy()
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:

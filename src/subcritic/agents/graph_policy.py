@@ -16,7 +16,7 @@ from subcritic.neuro import NeurocomputationalAgent, topologies
 from subcritic.neuro.clocks import Clocks
 from subcritic.nn import Parameters, Voltages
 
-# Of clocks and of the connections that a random graph has: a part of the architecture, the same for all seeds.
+# Of clocks: a part of the architecture, the same for all seeds.
 ARCHITECTURE = 0
 
 

@@ -21,14 +21,17 @@ class LaggedFeedback:
 
         ρ_t = Δz_t − Σ_k Σ_n B_k,n ξ_{t−k,n},    B_k,n += η mean(ρ_t ξ_{t−k,n}),
 
-    as in `subcritic.rules.learned_feedback`, whose B_0 of one layer it is. A neuron then learns with the error
+    the mean over all T steps of a sequence, with noise before it counted as 0: B of long lags, with T − k terms, follow more
+    slowly. It is the rule of `subcritic.rules.learned_feedback`, whose B is B_0 of one layer. A neuron learns with the error
     δ_t = (Σ_k B_k · e_{t+k}) κ σ'(z_t): for every e that it hears it needs its own inputs and noise of the last `lags`
     steps, and nothing of another neuron. Noise of the action's neurons at their last tick does not act on z of that step.
+    Sequences are followed past the end of an episode: there B learns, though no connection does.
     """
 
     def __init__(
         self,
         clocks: Clocks,
+        exists: np.ndarray,
         seeds: Sequence[int],
         lags: int,
         scale: float,
@@ -38,13 +41,9 @@ class LaggedFeedback:
         self.rngs = seeding.generators(seeds, "training imagination")
         actions = len(clocks.agent.outputs)
         self.feedback = np.zeros((len(seeds), lags + 1, actions, len(clocks.order)))
-        self.noisy = self._noisy()
-
-    def _noisy(self) -> np.ndarray:
-        """Whether the noise of a neuron at a tick can have an effect, (F,): it needs an outgoing connection, or a leak."""
-        agent, relax = self.clocks.agent, self.clocks.relax
-        heard = agent.existing.any(axis=1) | (relax < 1)
-        return heard[self.clocks.order]  # type: ignore[no-any-return]
+        # Whether noise of a neuron at a tick can have an effect, (S, 1, 1, F): it needs an outgoing connection, or a leak.
+        heard = exists.any(axis=2) | (clocks.relax < 1)
+        self.noisy: np.ndarray = heard[:, None, None, clocks.order]
 
     def noise(self, rows: int, steps: int) -> np.ndarray:
         """ξ ~ N(0, scale²) for every tick of T steps, (S, B, T, F); 0 of neurons without an effect."""
@@ -55,8 +54,9 @@ class LaggedFeedback:
         """One step of B, from Δz (S, B, T, n_L) and ξ (S, B, T, F)."""
         left = deviation - self.expected(noise)
         seeds, rows, steps, width = noise.shape
-        features = int(self.noisy.sum()) * (self.lags + 1)
-        step = self.rate / self.scale**2 / mean_square(features, rows * steps) / (rows * steps)
+        features = self.noisy.sum(axis=(1, 2, 3)) * (self.lags + 1)
+        shares = [mean_square(int(count), rows * steps) * rows * steps for count in features]
+        step = self.rate / self.scale**2 / np.array(shares).reshape(-1, 1, 1)
         for k in range(min(self.lags + 1, steps)):
             early = noise[:, :, : steps - k].reshape(seeds, -1, width)
             late = left[:, :, k:].reshape(seeds, -1, left.shape[-1])

@@ -32,14 +32,16 @@ class Sequences:
     def of(cls, batch: Mapping[str, Tensor], columns: Mapping[str, int]) -> Self:
         """From a minibatch of replay rows and their `following`; columns: name → width, in the order of packing.
 
-        A row's `time`, counted from 1 in every episode, says which rows belong together.
+        A row's `time`, counted from 1 in every episode, and its `row`, counted from 1 in all, say which rows belong
+        together.
         """
         parts = batch["following"].split(list(columns.values()), dim=-1)
         rows = {
             name: torch.cat((batch[name].unsqueeze(2), later), dim=2).double().numpy()
             for name, later in zip(columns, parts, strict=True)
         }
-        goes_on = (rows["time"][:, :, 1:] == rows["time"][:, :, :-1] + 1).astype(float)
+        next_time, next_row = (rows[name][:, :, 1:] == rows[name][:, :, :-1] + 1 for name in ("time", "row"))
+        goes_on = (next_time & next_row).astype(float)
         return cls(
             # Where an episode goes on, a row's observation is what the row before led to.
             np.concatenate([rows["observation"][:, :, :1], rows["next_observation"]], axis=2),

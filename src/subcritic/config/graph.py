@@ -9,6 +9,10 @@ from pydantic import Field
 from subcritic.config.agents import AgentSettings, Role
 from subcritic.config.sections import Count, Fraction, Rate, Sizes
 
+# Of a sequence: one row says nothing of what comes later.
+Length = Annotated[int, Field(ge=2)]
+# In environment steps.
+Time = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Learns = Literal["learned_feedback", "backpropagation", "action_only"]
 
 
@@ -34,19 +38,19 @@ class GraphSettings(AgentSettings):
         "common",
         description="Whether all neurons update together, or each at a rate and with a phase of its own.",
     )
-    time_constants: tuple[Rate, Rate] | None = Field(
+    time_constants: tuple[Time, Time] | None = Field(
         None,
         description="Of the hidden neurons, in environment steps: from the first to the second, equal ratios apart; None: "
-        "neurons take on a new voltage at once.",
+        "neurons take on a new voltage at once. In the order of neurons, the first layer's first.",
     )
-    sequence: Count = Field(8, description="Environment steps of a replayed sequence.")
+    sequence: Length = Field(8, description="Environment steps of a replayed sequence.")
     lags: Annotated[int, Field(ge=0)] | None = Field(
         None,
         description="For learned_feedback: up to how many environment steps later a neuron's effect on the action counts; "
         "None: to the end of the sequence, sequence − 1.",
     )
     batch_size: Count = Field(16, description="Sequences in a minibatch, per seed.")
-    trace_steps: tuple[Rate, ...] = Field(
+    trace_steps: tuple[Time, ...] = Field(
         (2.0, 8.0),
         description="What the critic remembers: for each of these time constants, in environment steps, a decaying sum of "
         "the observations and actions so far.",
@@ -85,11 +89,20 @@ class GraphSettings(AgentSettings):
             (self.exploration != "action", "exploration must be action"),
             (self.frozen_hidden, "frozen_hidden: say learns action_only instead"),
             (low > high, "time_constants must name the shortest first"),
+            (
+                isinstance(self.noise_scale, tuple),
+                "noise_scale must be one number, since noise is added to the action",
+            ),
+            (
+                self.last_layer_init is not None,
+                "last_layer_init must be None: connections start as in a random graph",
+            ),
         ]
 
     def unused(self) -> dict[str, tuple[bool, str]]:
         feedback = (self.learns == "learned_feedback", "learns learned_feedback")
-        return {**super().unused(), "lags": feedback, "feedback_rate": feedback}
+        names = ("lags", "feedback_rate", "perturbation_scale")
+        return {**super().unused(), **dict.fromkeys(names, feedback)}
 
     @classmethod
     def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:

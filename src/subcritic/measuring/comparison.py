@@ -50,6 +50,6 @@ def _setup(job: Job, run: Run, make_trainer: MakeTrainer, log) -> tuple[Trainer,
     trainer = make_trainer(make_environment, *sizes, seeds, training.steps, training.divergence_factor)
     observers = [
         Evaluation(log, training, make_environment, seeds),
-        LearningMetrics(log, job.runtime.log_every),
+        LearningMetrics(log, job.runtime.log_every, trainer.agent.settings.update_every),
     ]
     return trainer, observers

@@ -1,8 +1,8 @@
 """When neurons tick: all together ℓ times per environment step, or each at times of its own, with no global step.
 
-A neuron that ticks reads what its inputs last put out, and moves towards μ^n(v) as a leaky integrator does between two of
-its ticks: τ_n dv_n/dt = −v_n + μ^n(v), with what it reads held, is v_n ← v_n + κ_n (μ^n(v) − v_n) with κ_n =
-1 − exp(−p_n / τ_n) for the time p_n between ticks. Without a time constant κ_n = 1, which is D of Definition 2.2.1.
+A neuron samples and holds: when it ticks it reads what its inputs last put out, and moves as far as the leaky integrator
+τ_n dv_n/dt = −v_n + μ^n(v) goes in the time p_n between two of its ticks, with what it reads held:
+v_n ← v_n + κ_n (μ^n(v) − v_n), κ_n = 1 − exp(−p_n / τ_n). Without a time constant κ_n = 1, which is D of Definition 2.2.1.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from subcritic import profiles
 from subcritic.config import Environment, Reference, Section
+from subcritic.config.graph import GraphSettings
 from subcritic.config.methods import AGENTS, load
 from subcritic.reporting import documents
 from subcritic.rules import RULES
@@ -109,15 +110,35 @@ def settings() -> str:
     blocks += ["## Studies\n"]
     for name in STUDIES:
         if name in own:
-            blocks += [f"### `{name}`\n", *_section(STUDIES[name].settings)]
+            blocks += [
+                f"### `{name}`\n",
+                *_section(STUDIES[name].settings),
+                *_entries(STUDIES[name].settings),
+            ]
     blocks += ["## An entry of `methods`\n", "Which settings a method has depends on its `algorithm`.\n"]
     seen: dict[str, FieldInfo] = {}
-    for algorithm in (*AGENTS, *RULES):
-        fields = load(algorithm).Settings.model_fields
+    kinds = {algorithm: load(algorithm).Settings for algorithm in (*AGENTS, *RULES)}
+    for algorithm, kind in {**kinds, "graph": GraphSettings}.items():
+        fields = kind.model_fields
         mine = {name: field for name, field in fields.items() if name not in seen}
         seen |= mine
-        blocks += [f"### `{algorithm}`\n", _also(fields, mine), _table(mine.items())]
+        only = (
+            ""
+            if algorithm in kinds
+            else "In no list of methods: the agent of the studies `recurrent` and `clocks`.\n"
+        )
+        blocks += [f"### `{algorithm}`\n", only, _also(fields, mine), _table(mine.items())]
     return "\n".join(block for block in blocks if block)
+
+
+def _entries(kind: Any) -> Iterator[str]:
+    """What entries of a study's tasks have beside those of `environments`."""
+    for name, field in kind.model_fields.items():
+        for entry in _kinds(field.annotation):
+            if issubclass(entry, Environment) and entry is not Environment:
+                own = [item for item in entry.model_fields.items() if item[0] not in Environment.model_fields]
+                yield f"An entry of its `{name}` is one of [environments](#an-entry-of-environments) that also has:\n"
+                yield _table(own)
 
 
 def _also(fields: dict[str, FieldInfo], mine: dict[str, FieldInfo]) -> str:

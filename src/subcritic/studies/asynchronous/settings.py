@@ -94,6 +94,9 @@ class Asynchronous(Section):
     @model_validator(mode="after")
     def _threads_can_learn_so(self) -> Asynchronous:
         unique_names("agents", self.agents)
+        fewest = min(min(hidden) for hidden in (*self.speed.hidden, *(agent.hidden for agent in self.agents)))
+        if self.threads > fewest:
+            raise ValueError(f"threads must be at most {fewest}, the neurons of the smallest hidden layer")
         for agent in self.agents:
             if agent.algorithm not in NEEDED:
                 known = ", ".join(NEEDED)

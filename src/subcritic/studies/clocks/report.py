@@ -130,7 +130,9 @@ def sentences(table: pd.DataFrame) -> list[str]:
         here = table[table["environment"] == environment]
         for clock in CLOCKS:
             mine = here[(here["clock"] == clock) & (here["learner"] == LEARNED)].sort_values("ticks")
-            found.append(f"{environment}, {NAMES[clock]}: {_cost(mine)} {_beside_backpropagation(mine)}")
+            found.append(
+                f"{environment}, {NAMES[clock]}: {_cost(mine)} {_beside_backpropagation(mine)}".strip()
+            )
         found.append(f"{environment}: {_at_once(here)}")
     return found
 
@@ -139,15 +141,19 @@ def _cost(mine: pd.DataFrame) -> str:
     returns = ", ".join(
         f"{number(row.score)} {interval(row.low, row.high)} with ℓ = {row.ticks}" for row in mine.itertuples()
     )
+    if mine["minus_fastest_low"].isna().all():
+        return f"learned feedback returns {returns}, without intervals from one seed."
     worse = [str(row.ticks) for row in mine.itertuples() if row.minus_fastest_high < 0]
     most = int(mine["ticks"].max())
-    verdict = (
-        f"worse than ℓ = {most} with ℓ = {' and '.join(worse)}" if worse else f"no ℓ is worse than {most}"
-    )
+    verdict = f"worse than ℓ = {most} with ℓ = {' and '.join(worse)}"
+    if not worse:
+        verdict = f"none is shown to be worse than ℓ = {most}"
     return f"learned feedback returns {returns}; {verdict}, paired by seed."
 
 
 def _beside_backpropagation(mine: pd.DataFrame) -> str:
+    if mine["minus_backpropagation_low"].isna().all():
+        return ""
     better = [str(row.ticks) for row in mine.itertuples() if row.minus_backpropagation_low > 0]
     worse = [str(row.ticks) for row in mine.itertuples() if row.minus_backpropagation_high < 0]
     parts = [
@@ -157,7 +163,9 @@ def _beside_backpropagation(mine: pd.DataFrame) -> str:
     ]
     if not parts:
         return "It is not told apart from backpropagation through all ticks with any ℓ."
-    return f"Against backpropagation through all ticks it is {', '.join(parts)}, and not told apart with the others."
+    if len(better) + len(worse) < len(mine):
+        parts.append("not told apart with the others")
+    return f"Against backpropagation through all ticks it is {', '.join(parts)}."
 
 
 def _at_once(here: pd.DataFrame) -> str:
@@ -201,10 +209,10 @@ def figure(profile: Profile, table: pd.DataFrame) -> Figure:
         _draw_returns(panels[column], here, environment)
         _draw_agreement(panels[len(environments) + column], here)
     for axes in panels:
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(ticks, [str(number) for number in ticks])
+        axes.set_xticks(np.log2(ticks), [str(number) for number in ticks])
         axes.set_xlabel("ticks of a neuron in an environment step, ℓ")
-        axes.legend(fontsize=6, frameon=False)
+        if axes.lines:
+            axes.legend(fontsize=6, frameon=False)
     style.note(
         fig, f"solid: a common clock   ·   dashed: a clock for each neuron   ·   bars: {described(profile)}"
     )
@@ -240,7 +248,7 @@ def _draw(
         return
     whiskers = [rows[name] - rows[ends[0]], rows[ends[1]] - rows[name]]
     axes.errorbar(
-        rows["ticks"], rows[name], yerr=whiskers, color=colour, linestyle=LINES[clock], marker="o", markersize=3,
+        np.log2(rows["ticks"]), rows[name], yerr=whiskers, color=colour, linestyle=LINES[clock], marker="o", markersize=3,
         linewidth=1, label=label if clock == CLOCKS[0] else None,
     )  # fmt: skip
 

@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 
 from subcritic.agents.graph import GraphLearner
-from subcritic.config.graph import GraphSettings
 from subcritic.measuring.comparison import compare
 from subcritic.measuring.tables import paths, write_csv
 from subcritic.studies.clocks import STUDY
 from subcritic.studies.clocks.settings import Config
 from subcritic.study import Job
-from subcritic.training import Trainer
-from subcritic.training.recurrent import RecurrentTrainer
+from subcritic.training.recurrent import trainer_of
 
 
 def run(job: Job, results: Path) -> list[Path]:
@@ -31,17 +29,6 @@ def run(job: Job, results: Path) -> list[Path]:
         write_csv(to["scores"], scores),
         write_csv(to["reach"], reach(job, trainer.agent)),
     ]
-
-
-def trainer_of(settings: GraphSettings):
-    """What makes a trainer of the method, see `compare`."""
-
-    def make_trainer(make, observation, action, seeds, steps, factor) -> Trainer:
-        return RecurrentTrainer(
-            GraphLearner(settings, observation, action, seeds), make, seeds, steps, factor
-        )
-
-    return make_trainer
 
 
 def reach(job: Job, agent: GraphLearner) -> pd.DataFrame:

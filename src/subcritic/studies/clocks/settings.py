@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from subcritic.config import Count, Environment, Profile, Section, Task, Training
 from subcritic.config.agents import need
 from subcritic.config.graph import GraphSettings
+from subcritic.config.profile import unique_names
+from subcritic.studies.recurrent.settings import OF_FEEDBACK
 from subcritic.study import Job, Run
 
 # How neurons learn, by the last part of a method's name; at once only with a common clock.
@@ -54,6 +56,11 @@ class Clocks(Section):
     def _compares_what_the_agent_leaves_open(self) -> Clocks:
         needed = {"learns": "learned_feedback", "lags": None, "clocks": "common", "ticks": 2}
         need("agent: what is compared", self.agent, needed)
+        if self.agent.connections == "random":
+            raise ValueError("agent: connections must be recurrent or feedforward: layers are compared")
+        if len(set(self.ticks)) < len(self.ticks):
+            raise ValueError(f"ticks name a number twice: {', '.join(map(str, self.ticks))}")
+        unique_names("environments", self.environments)
         return self
 
 
@@ -81,7 +88,7 @@ def agents(settings: Clocks) -> dict[str, GraphSettings]:
                     continue
                 given = {**base, "clocks": clock, "ticks": ticks, **changes}
                 if learner == "backpropagation":
-                    given.pop("feedback_rate", None)
+                    given = {name: value for name, value in given.items() if name not in OF_FEEDBACK}
                 name = method_of(clock, ticks, learner)
                 found[name] = GraphSettings.model_validate({**given, "name": name})
     return found

@@ -37,6 +37,7 @@ AGREEMENT = "agreement/hidden"
 AIM = 0.9
 # The methods whose curves are drawn; the others are in the table.
 DRAWN = (LEARNED, THROUGH_TIME, "action-only", "feedforward", OBSERVED)
+NOTHING = Estimate(np.nan, np.nan, np.nan)
 # A task counts as remembered from this share of the largest possible return.
 REMEMBERED = 0.9
 
@@ -55,28 +56,29 @@ def make(profile: Profile, root: Path) -> list[Path]:
 def results(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The score table; and maze: the steps to remember, NaN where it is no maze.
 
-    share: of the return over random actions that backpropagation through time has. minus_aim…: the return less that at
-    0.9 of it, paired by seed. agreement…: of the hidden neurons' updates with backpropagation
-    through time, mean over training.
+    share: of the return over random actions that backpropagation through time has, NaN where that is not shown to have any.
+    minus_aim…: the return less that at 0.9 of it, paired by seed. agreement…: of the hidden neurons' updates with
+    backpropagation through time, mean over training.
     """
-    table = comparison.score_table(scores, BASELINES, profile)
-    mazes = {
-        task.name: profile.section(Recurrent).maze(task) for task in profile.section(Recurrent).environments
-    }
+    table, settings = comparison.score_table(scores, BASELINES, profile), profile.section(Recurrent)
+    mazes = {task.name: settings.maze(task) for task in settings.environments}
     table["maze"] = [float(mazes[name] or np.nan) for name in table["environment"]]
     cosines = curves[curves["metric"] == AGREEMENT].groupby(["environment", "method", "seed"])["value"].mean()
+    learned = table[table["method"] == THROUGH_TIME].set_index("environment")[f"minus_{RANDOM}_low"] > 0
     rows = []
     for row in table.itertuples():
-        wide = scores[scores["environment"] == row.environment].pivot(
-            index="seed", columns="method", values="score"
-        )
+        here = scores[scores["environment"] == row.environment]
+        wide = here.pivot(index="seed", columns="method", values="score")
         floor = wide[RANDOM].mean()
-        aim = floor + AIM * (wide[THROUGH_TIME] - floor)
-        share = (row.score - floor) / (wide[THROUGH_TIME].mean() - floor)
-        agreement = Estimate(np.nan, np.nan, np.nan)
+        span = wide[THROUGH_TIME] - floor
+        share, beyond = np.nan, NOTHING
+        if learned[row.environment]:
+            share = (row.score - floor) / span.mean()
+            beyond = difference(wide[row.method], floor + AIM * span, profile)
+        agreement = NOTHING
         if (row.environment, row.method) in cosines.index.droplevel("seed"):
             agreement = over_seeds(cosines[row.environment, row.method].to_numpy(), profile)
-        rows.append([share, *difference(wide[row.method], aim, profile), *agreement])
+        rows.append([share, *beyond, *agreement])
     names = ["share"] + [
         f"{name}{end}" for name in ("minus_aim", "agreement") for end in ("", "_low", "_high")
     ]
@@ -86,7 +88,9 @@ def results(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame) -> pd.
 def markdown(profile: Profile, table: pd.DataFrame) -> str:
     """The table for readers, with a sentence per environment."""
     shown = comparison.readable(table, BASELINES)
-    shown.insert(3, "of backpropagation's", [number(share) for share in table["share"]])
+    shown.insert(
+        3, "of backpropagation's", ["" if np.isnan(share) else number(share) for share in table["share"]]
+    )
     shown["agreement"] = [
         ""
         if np.isnan(row.agreement)
@@ -122,31 +126,40 @@ def sentences(table: pd.DataFrame) -> list[str]:
     found = []
     for environment in table["environment"].drop_duplicates():
         here = table[table["environment"] == environment].set_index("method")
-        mine = here.loc[LEARNED]
+        mine, through = here.loc[LEARNED], here.loc[THROUGH_TIME]
+        ends = interval(mine["low"], mine["high"])
+        said = f"{environment}: learned feedback without unrolling returns {number(mine['score'])} {ends}"
+        if np.isnan(mine["share"]):
+            found.append(
+                f"{said}, backpropagation through time {number(through['score'])} "
+                f"{interval(through['low'], through['high'])}, which is not shown to be better than random actions."
+            )
+            continue
         found.append(
-            f"{environment}: learned feedback without unrolling returns {number(mine['score'])} "
-            f"{interval(mine['low'], mine['high'])}, {number(mine['share'])} of what backpropagation through time has "
-            "over "
-            f"random actions, {_aim(mine)}; it is {_against(mine, 'feedforward')} the same rule without recurrent "
-            "connections"
-            f"{_observed(here)}. {_controls(here)}"
+            f"{said}, {number(mine['share'])} of what backpropagation through time has over random actions, "
+            f"{_aim(mine)}. It is "
+            f"{_against(mine, 'feedforward')} the same rule without recurrent connections{_observed(here)}. "
+            f"{_controls(here)}"
         )
     return [*found, *_reach(table)]
 
 
 def _aim(row: pd.Series) -> str:
     low, high = row["minus_aim_low"], row["minus_aim_high"]
+    if np.isnan(low):
+        return "without an interval from one seed"
     if low > 0:
-        return f"more than {AIM:g} of it with {number(low)} to spare at least"
+        return f"more than {AIM:g} of it"
     if high < 0:
         return f"less than {AIM:g} of it"
-    return f"not told apart from {AIM:g} of it ({number(row['minus_aim'])} {interval(low, high)})"
+    return f"which is not told apart from {AIM:g} of it"
 
 
 def _against(row: pd.Series, baseline: str) -> str:
     low, high = row[f"minus_{baseline}_low"], row[f"minus_{baseline}_high"]
-    verdict = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
-    return verdict
+    if np.isnan(low):
+        return "not compared, from one seed, with"
+    return "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
 
 
 def _observed(here: pd.DataFrame) -> str:
@@ -157,12 +170,17 @@ def _observed(here: pd.DataFrame) -> str:
 
 def _controls(here: pd.DataFrame) -> str:
     names = {
+        "random-graph": "learned feedback on a random graph",
         "no-lags": "counting the same step alone",
         "action-only": "learning in the action's neurons alone",
         "linear": "the drafts' rule",
     }
-    said = [f"{what} {number(here.loc[name, 'share'])}" for name, what in names.items() if name in here.index]
-    return f"Of the same span, {', '.join(said)}."
+    said = [
+        f"{what} returns {number(here.loc[name, 'score'])} {interval(here.loc[name, 'low'], here.loc[name, 'high'])}"
+        for name, what in names.items()
+        if name in here.index
+    ]
+    return f"Beside it, {', '.join(said)}." if said else ""
 
 
 def _reach(table: pd.DataFrame) -> list[str]:

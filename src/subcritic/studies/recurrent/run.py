@@ -7,18 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from subcritic import envs
-from subcritic.agents.graph import GraphLearner
-from subcritic.agents.recurrent import RecurrentLearner
-from subcritic.config import AgentSettings
-from subcritic.config.graph import GraphSettings
 from subcritic.measuring.comparison import compare
 from subcritic.measuring.random_policy import random_returns
 from subcritic.measuring.tables import paths, write_csv
 from subcritic.studies.recurrent import STUDY
 from subcritic.studies.recurrent.settings import Config
 from subcritic.study import Job
-from subcritic.training import Trainer
-from subcritic.training.recurrent import RecurrentTrainer
+from subcritic.training.recurrent import trainer_of
 
 
 def run(job: Job, results: Path) -> list[Path]:
@@ -31,16 +26,6 @@ def run(job: Job, results: Path) -> list[Path]:
     else:
         curves, scores, _ = compare(job, {job.method: trainer_of(config.agent)}, results)
     return [write_csv(to["curves"], curves), write_csv(to["scores"], scores)]
-
-
-def trainer_of(settings: AgentSettings):
-    """What makes a trainer of the method, see `compare`."""
-    kind = GraphLearner if isinstance(settings, GraphSettings) else RecurrentLearner
-
-    def make_trainer(make, observation, action, seeds, steps, factor) -> Trainer:
-        return RecurrentTrainer(kind(settings, observation, action, seeds), make, seeds, steps, factor)
-
-    return make_trainer
 
 
 def played_at_random(job: Job, config: Config) -> pd.DataFrame:

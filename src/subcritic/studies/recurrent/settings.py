@@ -9,8 +9,8 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from subcritic.config import AgentSettings, Count, Environment, LocalMethod, Profile, Section, Task, Training
 from subcritic.config.agents import need
-from subcritic.config.graph import GraphSettings
-from subcritic.config.sections import Rate
+from subcritic.config.graph import GraphSettings, Length, Time
+from subcritic.config.profile import unique_names
 from subcritic.study import Job, Run
 
 # What is compared: changes of the learner of the config. `observed` trains where nothing is hidden; random does not train.
@@ -27,6 +27,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     OBSERVED: {"connections": "feedforward", "time_constants": None},
 }
 LINEAR = "linear"
+# Settings that only learned feedback has.
+OF_FEEDBACK = ("feedback_rate", "perturbation_scale")
 # What a task says of its learners.
 OWN = ("sequence", "batch_size", "update_every", "time_constants", "trace_steps")
 METHODS = (*CHANGES, LINEAR, RANDOM)
@@ -38,13 +40,19 @@ class MemoryTask(Environment):
     """A task whose observations hide something, and how it is replayed."""
 
     observed: Environment | None = Field(None, description="The same task with nothing hidden.")
-    sequence: Count = Field(8, description="Environment steps of a replayed sequence.")
-    batch_size: Count = Field(16, description="Sequences in a minibatch, per seed.")
-    update_every: Count = Field(1, description="Environment steps between two updates.")
-    time_constants: tuple[Rate, Rate] | None = Field(
+    sequence: Length | None = Field(
+        None, description="Environment steps of a replayed sequence; None: as the agent has it."
+    )
+    batch_size: Count | None = Field(
+        None, description="Sequences in a minibatch, per seed; None: as the agent has it."
+    )
+    update_every: Count | None = Field(
+        None, description="Environment steps between two updates; None: as the agent has it."
+    )
+    time_constants: tuple[Time, Time] | None = Field(
         None, description="Of the hidden neurons, in environment steps; None: as the agent has them."
     )
-    trace_steps: tuple[Rate, ...] | None = Field(
+    trace_steps: tuple[Time, ...] | None = Field(
         None, description="What the critic remembers, in environment steps; None: as the agent has it."
     )
 
@@ -123,15 +131,32 @@ class Recurrent(Section):
         need(
             "linear: learning from single steps",
             self.linear,
-            {"replay": "stored", "target": "own_td", "trace": 0},
+            {
+                "replay": "stored",
+                "target": "own_td",
+                "trace": 0,
+                "frozen_hidden": False,
+                "layers_in_turn": None,
+            },
         )
-        need("agent: the method learned-feedback", self.agent, {"learns": "learned_feedback", "lags": None})
+        needed = {"learns": "learned_feedback", "lags": None, "connections": "recurrent", "clocks": "common"}
+        need("agent: the method learned-feedback", self.agent, needed)
+        if self.agent.ticks <= len(self.agent.hidden):
+            raise ValueError(
+                f"agent: ticks must be above the number of hidden layers, {len(self.agent.hidden)}: with fewer, "
+                "voltages that are on their way would be a memory of the method feedforward"
+            )
+        if sum(self.linear.hidden) != sum(self.agent.hidden):
+            raise ValueError(
+                f"linear: hidden must have {sum(self.agent.hidden)} neurons in all, as the agent has, not "
+                f"{sum(self.linear.hidden)}"
+            )
+        unique_names("environments", self.environments)
         return self
 
     def maze(self, environment: MemoryTask) -> int | None:
         """How many steps a task of the maze must be remembered for; None for other tasks."""
-        length = environment.kwargs.get("length")
-        return int(length) if environment.id == "subcritic/TMaze-v0" and length is not None else None
+        return int(environment.kwargs.get("length", 5)) if environment.id == "subcritic/TMaze-v0" else None
 
 
 class Config(Section):
@@ -153,7 +178,7 @@ def agents(settings: Recurrent, task: MemoryTask) -> dict[str, AgentSettings | N
             continue
         given = {**base, **own, **changes}
         if given.get("learns", "learned_feedback") != "learned_feedback":
-            given.pop("feedback_rate", None)
+            given = {name: value for name, value in given.items() if name not in OF_FEEDBACK}
         found[method] = GraphSettings.model_validate({**given, "name": method})
     found |= {LINEAR: settings.linear, RANDOM: None}
     return {method: found[method] for method in settings.methods if method in found}
