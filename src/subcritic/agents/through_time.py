@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from subcritic.neuro.clocks import Clocks, Connections, Trace, kernels
+from subcritic.neuro.clocks import Clocks, Connections, Trace
+from subcritic.nn import compiled
 
 
 def backpropagated(
@@ -40,7 +41,9 @@ def _one_step(
     if connections.compiled is not None:
         neuron, output = clocks.ticking
         arguments = (trace.slopes, np.ascontiguousarray(error), found)
-        kernels().back(back, connections.compiled, neuron, output, clocks.relax, *arguments)
+        compiled.kernels("neuro.kernels").back(
+            back, connections.compiled, neuron, output, clocks.relax, *arguments
+        )
         return
     direct = np.zeros(found.shape)
     direct[..., clocks.last] = error
@@ -67,7 +70,7 @@ def ascent(
     if connections.compiled is not None:
         for t, trace in enumerate(traces):
             delta = np.ascontiguousarray(errors[:, :, t])
-            kernels().ascend(trace.start, trace.after, delta, clocks.order, found)
+            compiled.kernels("neuro.kernels").ascend(trace.start, trace.after, delta, clocks.order, found)
         return found.swapaxes(1, 2)
     read, after = (np.stack([getattr(t, name) for t in traces], axis=2) for name in ("start", "after"))
     start = 0

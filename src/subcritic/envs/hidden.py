@@ -12,8 +12,6 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 
-from subcritic.envs.tasks import KeepObservations
-
 
 class TMaze(gym.Env):
     """A corridor of `length` steps to a junction; a cue that is shown only at the start says which way is right there.
@@ -48,20 +46,12 @@ class TMaze(gym.Env):
         return np.array([shown, float(self.position == self.length)], np.float32)
 
 
-def hidden_velocity_cartpole(**kwargs: Any) -> gym.Env:
-    """CartpoleSwingUp, if `swing_up`, or CartpoleBalance; observation (3,): position of the cart, sin θ, cos θ."""
-    from subcritic.envs.suite import poles
-    from subcritic.envs.suite.environment import SuiteEnvironment
-
-    task = poles.CARTPOLE if kwargs.pop("swing_up") else poles.CARTPOLE_BALANCE
-    return KeepObservations(SuiteEnvironment(task, **kwargs), kept=(0, 2, 3))
-
-
 gym.register("subcritic/TMaze-v0", entry_point=f"{__name__}:TMaze", max_episode_steps=1000)
 for _name, _swing_up in (("Balance", False), ("SwingUp", True)):
     gym.register(
         f"subcritic/HiddenVelocityCartpole{_name}-v0",
-        entry_point=hidden_velocity_cartpole,
+        # By name: its module, and with it the suite, is imported when it is used.
+        entry_point="subcritic.envs.hidden_velocity:cartpole",
         max_episode_steps=200,
         kwargs={"swing_up": _swing_up},
     )

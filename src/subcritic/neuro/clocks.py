@@ -8,9 +8,8 @@ v_n ← v_n + κ_n (μ^n(v) − v_n), κ_n = 1 − exp(−p_n / τ_n). Without a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib import import_module
-from typing import Any, Self
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -209,7 +208,7 @@ class Clocks:
     ) -> None:
         added = np.empty((*voltages.shape[:2], 0)) if noise is None else np.ascontiguousarray(noise)
         neuron, output = self.ticking
-        kernels().step(
+        compiled.kernels("neuro.kernels").step(
             voltages,
             into,
             neuron,
@@ -260,12 +259,6 @@ class Clocks:
     def _functions(self) -> list:
         """z → (σ(z), σ'(z)) for the neurons of every tick."""
         return [_activation(tuple(self.agent.activation[n] for n in group)) for group in self.ticks]
-
-
-@cache
-def kernels() -> Any:
-    """The module of compiled functions, compiled at its first import."""
-    return import_module("subcritic.neuro.kernels")
 
 
 def _activation(names: tuple[str, ...]):

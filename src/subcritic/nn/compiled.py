@@ -36,6 +36,7 @@ MODULES = (
     "nn/backprop_kernels.py",
     "rules/kernels.py",
     "agents/kernels.py",
+    "neuro/kernels.py",
 )
 
 _allowed = os.environ.get("SUBCRITIC_COMPILED", "1") != "0"
@@ -98,7 +99,9 @@ def off() -> Iterator[None]:
 
 
 @cache
-def kernels(module: Literal["nn.kernels", "nn.backprop_kernels", "rules.kernels", "agents.kernels"]) -> Any:
+def kernels(
+    module: Literal["nn.kernels", "nn.backprop_kernels", "rules.kernels", "agents.kernels", "neuro.kernels"],
+) -> Any:
     """A module of compiled functions, compiled at its first import and loaded from the cache at every later one.
 
     One process compiles at a time; those that wait find its work in the cache.

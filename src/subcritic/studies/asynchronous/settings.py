@@ -94,7 +94,9 @@ class Asynchronous(Section):
     @model_validator(mode="after")
     def _threads_can_learn_so(self) -> Asynchronous:
         unique_names("agents", self.agents)
-        fewest = min(min(hidden) for hidden in (*self.speed.hidden, *(agent.hidden for agent in self.agents)))
+        layers = [*self.speed.hidden, *(agent.hidden for agent in self.agents)]
+        # Of what was recorded of an agent, layers may be unknown.
+        fewest = min((neurons for hidden in layers for neurons in hidden), default=self.threads)
         if self.threads > fewest:
             raise ValueError(f"threads must be at most {fewest}, the neurons of the smallest hidden layer")
         for agent in self.agents:
