@@ -176,7 +176,7 @@ def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():
 
 
 def test_the_readme_shows_the_aggregates_of_the_suite():
-    text = README.split("### Eight ways to learn on the suite")[1].split("### Do the updates follow")[0]
+    text = README.split("### Eight ways to learn on the suite")[1].split("### Networks that take time")[0]
     found = pd.read_csv(PUBLISHED / "suite" / "aggregates.csv").set_index(["method", "statistic"])
     statistics = (
         "interquartile_mean",
@@ -225,6 +225,28 @@ def test_the_readme_tells_the_returns_of_the_long_landing():
     assert "DDPG returns {}, learned feedback {}".format(*said) in README
 
 
+def test_the_readme_tells_what_networks_that_take_time_return():
+    """Every cell of its table, and the shares of what backpropagation through time has."""
+    text = README.split("### Networks that take time")[1].split("### ")[0]
+    found = pd.read_csv(PUBLISHED / "future-work" / "recurrent.csv").set_index(["environment", "method"])
+    tasks = ["HiddenVelocityPendulum-v0", "HiddenVelocityCartpoleBalance-v0", "TMaze-20"]
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(lines) == 6
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        method = cells[0].split("`")[1]
+        for task, cell in zip(tasks, cells[2:], strict=True):
+            row = found.loc[task, method]
+            numbers = (row["score"], row["low"], row["high"])
+            size = abs(row["score"])
+            digits = 0 if size >= 100 else 1 if size >= 2 else 2
+            score, low, high = (f"{number:.{digits}f}".replace("-", "−") for number in numbers)
+            assert cell == f"{score} [{low}, {high}]", (method, task)
+    shares = [found.loc[f"HiddenVelocity{task}-v0", "learned-feedback"]["share"]
+              for task in ("Pendulum", "CartpoleBalance", "CartpoleSwingUp")]  # fmt: skip
+    assert "{:.2f}, {:.2f} and {:.2f} of what".format(*shares) in text
+
+
 def minutes(profile):
     """Minutes from the first start to the last end of a published profile's runs, as documents print them."""
     made = json.loads((PUBLISHED / profile / "provenance.json").read_text())
@@ -238,7 +260,7 @@ def minutes(profile):
 def test_the_readme_says_how_long_a_profile_takes_and_what_to_expect():
     lines = {profile: next(line for line in README.splitlines() if line.startswith(f"| `make reproduce{option}`"))
              for profile, option in (("quick", ""), ("standard", " PROFILE=standard"), ("suite", " PROFILE=suite"),
-                                     ("tuning", " PROFILE=tuning"))}  # fmt: skip
+                                     ("tuning", " PROFILE=tuning"), ("future-work", " PROFILE=future-work"))}  # fmt: skip
     for profile, line in lines.items():
         assert f"| {minutes(profile)} |" in line
     returns = pd.read_csv(PUBLISHED / "quick" / "table.csv").set_index(["environment", "method"])["average"]
