@@ -1,10 +1,12 @@
 """What the studies recurrent and clocks run and record."""
 
+from functools import partial
+
 import pandas as pd
 import pytest
 import torch
 
-from subcritic import profiles
+from subcritic import envs, profiles
 from subcritic.agents.graph import GraphLearner
 from subcritic.agents.recurrent import RecurrentLearner
 from subcritic.config import ConfigError
@@ -94,7 +96,7 @@ def test_methods_differ_by_what_their_names_say():
     kinds = {GraphLearner: "learned-feedback", RecurrentLearner: "linear"}
     for kind, method in kinds.items():
         make = trainer_of(found["Hidden", method].agent)
-        trainer = make(lambda: pytest.importorskip("gymnasium").make("Pendulum-v1"), 3, 1, [0], 100, 10.0)
+        trainer = make(partial(envs.make, "Pendulum-v1"), 3, 1, [0], 100, 10.0)
         assert type(trainer.agent) is kind
 
 
