@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing import parent_process
@@ -40,7 +41,7 @@ class Place:
         return self.number == self.actor.depth
 
 
-class LayerProcess:
+class LayerProcess(ABC):
     """A layer that acts; subclasses learn. Its parameters, their target copies and all it learns with stay in here.
 
     It starts as the layer of a whole actor with these seeds does: it draws the others' parameters, too, and forgets them.
@@ -60,9 +61,9 @@ class LayerProcess:
         [v] = self._voltages(rows, 1)
         self._pass_on(self.spec.forward(self.online, v).output)
 
+    @abstractmethod
     def learn(self, rows: int) -> None:
         """One update from `rows` states per seed."""
-        raise NotImplementedError
 
     def state(self) -> dict[str, Tensor]:
         """For tests only: what never leaves this process while it learns."""
