@@ -57,7 +57,7 @@ def test_a_resumed_training_ends_bit_for_bit_as_one_that_was_not_stopped(way):
     resumed.load_state_dict(stopped.state_dict())
     resumed.run()
     assert torch.equal(resumed.agent.weights, whole.agent.weights)
-    assert torch.equal(resumed.agent.critic.online.flat, whole.agent.critic.online.flat)
+    assert torch.equal(resumed.agent.critic.network.online.flat, whole.agent.critic.network.online.flat)
     assert not torch.equal(whole.agent.weights, trainer(**way).agent.weights)
 
 
@@ -105,7 +105,7 @@ def test_rows_after_an_episodes_end_have_no_error():
     agent = run(environment="subcritic/TMaze-v0", kwargs={"length": 2}, steps=60, learns="backpropagation")
     replayed = Sequences.of(agent.replay.at(np.full((2, 3), 1), 4), agent.agent.columns)
     traces, action, _ = agent.agent._replay(replayed)
-    error = agent.agent._error(replayed, agent.agent._states(replayed), traces, action)
+    error = agent.agent._error(replayed, agent.agent.critic.states(replayed), traces, action)
     assert (error[:, :, :2] != 0).all() and (error[:, :, 2:] == 0).all()
 
 
@@ -114,17 +114,19 @@ def test_the_actors_direction_is_the_gradient_of_the_critics_values_at_its_own_a
     trained = run(learns="backpropagation", steps=60)
     agent = trained.agent
     replayed = Sequences.of(trained.replay.at(np.tile([3, 8, 20], (2, 1)), 4), agent.columns)
-    states = agent._states(replayed)
+    states = agent.critic.states(replayed)
 
     def total():
         _, action, _ = agent._replay(replayed)
-        judged = agent.critic.forward(states[0].double(), agent._flat(action[:, :, :-1]).double())
+        judged = agent.critic.network.forward(
+            states[0].double(), agent.critic.flat(action[:, :, :-1]).double()
+        )
         return float(judged.output[0].sum())
 
-    agent.critic.online.flat = agent.critic.online.flat.double()
-    agent.critic.online = agent.critic.spec.views(agent.critic.online.flat)
-    agent.dtype = torch.float64
-    states = agent._states(replayed)
+    agent.critic.network.online.flat = agent.critic.network.online.flat.double()
+    agent.critic.network.online = agent.critic.network.spec.views(agent.critic.network.online.flat)
+    agent.critic.dtype = torch.float64
+    states = agent.critic.states(replayed)
     traces, action, _ = agent._replay(replayed)
     error = agent._error(replayed, states, traces, action)
     direction = through_time.ascent(
@@ -146,9 +148,11 @@ def test_central_differences_find_the_critics_gradient():
     trained = run(steps=60)
     agent = trained.agent
     replayed = Sequences.of(trained.replay.at(np.tile([3, 8, 20], (2, 1)), 4), agent.columns)
-    states, action = agent._states(replayed)[0], agent._flat(replayed.action * 0.5)
-    agent.settings = settings(perturbation_scale=1e-3)
-    np.testing.assert_allclose(agent._differences(states, action), agent._gradient(states, action), atol=2e-3)
+    states, action = agent.critic.states(replayed)[0], agent.critic.flat(replayed.action * 0.5)
+    agent.critic.settings = settings(perturbation_scale=1e-3)
+    np.testing.assert_allclose(
+        agent.critic.differences(states, action), agent.critic.gradient(states, action), atol=2e-3
+    )
 
 
 def test_the_player_acts_as_the_agent_does_without_noise():

@@ -9,19 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subcritic import seeding
 from subcritic.agents import through_time
 from subcritic.agents.graph_policy import GraphActor, clocks, graph, layers
+from subcritic.agents.history_critic import HistoryCritic
 from subcritic.agents.lagged_feedback import LaggedFeedback
-from subcritic.agents.memory_traces import MemoryTraces
 from subcritic.agents.protocol import AgentBatch
 from subcritic.agents.sequences import Sequences
-from subcritic.bellman import bellman_target
 from subcritic.config.graph import GraphSettings
 from subcritic.neuro.clocks import Trace
-from subcritic.nn import MLP, Parameters, Voltages, backprop
+from subcritic.nn import Parameters, Voltages
 from subcritic.nn.adam import Adam
-from subcritic.nn.network import Network
 
 
 class GraphLearner:
@@ -58,8 +55,7 @@ class GraphLearner:
         self.weights = torch.from_numpy(self.graph.K)
         self.gradient = torch.zeros_like(self.weights)
         self.optimiser = Adam(self.weights, self.gradient, settings.actor_rate)
-        self.memory = MemoryTraces(settings.trace_steps, observation_size, action_size)
-        self.critic = self._critic(observation_size, action_size, seeds)
+        self.critic = HistoryCritic(settings, observation_size, action_size, seeds, dtype)
         self.feedback: LaggedFeedback | None = None
         if settings.learns == "learned_feedback":
             self.feedback = LaggedFeedback(
@@ -77,25 +73,19 @@ class GraphLearner:
             "terminated": 1,
             "next_observation": observation_size,
             "voltages": self.graph.neurons,
-            "traces": self.memory.size,
+            "traces": self.critic.memory.size,
             "time": 1,
             "row": 1,
         }
         self.consecutive = settings.sequence
         self.running = np.zeros((len(seeds), 1, self.graph.neurons))
         self._moved = self.running
-        self._history = np.zeros((len(seeds), self.memory.size))
+        self._history = np.zeros((len(seeds), self.critic.memory.size))
         self._last_action = np.zeros((len(seeds), action_size))
         # Environment steps of the running episode, and in all.
         self._time, self._row = np.zeros((len(seeds), 1)), np.zeros((len(seeds), 1))
         self._fit: tuple[Tensor, Tensor] | None = None
         self._seen: tuple[list[Trace], np.ndarray] | None = None
-
-    def _critic(self, observation_size: int, action_size: int, seeds: Sequence[int]) -> Network:
-        sizes = (observation_size + self.memory.size, *self.settings.critic_hidden, 1)
-        spec = MLP(sizes, "relu", "identity", side=(1, action_size))
-        rngs = seeding.generators(seeds, "training critic")
-        return Network(spec, rngs, self.settings.critic_rate, dtype=self.dtype)
 
     # Acting.
 
@@ -116,7 +106,7 @@ class GraphLearner:
     ) -> dict[str, Tensor]:
         x, action = voltages.input[:, 0], voltages.output[:, 0]
         observation = x[:, self.graph.neurons :]
-        self._history = self.memory.after(self._history, self._last_action, observation.numpy())
+        self._history = self.critic.memory.after(self._history, self._last_action, observation.numpy())
         self._last_action = action.double().numpy()
         self._time, self._row = self._time + 1, self._row + 1
         self.running = self._moved
@@ -157,8 +147,8 @@ class GraphLearner:
         """The critic from all rows of the sequences; then the actor from what the critic says of its own actions there."""
         replayed = Sequences.of(batch, self.columns)
         traces, action, noisy = self._replay(replayed)
-        states = self._states(replayed)
-        self._fit = self._fit_critic(replayed, states, action)
+        states = self.critic.states(replayed)
+        self._fit = self.critic.fit(replayed, states, action)
         error = self._error(replayed, states, traces, action)
         if noisy is not None and self.feedback is not None:
             deviation, noise = noisy
@@ -197,56 +187,15 @@ class GraphLearner:
         deviation = (np.stack(moved, axis=2), noise) if noise is not None else None
         return traces, np.stack(actions, axis=2), deviation
 
-    def _states(self, replayed: Sequences) -> Tensor:
-        """What the critic reads of the states before and after every row, [s, φ], (2, S, B · T, n_0 + size)."""
-        now = np.concatenate([replayed.observation[:, :, :-1], replayed.traces], axis=-1)
-        later = self.memory.after(replayed.traces, replayed.action, replayed.observation[:, :, 1:])
-        after = np.concatenate([replayed.observation[:, :, 1:], later], axis=-1)
-        return self._flat(np.stack([now, after]))
-
-    def _flat(self, values: np.ndarray) -> Tensor:
-        """(…, S, B, T, n) → (…, S, B · T, n)."""
-        joined = values.reshape(*values.shape[:-3], values.shape[-3] * values.shape[-2], values.shape[-1])
-        return torch.from_numpy(joined).to(self.dtype)
-
-    def _fit_critic(self, replayed: Sequences, states: Tensor, action: np.ndarray) -> tuple[Tensor, Tensor]:
-        """One step towards y = r + γ (1 − terminated) Q′(s′, φ′, μ); rows after an episode's end have no residual."""
-        now, after = states
-        next_value = self.critic.forward(after, self._flat(action[:, :, 1:]), target=True).output
-        reward, terminated, valid = map(self._flat, (replayed.reward, replayed.terminated, replayed.valid))
-        target = bellman_target(reward, self.settings.discount, terminated, next_value)
-        judged = self.critic.forward(now, self._flat(replayed.action))
-        value = judged.output.clone()
-        residual = self.critic.fit(judged, torch.where(valid > 0, target, value))
-        self.critic.track(self.settings.polyak)
-        return value, residual
-
     def _error(
         self, replayed: Sequences, states: Tensor, traces: Sequence[Trace], action: np.ndarray
     ) -> np.ndarray:
         """e = ∂Q/∂z of the action's neurons at their last tick, (S, B, T, n_L); 0 after an episode's end."""
-        mine = self._flat(action[:, :, :-1])
-        find = self._gradient if self.feedback is None else self._differences
+        mine = self.critic.flat(action[:, :, :-1])
+        find = self.critic.gradient if self.feedback is None else self.critic.differences
         slope = find(states[0], mine).double().numpy().reshape(replayed.action.shape)
         outer = np.stack([self.clocks.output(trace.z)[1] for trace in traces], axis=2)
         found: np.ndarray = slope * outer * replayed.valid
-        return found
-
-    def _gradient(self, state: Tensor, action: Tensor) -> Tensor:
-        judged = self.critic.forward(state, action)
-        upstream = torch.ones_like(judged.output)
-        return backprop.side_gradient(self.critic.spec, self.critic.online, judged, upstream)
-
-    def _differences(self, state: Tensor, action: Tensor) -> Tensor:
-        """∂Q/∂a by a central difference for each action alone, as the rule `learned_feedback` finds it."""
-        found, sigma = torch.empty_like(action), self.settings.perturbation_scale
-        for n in range(action.shape[-1]):
-            plus, minus = action.clone(), action.clone()
-            plus[..., n] = (plus[..., n] + sigma).clamp_(max=1)
-            minus[..., n] = (minus[..., n] - sigma).clamp_(min=-1)
-            apart = plus[..., n] - minus[..., n]
-            above, below = (self.critic.forward(state, side).output[..., 0] for side in (plus, minus))
-            found[..., n] = (above - below) / apart
         return found
 
     def true_errors(self, traces: Sequence[Trace], error: np.ndarray) -> np.ndarray:
@@ -276,7 +225,7 @@ class GraphLearner:
             observation, batch["action"], batch["reward"], batch["terminated"], batch["next_observation"]
         )
 
-    def own_critic(self) -> Network | None:
+    def own_critic(self) -> None:
         """None: its critic reads more than an observation."""
         return None
 
@@ -300,7 +249,7 @@ class GraphLearner:
         return self._fit[0].abs().amax(dim=(1, 2))
 
     def finite(self) -> Tensor:
-        critic = self.critic.online.flat.isfinite().all(dim=1)
+        critic = self.critic.network.online.flat.isfinite().all(dim=1)
         return self.weights.flatten(1).isfinite().all(dim=1) & critic
 
     def metrics(self) -> dict[str, Tensor]:
@@ -339,7 +288,7 @@ class GraphLearner:
         return {
             "weights": self.weights.clone(),
             "optimiser": self.optimiser.state_dict(),
-            "critic": self.critic.state_dict(),
+            "critic": self.critic.network.state_dict(),
             "feedback": self.feedback.state_dict() if self.feedback is not None else None,
             "running": self.running.copy(),
             "history": self._history.copy(),
@@ -351,7 +300,7 @@ class GraphLearner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.weights.copy_(state["weights"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.critic.load_state_dict(state["critic"])
+        self.critic.network.load_state_dict(state["critic"])
         if self.feedback is not None:
             self.feedback.load_state_dict(state["feedback"])
         self.running, self._history = state["running"].copy(), state["history"].copy()
