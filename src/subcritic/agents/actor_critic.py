@@ -76,5 +76,5 @@ def td_target(
 ) -> Tensor:
     """y = r + γ (1 − terminated) Q′(s′, μ′(s′)), (S, B, 1); target_value: Q′ of (S, B, n_0) and (S, B, n_L)."""
     next_action = actor.forward(target_policy, batch.next_observation).output
-    next_value = target_value(batch.next_observation, next_action)
+    next_value = target_value(batch.next_judged, next_action)
     return bellman_target(batch.reward, discount, batch.terminated, next_value)

@@ -75,15 +75,15 @@ class DDPG:
 
     def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """The backpropagated ones."""
-        return self._critic_at(batch["observation"]).local_errors()
+        return self._critic_at(self.agent_batch(batch)).local_errors()
 
     def directions(
         self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
     ) -> list[tuple[Tensor, Tensor]]:
         """The gradient of the mean of Q^μ(s, μ(s)); no noise is imagined."""
-        observation = batch["observation"]
+        whole = self.agent_batch(batch)
         gradient = self.actor.views(torch.zeros_like(self.policy().flat))
-        self._critic_at(observation, weight=1 / observation.shape[1]).weight_gradients(into=gradient)
+        self._critic_at(whole, weight=1 / whole.observation.shape[1]).weight_gradients(into=gradient)
         return list(zip(gradient.weights, gradient.biases, strict=True))
 
     def voltages(self, batch: dict[str, Tensor]) -> list[Tensor]:
@@ -107,7 +107,7 @@ class DDPG:
     def _learn_critic(self, batch: dict[str, Tensor]) -> None:
         whole, discount = self.agent_batch(batch), self.settings.discount
         target = td_target(whole, self.actor, self.target_policy(), self._target_value, discount)
-        value = self.critic.forward(whole.observation, whole.action)
+        value = self.critic.learning(whole.judged, whole.action)
         self.values = value.output
         self.residual = self.critic.fit(value, target)
 
@@ -116,20 +116,29 @@ class DDPG:
 
     def _learn_actor(self, batch: dict[str, Tensor]) -> None:
         """Ascend the mean of Q^μ(s, μ(s))."""
-        at = self._critic_at(batch["observation"], weight=-1 / batch["observation"].shape[1])
+        whole = self.agent_batch(batch)
+        voltages = self.policy_network.learning(whole.observation)
+        value = self.critic.learning(whole.judged, voltages.output)
         if not self.learns_critic:
-            self.values = at.value
-        gradient = self.policy_network.gradient
-        at.weight_gradients(into=gradient)
+            self.values = value.output
+        upstream = torch.full_like(value.output, -1 / value.output.shape[1])
+        self.policy_network.backward(voltages, self.critic.side_gradient(value, upstream))
         if self.settings.frozen_hidden:
+            gradient = self.policy_network.gradient
             for part in (*gradient.weights[:-1], *gradient.biases[:-1]):
                 part.zero_()
         self.policy_network.step()
 
-    def _critic_at(self, observation: Tensor, weight: float = 1.0) -> ActorCriticAt:
-        critic = self.critic
+    def _critic_at(self, batch: AgentBatch, weight: float = 1.0) -> ActorCriticAt:
+        critic, state = self.critic, batch.judged
         return actor_critic_at(
-            self.actor, self.policy(), critic.spec, critic.online, observation, weight=weight
+            self.actor,
+            self.policy(),
+            critic.spec,
+            critic.online,
+            batch.observation,
+            weight=weight,
+            state=state,
         )
 
     def predictions(self, observation: Tensor) -> dict[str, Tensor]:

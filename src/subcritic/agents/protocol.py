@@ -18,13 +18,28 @@ NEWEST = "newest/"
 
 @dataclass(frozen=True)
 class AgentBatch:
-    """A minibatch as the whole agent saw it: s (S, B, n_0), a (S, B, n_L), r and terminated (S, B, 1), s′ (S, B, n_0)."""
+    """A minibatch as the whole agent saw it: s (S, B, n_0), a (S, B, n_L), r and terminated (S, B, 1), s′ (S, B, n_0).
+
+    critic_observation, next_critic_observation: what the critic reads of s and s′, where that is not what the actor reads.
+    """
 
     observation: Tensor
     action: Tensor
     reward: Tensor
     terminated: Tensor
     next_observation: Tensor
+    critic_observation: Tensor | None = None
+    next_critic_observation: Tensor | None = None
+
+    @property
+    def judged(self) -> Tensor:
+        """What the critic reads of s."""
+        return self.observation if self.critic_observation is None else self.critic_observation
+
+    @property
+    def next_judged(self) -> Tensor:
+        """What the critic reads of s′."""
+        return self.next_observation if self.next_critic_observation is None else self.next_critic_observation
 
 
 class Agent(Protocol):

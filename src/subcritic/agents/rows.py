@@ -60,7 +60,7 @@ class AgentRows:
         return row
 
     def agent_batch(self, batch: dict[str, Tensor]) -> AgentBatch:
-        return AgentBatch(**{name: batch[name] for name in AgentBatch.__dataclass_fields__})
+        return AgentBatch(**{name: batch[name] for name in AgentBatch.__dataclass_fields__ if name in batch})
 
     def noise(self, batch: dict[str, Tensor]) -> list[Tensor | None] | None:
         """ξ_1 … ξ_L of a minibatch, (S, B, n_l) each, None for the action; None if hidden neurons had none."""

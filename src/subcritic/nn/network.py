@@ -16,8 +16,12 @@ from subcritic.nn.mlp import MLP, Voltages
 class Network:
     """S stacked networks of one spec, trained by Adam (Kingma and Ba 2015) on one flat vector.
 
-    Write gradients of a loss into `gradient`, then call `step`.
+    An update is a forward pass by `learning`, `backward` from what the loss asks of the output, and `step`. passes_on:
+    whether `backward` also says what the loss asks of the input, in `passed` (S, B, n_0).
     """
+
+    passes_on = False
+    passed: torch.Tensor | None = None
 
     def __init__(
         self,
@@ -38,6 +42,20 @@ class Network:
         params = self.target if target else self.online
         return self.spec.forward(params, x, side)
 
+    def learning(self, x: torch.Tensor, side: torch.Tensor | None = None) -> Voltages:
+        """The forward pass of an update, of the online parameters."""
+        return self.forward(x, side)
+
+    def backward(self, voltages: Voltages, upstream: torch.Tensor) -> None:
+        """Write ∂J/∂θ into `gradient`, for upstream = ∂J/∂h_L (S, B, n_L) summed over the batch."""
+        backprop.gradients(self.spec, self.online, voltages, upstream, self.gradient)
+        if self.passes_on:
+            self.passed = backprop.voltage_gradients(self.spec, self.online, voltages, upstream)[0]
+
+    def side_gradient(self, voltages: Voltages, upstream: torch.Tensor) -> torch.Tensor:
+        """∂J/∂side (S, B, width), upstream as for `backward`."""
+        return backprop.side_gradient(self.spec, self.online, voltages, upstream)
+
     def step(self) -> None:
         """One Adam step down the gradient in `gradient`."""
         self.optimiser.step()
@@ -45,8 +63,7 @@ class Network:
     def fit(self, voltages: Voltages, target: torch.Tensor) -> torch.Tensor:
         """One step on the batch mean of (target − output)², for an output (S, B, 1); returns the residual, (S, B, 1)."""
         residual = target - voltages.output
-        upstream = residual * (-2 / residual.shape[1])
-        backprop.gradients(self.spec, self.online, voltages, upstream, self.gradient)
+        self.backward(voltages, residual * (-2 / residual.shape[1]))
         self.step()
         return residual
 
