@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,9 @@ from torch import Tensor
 from subcritic.nn import compiled
 from subcritic.nn.activations import times_slope
 from subcritic.nn.mlp import MLP, PackedVoltages, Parameters, Voltages
+
+if TYPE_CHECKING:
+    from subcritic.nn.convolution import Convolutions, Features
 
 
 def gradients(spec: MLP, params: Parameters, voltages: Voltages, upstream: Tensor, into: Parameters) -> None:
@@ -54,6 +59,34 @@ def side_gradient(spec: MLP, params: Parameters, voltages: Voltages, upstream: T
         if layer > joins:
             upstream = _to_previous(spec, params, layer, delta)
     return torch.bmm(delta, params.weights[joins - 1][:, -width:].mT)
+
+
+def convolution_gradients(
+    spec: Convolutions, params: Parameters, features: Features, upstream: Tensor, into: Parameters
+) -> None:
+    """Write ∂J/∂θ of convolutions into `into`, for upstream = ∂J/∂features (S, B, n) summed over the batch."""
+    for s, maps in enumerate(features.maps):
+        height, width, filters = spec.shapes[-1]
+        error = upstream[s].view(-1, height, width, filters).permute(0, 3, 1, 2)
+        for layer in reversed(range(len(spec.strides))):
+            error = times_slope(error, maps[layer + 1], "relu")
+            stride = [spec.strides[layer]] * 2
+            wanted = [layer > 0, True, True]
+            error, weight, bias = torch.ops.aten.convolution_backward(
+                error,
+                maps[layer],
+                spec.filter_bank(params.weights[layer][s], layer),
+                [filters],
+                stride,
+                [0, 0],
+                [1, 1],
+                False,
+                [0, 0],
+                1,
+                wanted,
+            )
+            spec.filter_bank(into.weights[layer][s], layer).copy_(weight)
+            into.biases[layer][s, 0] = bias
 
 
 def _to_previous(spec: MLP, params: Parameters, layer: int, delta: Tensor) -> Tensor:
