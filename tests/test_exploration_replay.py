@@ -12,7 +12,7 @@ from scipy import stats
 
 from subcritic import seeding
 from subcritic.exploration import MEAN_REVERSION, Exploration, stationary_variance
-from subcritic.replay import Replay, SharedReplay
+from subcritic.replay import PictureReplay, Replay, SharedReplay
 
 COLUMNS = {"observation": 3, "reward": 1}
 SIZES = (3, 5, 4, 2)
@@ -243,3 +243,71 @@ def test_a_minibatch_drawn_ahead_is_the_one_drawn_now():
     for newest in (None, 4, None):
         drawn = [replay.sample(16, given, newest=newest)["reward"] for given in (ahead, now)]
         assert torch.equal(*drawn)
+
+
+PIXELS = 5
+
+
+def watched(added, capacity, ends, replay=None, seed=0):
+    """A replay of pictures of two seeds whose episodes end after the steps `ends` (seed, step), and all its transitions."""
+    columns = {"picture": PIXELS, "next_picture": PIXELS, "reward": 1}
+    replay = replay or PictureReplay(2, capacity, columns)
+    rng, stored = np.random.default_rng(seed), []
+    seen = rng.integers(0, 256, (2, PIXELS))
+    for t in range(added):
+        reached = rng.integers(0, 256, (2, PIXELS))
+        stored.append((seen, reached))
+        pictures = {
+            name: torch.from_numpy((picture / 255).astype(np.float32))
+            for name, picture in zip(("picture", "next_picture"), (seen, reached), strict=True)
+        }
+        replay.add(pictures | {"reward": torch.full((2, 1), float(t))})
+        seen = reached.copy()
+        for s in range(2):
+            if (s, t) in ends:
+                seen[s] = rng.integers(0, 256, PIXELS)
+    return replay, stored
+
+
+@given(
+    added=st.integers(1, 30),
+    capacity=st.integers(1, 12),
+    ends=st.sets(st.tuples(st.integers(0, 1), st.integers(0, 30))),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_replay_of_pictures_gives_every_transition_as_it_was_and_keeps_each_picture_once(
+    added, capacity, ends
+):
+    replay, stored = watched(added, capacity, ends)
+    batch = replay.sample(64, rngs(2))
+    assert batch["picture"].dtype == batch["next_picture"].dtype == torch.uint8
+    for s in range(2):
+        for row, t in enumerate(batch["reward"][s, :, 0].int().tolist()):
+            seen, reached = stored[t]
+            np.testing.assert_array_equal(batch["picture"][s, row], seen[s])
+            np.testing.assert_array_equal(batch["next_picture"][s, row], reached[s])
+    kept = range(max(0, added - capacity), added)
+    assert len(replay.ends) == sum(t == added - 1 or (s, t) in ends for s in range(2) for t in kept)
+
+
+def test_a_replay_of_pictures_goes_on_from_its_state():
+    ends = {(0, 3), (1, 7), (1, 8)}
+    whole, _ = watched(20, 8, ends)
+    begun, _ = watched(9, 8, ends)
+    replay = PictureReplay(2, 8, {"picture": PIXELS, "next_picture": PIXELS, "reward": 1})
+    replay.load_state_dict(begun.state_dict())
+    for name, column in begun.sample(32, rngs(2)).items():
+        assert torch.equal(column, replay.sample(32, rngs(2))[name])
+    # The same transitions again, of which the first nine are there.
+    columns = {name: [] for name in ("picture", "next_picture", "reward")}
+
+    class Recorder:
+        def add(self, transition):
+            for name, column in columns.items():
+                column.append(transition[name])
+
+    watched(20, 8, ends, replay=Recorder())
+    for t in range(9, 20):
+        replay.add({name: column[t] for name, column in columns.items()})
+    for name, column in whole.sample(64, rngs(2)).items():
+        assert torch.equal(column, replay.sample(64, rngs(2))[name])

@@ -1,4 +1,4 @@
-"""Experience replay with a seed axis."""
+"""Experience replay with a seed axis: of vectors, of pictures, and one that threads share."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from subcritic import seeding
 
 # What minibatches are drawn with: each seed's own generator, or numbers drawn ahead from them.
 Randomness = Sequence[np.random.Generator] | seeding.Draws
+
+# Columns of the pictures that an encoder reads.
+PICTURES = ("picture", "next_picture")
 
 
 class Replay:
@@ -94,6 +97,74 @@ class Replay:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.added = state["added"]
         self.rows[:, : len(self)] = state["rows"]
+
+
+class PictureReplay(Replay):
+    """A replay of pictures of 8 bits, each of which is kept once: in the columns `picture` and `next_picture`.
+
+    What is added lies in [0, 1], in steps of 1/255, what is sampled is uint8. A transition's next picture is that of the
+    transition stored after it, and is kept beside only where that one begins with another: at the end of an episode, and of
+    the newest one. A million transitions take 10⁶ bytes for each number of a picture, besides their other columns.
+    """
+
+    def __init__(
+        self, seeds: int, capacity: int, columns: Mapping[str, int], dtype: torch.dtype = torch.float32
+    ) -> None:
+        others = {name: width for name, width in columns.items() if name not in PICTURES}
+        super().__init__(seeds, capacity, others, dtype)
+        self.pictures = np.zeros((seeds, capacity, columns[PICTURES[0]]), np.uint8)
+        # (seed, slot) → the next picture of that row, where it is kept; and in which rows it is.
+        self.ends: dict[tuple[int, int], np.ndarray] = {}
+        self._is_end = np.zeros((seeds, capacity), bool)
+
+    def add(self, transition: Mapping[str, Tensor]) -> None:
+        seen, reached = (_bytes(transition[name].numpy()) for name in PICTURES)
+        slot, before = self.added % self.capacity, (self.added - 1) % self.capacity
+        self.pictures[:, slot] = seen
+        for s, picture in enumerate(reached):
+            kept = self.ends.get((s, before)) if self.added else None
+            if kept is not None and np.array_equal(kept, seen[s]):
+                self._keep(s, before, None)
+            self._keep(s, slot, picture)
+        super().add(transition)
+
+    def _keep(self, seed: int, slot: int, picture: np.ndarray | None) -> None:
+        self._is_end[seed, slot] = picture is not None
+        if picture is None:
+            self.ends.pop((seed, slot), None)
+        else:
+            self.ends[seed, slot] = picture.copy()
+
+    def _gather(self, slots: np.ndarray) -> dict[str, Tensor]:
+        flat = self.pictures.reshape(-1, self.pictures.shape[2])
+        seen = flat.take(slots + self._offsets, axis=0)
+        reached = flat.take((slots + 1) % self.capacity + self._offsets, axis=0)
+        for s, row in np.argwhere(np.take_along_axis(self._is_end, slots, axis=1)):
+            reached[s, row] = self.ends[int(s), int(slots[s, row])]
+        pictures = (torch.from_numpy(seen), torch.from_numpy(reached))
+        return super()._gather(slots) | dict(zip(PICTURES, pictures, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        places = np.array(list(self.ends), int).reshape(-1, 2)
+        return super().state_dict() | {
+            "pictures": torch.from_numpy(self.pictures[:, : len(self)].copy()),
+            "places": torch.from_numpy(places),
+            "ends": torch.from_numpy(np.array(list(self.ends.values()), np.uint8)),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.pictures[:, : len(self)] = state["pictures"].numpy()
+        self.ends.clear()
+        self._is_end[:] = False
+        for (s, slot), picture in zip(state["places"].tolist(), state["ends"].numpy(), strict=True):
+            self._keep(s, slot, picture)
+
+
+def _bytes(picture: np.ndarray) -> np.ndarray:
+    """Numbers k/255 in [0, 1] as k."""
+    found: np.ndarray = np.rint(picture * 255).astype(np.uint8)
+    return found
 
 
 class SharedReplay(Replay):

@@ -6,21 +6,42 @@ from collections.abc import Callable, Sequence
 
 from subcritic.agents.ddpg import DDPG
 from subcritic.agents.local import LocalLearner
+from subcritic.agents.pictures import PictureAgent
 from subcritic.agents.protocol import Agent
-from subcritic.config import AgentSettings
+from subcritic.config import AgentSettings, ConfigError
 from subcritic.config.methods import load
 from subcritic.rules.base import Rule
 
-__all__ = ["DDPG", "Agent", "LocalLearner", "make_agent"]
+__all__ = ["DDPG", "Agent", "LocalLearner", "PictureAgent", "make_agent"]
 
 
 def make_agent(
-    settings: AgentSettings, observation_size: int, action_size: int, seeds: Sequence[int]
+    settings: AgentSettings,
+    observation_size: int,
+    action_size: int,
+    seeds: Sequence[int],
+    picture: tuple[int, int, int] | None = None,
 ) -> Agent:
     """The agent that a method's `algorithm` names: its class, or a LocalLearner if that is a local rule.
 
-    Raises TypeError, naming them, for a class of one's own that lacks attributes of an Agent.
+    picture: (height, width, channels) of the observation, if it is one; with an encoder the agent reads its features.
+
+    Raises TypeError, naming them, for a class of one's own that lacks attributes of an Agent, and ConfigError for an encoder
+    without pictures.
     """
+    if settings.encoder is None:
+        return _reader(settings, observation_size, action_size, seeds)
+    if picture is None:
+        raise ConfigError(
+            f"method {settings.name} has an encoder, but the environment shows no picture: give the environment kwargs "
+            "{pixels: true}, or the method no encoder"
+        )
+    return PictureAgent(
+        settings, lambda features: _reader(settings, features, action_size, seeds), picture, seeds
+    )
+
+
+def _reader(settings: AgentSettings, observation_size: int, action_size: int, seeds: Sequence[int]) -> Agent:
     found = load(settings.algorithm)
     kind: Callable[..., Agent] = LocalLearner if issubclass(found, Rule) else found
     agent = kind(settings, observation_size, action_size, seeds)

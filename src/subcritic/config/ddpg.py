@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from subcritic.config.agents import AgentSettings, Role
+from subcritic.config.encoder import Trained
 from subcritic.config.sections import Activation, Count, Rate
 
 DDPG_PRESETS: dict[str, dict[str, Any]] = {
@@ -44,6 +45,7 @@ class DDPGSettings(AgentSettings):
     """DDPG (Lillicrap et al. 2016); what is not given is the preset's."""
 
     kind: ClassVar[Role] = "backpropagation"
+    encoders: ClassVar[frozenset[Trained]] = frozenset({"separately", "by_critic", "never"})
 
     algorithm: Literal["ddpg"] = Field(description="ddpg.")
     preset: Literal["lillicrap2016", "modern"] = Field(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from subcritic.config.agents import AgentSettings, check_scales
+from subcritic.config.encoder import Trained
 from subcritic.config.sections import Count, Fraction, Rate, Sizes
 
 FeedbackRule = Literal["residual", "correlation"]
@@ -15,6 +16,9 @@ ActionError = Literal["coins", "control_variate", "one_by_one", "gradient"]
 
 class LocalSettings(AgentSettings):
     """A policy whose neurons learn by a local rule (Experiment 2); the defaults are the drafts' choices."""
+
+    # No error reaches convolutions through an actor whose neurons learn by themselves.
+    encoders: ClassVar[frozenset[Trained]] = frozenset({"by_critic", "never"})
 
     critic_rate: Rate = Field(1e-3, description="Step size η_Q of the neurons' own critics.")
     actor_rate: Rate = Field(1e-4, description="Step size η_A of the neurons' weights.")
@@ -83,8 +87,19 @@ class LocalSettings(AgentSettings):
 
     def conflicts(self) -> list[tuple[bool, str]]:
         imagined = self.replay == "imagined" and not isinstance(self, ImaginingSettings)
+        by_critic = self.encoder is not None and self.encoder.trained == "by_critic"
+        judged = self.needs_global_critic and self.critic == "backprop"
         return [
             *super().conflicts(),
+            (
+                by_critic and not judged,
+                "encoder.trained by_critic needs a global critic that learns by backpropagation: replay imagined or a "
+                "target other than own_td, and critic backprop",
+            ),
+            (
+                by_critic and (self.replay == "stored" or self.newest is not None),
+                "encoder.trained by_critic replays pictures: replay must be recomputed or imagined, and newest None",
+            ),
             (imagined, f"replay imagined needs a rule that reads noise, which {self.algorithm} does not"),
         ]
 

@@ -27,10 +27,21 @@ def probed(agent: Agent) -> bool:
     return agent.own_critic() is not None or getattr(agent.settings, "probe", True)
 
 
-def policy_gradient(actor: MLP, parameters: Parameters, critic: Network, observation: Tensor) -> Parameters:
-    """∇_K mean Q^μ(s, μ(s)) at the states (S, B, n_0) of a minibatch, by backpropagation through critic and actor."""
+def policy_gradient(
+    actor: MLP, parameters: Parameters, critic: Network, observation: Tensor, state: Tensor | None = None
+) -> Parameters:
+    """∇_K mean Q^μ(s, μ(s)) at the states (S, B, n_0) of a minibatch, by backpropagation through critic and actor.
+
+    state: what the critic reads of them; None: what the actor does.
+    """
     at = actor_critic_at(
-        actor, parameters, critic.spec, critic.online, observation, weight=1 / observation.shape[1]
+        actor,
+        parameters,
+        critic.spec,
+        critic.online,
+        observation,
+        weight=1 / observation.shape[1],
+        state=state,
     )
     gradient = actor.views(torch.zeros_like(parameters.flat))
     at.weight_gradients(into=gradient)
@@ -105,8 +116,9 @@ class PolicyGradientProbe:
         """The last update's cosines, see `cosines`."""
         agent = self.agent
         update = agent.actor.views(agent.policy().flat - self.before.flat)
+        whole = agent.agent_batch(batch)
         gradient = policy_gradient(
-            agent.actor, self.before, self.critic, agent.agent_batch(batch).observation
+            agent.actor, self.before, self.critic, whole.observation, whole.critic_observation
         )
         return cosines(update, gradient)
 

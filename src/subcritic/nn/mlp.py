@@ -46,12 +46,13 @@ class Voltages:
     """What a forward pass leaves behind, layer by layer; index 0 of `h` is the network's input.
 
     `h` (L+1 tensors (S, B, n_l)) are the voltages with perturbations, `inputs` (L tensors) what each layer read, and
-    `activations` (L tensors) σ(z) before the perturbation was added.
+    `activations` (L tensors) σ(z) before the perturbation was added. picture: what an encoder made the input of, if one did.
     """
 
     h: list[Tensor]
     inputs: list[Tensor]
     activations: list[Tensor]
+    picture: Tensor | None = None
 
     @property
     def input(self) -> Tensor:

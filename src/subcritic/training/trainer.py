@@ -55,7 +55,8 @@ class Trainer:
         self.agent, self.seeds, self.steps, self.observers = agent, list(seeds), steps, list(observers)
         environments = [make_environment() for _ in seeds]
         self.episodes = EpisodeStreams(environments, seeds, purpose, tolerant=True)
-        self.replay = Replay(len(seeds), min(settings.replay_size, steps), agent.columns)
+        kind: type[Replay] = getattr(agent, "Replay", Replay)
+        self.replay = kind(len(seeds), min(settings.replay_size, steps), agent.columns)
         self.watch = DivergenceWatch(len(seeds), settings.discount, divergence_factor)
         self.exploration = Exploration(
             agent.actor.sizes,
