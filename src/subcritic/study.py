@@ -222,6 +222,8 @@ class Study:
     reads_shown: tuple[str, ...] = ()
     # Lines on what was run, for the results page.
     described: Callable[[Profile], list[str]] | None = None
+    # Whether its agents may read pictures through an encoder.
+    pictures: bool = False
     # Run only where a profile names it.
     optional: bool = False
     # The page in docs/ that shows it; and whether publish.py keeps more than `shown`.

@@ -14,7 +14,7 @@ import yaml
 
 from subcritic import config as schema
 from subcritic import envs, profiles, provenance, tracking
-from subcritic.config import ConfigError, Environment, Profile
+from subcritic.config import AgentSettings, ConfigError, Environment, Profile, Section
 from subcritic.measuring.code import job_code
 from subcritic.measuring.tables import write_json
 from subcritic.publishing.check import chosen
@@ -67,8 +67,8 @@ def written_out(profile: Profile) -> str:
 
 
 def check_environments(profile: Profile, source: str) -> None:
-    """Try every environment; raises ConfigError naming the field of all that cannot be used, and warns of what can be used
-    with care.
+    """Try every environment; raises ConfigError naming all that cannot be used, or not with the encoder of a method, and
+    warns of what can be used with care.
     """
     problems = []
     for field, environment in _environments(profile):
@@ -79,8 +79,40 @@ def check_environments(profile: Profile, source: str) -> None:
         else:
             if remark:
                 print(f"subcritic: warning: {source}: {field}.id: {remark}", file=sys.stderr)
+    problems += [f"{source}: {problem}" for problem in _without_pictures(profile)]
     if problems:
-        raise ConfigError("\n".join(problems))
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+
+
+def _without_pictures(profile: Profile) -> Iterator[str]:
+    """What is wrong with the methods that have an encoder: studies that read no pictures, environments that show none."""
+    for study in chosen(profile):
+        for job in study.jobs(profile):
+            for agent in _agents(job.config):
+                if agent.encoder is None:
+                    continue
+                if not study.pictures:
+                    yield f"studies: {study.name} reads no pictures, and the method {agent.name} has an encoder"
+                    continue
+                # Not imported for other profiles: it takes seconds.
+                from subcritic.agents.pictures import required
+
+                with envs.maker(profile.environment(job.environment))() as environment:
+                    picture = envs.picture(environment)
+                try:
+                    required(agent, picture)
+                except ConfigError as error:
+                    yield f"{job.environment}: {error}"
+
+
+def _agents(section: Section) -> Iterator[AgentSettings]:
+    """The settings of all agents in a job's config."""
+    for _, value in section:
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, AgentSettings):
+                yield part
+            elif isinstance(part, Section):
+                yield from _agents(part)
 
 
 def _checked(environment: Environment) -> str:

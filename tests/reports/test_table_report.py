@@ -4,6 +4,7 @@ import pytest
 import synthetic
 from scipy import stats as scipy_stats
 
+from subcritic.config import parse_method
 from subcritic.reporting import records
 from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.verdicts import tasks, verdicts
@@ -267,3 +268,15 @@ def test_the_figure_of_aggregates_has_a_row_for_each_method_over_all_tasks_and_o
         "not of the reference itself"
     )
     assert len(right.lines) == 4 and "over 13 tasks" in figure.get_supxlabel()
+
+
+def test_what_crosses_layers_says_how_convolutions_learn():
+    plain = synthetic.facts(parse_method({"algorithm": "learned_feedback"}))
+    encoder = {"encoder": {"trained": "by_critic"}}
+    seeing = plain | {"settings": plain["settings"] | encoder}
+    shown = table.methods({"plain": plain, "seeing": seeing})
+    assert list(shown["method"]) == ["plain", "seeing"]
+    assert list(shown["crosses layers"]) == [
+        "a vector",
+        "a vector; convolutions by the critic's backpropagated error alone",
+    ]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from subcritic.agents.ddpg import DDPG
 from subcritic.agents.local import LocalLearner
-from subcritic.agents.pictures import PictureAgent
+from subcritic.agents.pictures import PictureAgent, required
 from subcritic.agents.protocol import Agent
-from subcritic.config import AgentSettings, ConfigError
+from subcritic.config import AgentSettings
 from subcritic.config.methods import load
 from subcritic.rules.base import Rule
 
@@ -31,13 +31,11 @@ def make_agent(
     """
     if settings.encoder is None:
         return _reader(settings, observation_size, action_size, seeds)
-    if picture is None:
-        raise ConfigError(
-            f"method {settings.name} has an encoder, but the environment shows no picture: give the environment kwargs "
-            "{pixels: true}, or the method no encoder"
-        )
     return PictureAgent(
-        settings, lambda features: _reader(settings, features, action_size, seeds), picture, seeds
+        settings,
+        lambda features: _reader(settings, features, action_size, seeds),
+        required(settings, picture),
+        seeds,
     )
 
 

@@ -24,16 +24,37 @@ OBSERVATIONS = ("observation", "next_observation")
 MakeReader = Callable[[int], Agent]
 
 
+def required(settings: AgentSettings, picture: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    """The picture's (height, width, channels). Raises ConfigError for an encoder without one, or with too small a one."""
+    if picture is None:
+        raise ConfigError(
+            f"method {settings.name} has an encoder, but the environment shows no picture: give the environment kwargs "
+            "{pixels: true}, or the method no encoder"
+        )
+    convolutions(settings, picture)
+    return picture
+
+
+def convolutions(settings: AgentSettings, picture: tuple[int, int, int]) -> Convolutions:
+    """The shape of a method's convolutions. Raises ConfigError where a kernel is larger than what it reads."""
+    encoder = settings.encoder
+    assert encoder is not None, "who asks has an encoder"
+    try:
+        return Convolutions(picture, encoder.filters, encoder.kernels, encoder.strides)
+    except ValueError as error:
+        raise ConfigError(f"method {settings.name}: {error}; choose smaller encoder.kernels") from None
+
+
 class PictureAgent:
     """Convolutions, and an agent `reader` to which their features are what it observes.
 
     Which error trains the convolutions, `encoder.trained` says: none; that of the critic, which the actor takes as they are
     (as in Yarats et al. 2021, "Improving sample efficiency in model-free reinforcement learning from images"); or of actor
     and critic each its own. TD targets read features of the target copies. Convolutions that learn replay pictures, fixed
-    ones the features they give.
+    ones the features they give, before these are standardised (`Encoder`).
 
     settings: the reader's. picture: (height, width, channels) of an observation. Raises ConfigError for pictures that are
-    too small for the encoder's kernels, and for a reader that learns from rows in a row while pictures are replayed.
+    too small for the encoder's kernels, and for a reader that learns from several rows in a row.
     """
 
     def __init__(
@@ -44,14 +65,15 @@ class PictureAgent:
         seeds: Sequence[int],
         purpose: str = "training",
     ) -> None:
-        encoder = settings.encoder
-        assert encoder is not None, "who asks for a PictureAgent has an encoder"
-        try:
-            spec = Convolutions(picture, encoder.filters, encoder.kernels, encoder.strides)
-        except ValueError as error:
-            raise ConfigError(f"method {settings.name}: {error}; choose smaller encoder.kernels") from None
+        spec, encoder = convolutions(settings, picture), settings.encoder
+        assert encoder is not None
         self.settings, self.spec, self.trained = settings, spec, encoder.trained
         self.reader = make_reader(spec.features)
+        if self.reader.consecutive > 1:
+            raise ConfigError(
+                f"method {settings.name}: with an encoder single transitions are replayed, and the rule reads "
+                f"{self.reader.consecutive} in a row"
+            )
         self.actor, self.receives = self.reader.actor, self.reader.receives
         self.consecutive, self.newest = self.reader.consecutive, self.reader.newest
         # Of each network that learns convolutions: they learn at its rate.
@@ -65,12 +87,11 @@ class PictureAgent:
         ]
         for learner in self.learners:
             learner.passes_on = True
-        self.columns: Mapping[str, int] = self.reader.columns
-        self.Replay: type[Replay] = Replay
-        if self.learners:
-            self.Replay = PictureReplay
-            kept = {name: n for name, n in self.reader.columns.items() if name not in OBSERVATIONS}
-            self.columns = dict.fromkeys(PICTURES, spec.pixels) | kept
+        # Features of fixed convolutions can be replayed as they are.
+        self.Replay: type[Replay] = PictureReplay if self.learners else Replay
+        others = {name: n for name, n in self.reader.columns.items() if name not in OBSERVATIONS}
+        width = spec.pixels if self.learners else spec.features
+        self.columns: Mapping[str, int] = dict.fromkeys(PICTURES, width) | others
 
     def _learners(self) -> list[Network]:
         """The networks whose errors train the encoder of the critic, and that of the actor, as far as they have any."""
@@ -78,11 +99,6 @@ class PictureAgent:
             return []
         critic = self.reader.own_critic()
         assert critic is not None, "by its settings it has one"
-        if self.reader.consecutive > 1:
-            raise ConfigError(
-                f"method {self.settings.name}: an encoder that learns replays single transitions, and the rule reads "
-                f"{self.reader.consecutive} in a row; encoder.trained must be never"
-            )
         if self.trained == "by_critic":
             return [critic]
         assert isinstance(self.reader, DDPG), "by its settings no other agent trains convolutions separately"
@@ -90,7 +106,7 @@ class PictureAgent:
 
     def features(self, observation: Tensor) -> Tensor:
         """What the actor reads of pictures (S, B, pixels), (S, B, n_0)."""
-        return self.encoders[-1].forward(observation).output
+        return self.encoders[-1].forward(observation)
 
     def policy(self) -> Parameters:
         return self.reader.policy()
@@ -107,42 +123,58 @@ class PictureAgent:
     def transition(
         self, voltages: Voltages, reward: Tensor, terminated: Tensor, next_observation: Tensor
     ) -> dict[str, Tensor]:
-        if not self.learners:
-            after = self.features(next_observation.unsqueeze(1))[:, 0]
-            return self.reader.transition(voltages, reward, terminated, after)
         assert voltages.picture is not None, "voltages are those that `act` gave"
         # The features of the time of acting are not kept, nor those of the next picture.
         row = self.reader.transition(voltages, reward, terminated, voltages.input[:, 0])
-        return row | dict(zip(PICTURES, (voltages.picture[:, 0], next_observation), strict=True))
+        seen = (voltages.picture[:, 0], next_observation)
+        if not self.learners:
+            seen = tuple(self._raw(picture) for picture in seen)
+        return row | dict(zip(PICTURES, seen, strict=True))
+
+    def _raw(self, picture: Tensor) -> Tensor:
+        """Features of pictures (S, pixels) before they are standardised, (S, n_0)."""
+        encoder = self.encoders[0]
+        return encoder.spec.forward(encoder.online, picture.unsqueeze(1)).output[:, 0]
 
     def learn(self, batch: dict[str, Tensor]) -> None:
         """The reader learns from features, then the convolutions; the features are put into `batch` beside the pictures."""
-        if not self.learners:
-            self.reader.learn(batch)
-            return
-        polyak, seen = self.settings.polyak, self._read(batch)
+        seen = self._read(batch)
         self.reader.learn(batch)
-        for encoder, features, learner in zip(self.encoders, seen, self.learners, strict=True):
-            assert learner.passed is not None, "the reader has learned"
-            encoder.backward(features, learner.passed)
-            encoder.step()
-            encoder.track(polyak)
+        for encoder, features, learner in zip(self.encoders, seen, self.learners, strict=False):
+            # A network that is kept as it is trains no convolutions.
+            if learner.passed is not None:
+                encoder.backward(features, learner.passed)
+                encoder.step()
+                encoder.track(self.settings.polyak)
+                learner.passed = None
 
     def _read(self, batch: dict[str, Tensor]) -> list[Features]:
-        """Put the features of its pictures into a minibatch; those of every encoder at s."""
+        """Put the features of its pictures into a minibatch, for an update; those of every encoder at s."""
         picture, next_picture = (batch[name] for name in PICTURES)
-        seen = [encoder.forward(picture) for encoder in self.encoders]
-        after = [encoder.forward(next_picture, target=True).output for encoder in self.encoders]
-        batch["observation"], batch["next_observation"] = seen[-1].output, after[-1]
+        if not self.learners:
+            statistics = self.encoders[0].statistics
+            statistics.see(picture)
+            _put(batch, statistics.standardised(picture), statistics.standardised(next_picture))
+            return []
+        seen = [encoder.learning(picture) for encoder in self.encoders]
+        after = [encoder.targets(next_picture) for encoder in self.encoders]
+        _put(batch, seen[-1].output, after[-1])
         if len(seen) > 1:
-            batch["critic_observation"], batch["next_critic_observation"] = seen[0].output, after[0]
+            _put(batch, seen[0].output, after[0], "critic_")
         return seen
 
     def seen(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A minibatch with features, found now unless they are there."""
-        if "observation" not in batch and self.learners:
-            batch = dict(batch)
-            self._read(batch)
+        """A minibatch with the features that its update was made from, or, before one, with those of today."""
+        if OBSERVATIONS[0] in batch:
+            return batch
+        batch, pictures = dict(batch), [batch[name] for name in PICTURES]
+        if not self.learners:
+            statistics = self.encoders[0].statistics
+            _put(batch, *(statistics.standardised(raw) for raw in pictures))
+            return batch
+        _put(batch, *(self.encoders[-1].forward(picture) for picture in pictures))
+        if len(self.encoders) > 1:
+            _put(batch, *(self.encoders[0].forward(picture) for picture in pictures), "critic_")
         return batch
 
     def agent_batch(self, batch: dict[str, Tensor]) -> AgentBatch:
@@ -164,7 +196,7 @@ class PictureAgent:
             return self.reader.predictions(self.features(observation))
         assert isinstance(self.reader, DDPG)
         action = self.act(observation).output
-        state = self.encoders[0].forward(observation).output
+        state = self.encoders[0].forward(observation)
         return {"critic": self.reader.critic.forward(state, action).output[..., 0]}
 
     def value_magnitude(self) -> Tensor:
@@ -186,3 +218,8 @@ class PictureAgent:
         self.reader.load_state_dict(state["reader"])
         for encoder, saved in zip(self.encoders, state["encoders"], strict=True):
             encoder.load_state_dict(saved)
+
+
+def _put(batch: dict[str, Tensor], observation: Tensor, next_observation: Tensor, prefix: str = "") -> None:
+    """Put what a network reads of s and s′ into a minibatch."""
+    batch[f"{prefix}observation"], batch[f"next_{prefix}observation"] = observation, next_observation

@@ -40,6 +40,11 @@ class Task(Section):
         description="Steps after which an episode is truncated, in place of the registered limit; without either, 10,000.",
     )
 
+    @property
+    def pays_as_registered(self) -> bool:
+        """Whether the same actions earn what they earn in the registered environment, however they are held and seen."""
+        return set(self.kwargs) <= {"pixels", "repeat"}
+
 
 class Environment(Task):
     """A Gymnasium environment with Box observations and actions."""

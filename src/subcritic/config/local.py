@@ -97,8 +97,8 @@ class LocalSettings(AgentSettings):
                 "target other than own_td, and critic backprop",
             ),
             (
-                by_critic and (self.replay == "stored" or self.newest is not None),
-                "encoder.trained by_critic replays pictures: replay must be recomputed or imagined, and newest None",
+                self.encoder is not None and (self.replay == "stored" or self.newest is not None),
+                "an encoder needs pictures in the replay: replay must be recomputed or imagined, and newest None",
             ),
             (imagined, f"replay imagined needs a rule that reads noise, which {self.algorithm} does not"),
         ]

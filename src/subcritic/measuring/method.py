@@ -22,8 +22,8 @@ from subcritic.measuring.tables import paths, read_curves, write_csv, write_json
 from subcritic.study import Job, Study
 from subcritic.training import Trainer
 
-# (settings, observation size, action size, seeds) → an agent.
-MakeAgent = Callable[[AgentSettings, int, int, Sequence[int]], Agent]
+# (settings, observation size, action size, seeds, shape of the picture or None) → an agent.
+MakeAgent = Callable[[AgentSettings, int, int, Sequence[int], tuple[int, int, int] | None], Agent]
 
 
 def train(job: Job, study: Study, results: Path) -> list[Path]:
@@ -99,9 +99,9 @@ def watched_training(
     envs.check(task.id, task.kwargs, task.max_episode_steps)
     make_environment = envs.maker(task)
     first = make_environment()
-    sizes = envs.sizes(first)
+    sizes, picture = envs.sizes(first), envs.picture(first)
     first.close()
-    agent = make(config.agent, *sizes, seeds)
+    agent = make(config.agent, *sizes, seeds, picture)
     observers = [
         Evaluation(log, training, make_environment, seeds),
         LearningMetrics(log, runtime.log_every, agent.settings.update_every),

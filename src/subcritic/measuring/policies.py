@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from subcritic.agents import PictureAgent
 from subcritic.config import ConfigError
 from subcritic.nn import MLP
 from subcritic.training import Trainer
 
 
 def of(trainer: Trainer) -> list[dict[str, Any]]:
-    """The actor of every seed: sizes, hidden, output (activations), parameters (P,), diverged_at, seed."""
-    actor = trainer.agent.actor
-    return [
+    """The actor of every seed: sizes, hidden, output (activations), parameters (P,), diverged_at, seed.
+
+    And, where it reads pictures, `encoder`: picture, filters, kernels, strides, parameters of its convolutions. Those of a
+    seed that was stopped are not kept: None.
+    """
+    agent, actor = trainer.agent, trainer.agent.actor
+    found = [
         {
             "seed": seed,
             "sizes": actor.sizes,
@@ -27,6 +33,12 @@ def of(trainer: Trainer) -> list[dict[str, Any]]:
         }
         for s, seed in enumerate(trainer.seeds)
     ]
+    if isinstance(agent, PictureAgent):
+        flat = agent.encoders[-1].online.flat
+        for s, policy in enumerate(found):
+            learned = s not in trainer.stopped_policies
+            policy["encoder"] = asdict(agent.spec) | {"parameters": flat[s].clone()} if learned else None
+    return found
 
 
 def save(path: Path, policies: list[dict[str, Any]]) -> Path:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,8 +126,57 @@ class Convolutions:
         return last.permute(0, 2, 3, 1).reshape(len(last), -1)
 
 
+class RunningStatistics:
+    """Mean and variance of each of n numbers, of S seeds, over what was lately seen: (S, n) each.
+
+    The k-th minibatch counts with 1/k, from the hundredth on with 1/100, so that the first one is all there is at first.
+    """
+
+    SHARE = 0.01
+    # Numbers that hardly change are not blown up.
+    EPSILON = 1e-4
+
+    def __init__(self, seeds: int, size: int, dtype: torch.dtype) -> None:
+        self.mean, self.variance = torch.zeros(seeds, size, dtype=dtype), torch.ones(seeds, size, dtype=dtype)
+        self.seen = 0
+
+    def see(self, values: Tensor) -> None:
+        """A minibatch (S, B, n)."""
+        self.seen += 1
+        share = max(1 / self.seen, self.SHARE)
+        variance, mean = torch.var_mean(values, dim=1, correction=0)
+        apart = mean - self.mean
+        self.mean.add_(apart, alpha=share)
+        # The variance of a mixture of what was seen before and what is seen now.
+        self.variance.lerp_(variance, share).addcmul_(apart, apart, value=share * (1 - share))
+
+    @property
+    def scale(self) -> Tensor:
+        """1 / √(variance + ε), (S, 1, n)."""
+        return (self.variance + self.EPSILON).rsqrt().unsqueeze(1)
+
+    def standardised(self, values: Tensor) -> Tensor:
+        """(values − mean) / √(variance + ε), (S, B, n)."""
+        return (values - self.mean.unsqueeze(1)) * self.scale
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mean": self.mean, "variance": self.variance, "seen": self.seen}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.mean.copy_(state["mean"])
+        self.variance.copy_(state["variance"])
+        self.seen = state["seen"]
+
+
 class Encoder(Learned):
-    """S stacked convolutions that learn by gradient: `forward`, `backward` from what is asked of features, `step`."""
+    """S stacked convolutions that learn by gradient, and whose features are standardised by running statistics.
+
+    What moves is a small part of a picture, so that features are nearly constant: each is taken by its distance from its
+    own running mean, in units of its own running standard deviation, of what this copy of the convolutions sees in updates.
+    Gradients take these statistics as given. Lillicrap et al. 2016 normalise what enters by batches.
+
+    An update is a forward pass by `learning`, `backward` from what is asked of the features, and `step`.
+    """
 
     def __init__(
         self,
@@ -138,11 +188,36 @@ class Encoder(Learned):
     ) -> None:
         self.spec = spec
         super().__init__(spec, spec.init(rngs, dtype), rate, weight_decay)
+        self.statistics, self.target_statistics = (
+            RunningStatistics(len(rngs), spec.features, dtype) for _ in range(2)
+        )
 
-    def forward(self, pictures: Tensor, *, target: bool = False) -> Features:
-        """Features by the online (or the target) parameters; shapes as in `Convolutions.forward`."""
-        return self.spec.forward(self.target if target else self.online, pictures)
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Standardised features (S, B, n) by the online parameters, of pictures as in `Convolutions.forward`."""
+        return self.statistics.standardised(self.spec.forward(self.online, pictures).output)
+
+    def learning(self, pictures: Tensor) -> Features:
+        """The same for an update: statistics see the pictures before they are used, and the maps are kept."""
+        found = self.spec.forward(self.online, pictures)
+        self.statistics.see(found.output)
+        return Features(self.statistics.standardised(found.output), found.maps)
+
+    def targets(self, pictures: Tensor) -> Tensor:
+        """Standardised features for TD targets, by the target parameters, whose statistics see these pictures."""
+        found = self.spec.forward(self.target, pictures).output
+        self.target_statistics.see(found)
+        return self.target_statistics.standardised(found)
 
     def backward(self, features: Features, upstream: Tensor) -> None:
         """Write ∂J/∂θ into `gradient`, for upstream = ∂J/∂features (S, B, n) summed over the batch."""
-        backprop.convolution_gradients(self.spec, self.online, features, upstream, self.gradient)
+        raw = upstream * self.statistics.scale
+        backprop.convolution_gradients(self.spec, self.online, features, raw, self.gradient)
+
+    def state_dict(self) -> dict[str, Any]:
+        statistics = (self.statistics, self.target_statistics)
+        return super().state_dict() | {"statistics": [each.state_dict() for each in statistics]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        for mine, saved in zip((self.statistics, self.target_statistics), state["statistics"], strict=True):
+            mine.load_state_dict(saved)

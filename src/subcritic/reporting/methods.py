@@ -28,6 +28,11 @@ CRITICS = {
     "local_heads": "local heads",
     "random_features": "random features",
 }
+CONVOLUTIONS = {
+    "separately": "convolutions by backpropagation, actor's and critic's own",
+    "by_critic": "convolutions by the critic's backpropagated error alone",
+    "never": "convolutions random and fixed",
+}
 PLACES = {"action": "action", "neuron": "all neurons", "subset": "some neurons"}
 NONE = "–"
 
@@ -44,6 +49,12 @@ def crosses(facts: Facts) -> str:
     if receives & {"target", "advantage", "return"}:
         return SCALAR
     return OBSERVATION if "observation" in receives else NOTHING
+
+
+def convolutions(facts: Facts) -> str:
+    """What trains the convolutions through which a method reads pictures; empty without any."""
+    encoder = facts["settings"].get("encoder")
+    return CONVOLUTIONS[encoder["trained"]] if encoder else ""
 
 
 def describe(facts: Facts) -> dict[str, str]:

@@ -50,4 +50,5 @@ true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1:
     },
     reads=("anchors",),
     minutes=240,
+    pictures=True,
 )

@@ -61,10 +61,17 @@ def run(job: Job, results: Path) -> list[Path]:
     return [write_csv(paths(job, STUDY, results)["agreement"], table.reindex(columns=columns))]
 
 
-def _agent(config: Config, settings: AgentSettings, *sizes_and_seeds: Any) -> Agent:
+def _agent(
+    config: Config,
+    settings: AgentSettings,
+    observation_size: int,
+    action_size: int,
+    seeds: Sequence[int],
+    picture: None = None,
+) -> Agent:
     if isinstance(settings, DDPGSettings):
-        return Leader(settings, config.local_followers, *sizes_and_seeds)
-    return make_agent(settings, *sizes_and_seeds)
+        return Leader(settings, config.local_followers, observation_size, action_size, seeds)
+    return make_agent(settings, observation_size, action_size, seeds)
 
 
 class Snapshots:

@@ -24,7 +24,8 @@ def run(job: Job, results: Path) -> list[Path]:
     """The anchors of one environment; writes and returns `anchors/<environment>.json`.
 
     A reference that the config states comes first. Without one, a task of the suite takes both anchors from its
-    references, published or measured as the config says; any other environment has no reference.
+    references, published or measured as the config says; any other environment has no reference. Where actions are held for
+    several steps, random ones are played so, while the planner's are not held.
     """
     config = job.config
     assert isinstance(config, Config)
@@ -35,22 +36,27 @@ def run(job: Job, results: Path) -> list[Path]:
 def _anchors(config: Config, measured: Path) -> dict[str, Any]:
     task, stated = config.environment, config.reference
     found, why_not = (None, "")
-    if stated is None and not task.kwargs:
+    if stated is None and task.pays_as_registered:
         found, why_not = _of_the_suite(config, measured)
     if found:
-        random, planner = found.scores["random"], found.scores["mppi"]
+        random, planner = _random(config) if task.kwargs else found.scores["random"], found.scores["mppi"]
         return _entry(task.name, random) | {
             "reference_return": planner.mean,
             "reference_standard_error": planner.standard_error,
             "reference_source": found.source(),
         }
-    returns = random_returns(envs.maker(task), config.random_episodes)
-    error = float(returns.std(ddof=1) / np.sqrt(len(returns)))
-    return _entry(task.name, Score(float(returns.mean()), error, len(returns), returns[0])) | {
+    return _entry(task.name, _random(config)) | {
         "reference_return": stated.mean_return if stated else None,
         "reference_standard_error": 0.0,
         "reference_source": stated.source if stated else why_not or None,
     }
+
+
+def _random(config: Config) -> Score:
+    """What random actions earn, measured now."""
+    returns = random_returns(envs.maker(config.environment), config.random_episodes)
+    error = float(returns.std(ddof=1) / np.sqrt(len(returns)))
+    return Score(float(returns.mean()), error, len(returns), returns[0])
 
 
 def _of_the_suite(config: Config, measured: Path) -> tuple[PublishedReference | None, str]:

@@ -34,7 +34,7 @@ class Config(Section):
 def jobs(profile: Profile) -> Iterator[Job]:
     source = profile.section(References).source
     for environment in profile.environments:
-        planned = suite.entry(environment.id) is not None and not environment.kwargs
+        planned = suite.entry(environment.id) is not None and environment.pays_as_registered
         measured = source == "measured" and planned and environment.reference is None
         config = Config(
             environment=environment.task(),

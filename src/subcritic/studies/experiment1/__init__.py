@@ -57,4 +57,5 @@ agent itself learns; `value/…` are the critics' mean values.""",
     described=described,
     minutes=240,
     priority=20,
+    pictures=True,
 )

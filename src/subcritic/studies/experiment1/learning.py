@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from torch import Tensor
+
 from subcritic import seeding
-from subcritic.agents import DDPG
+from subcritic.agents import DDPG, PictureAgent
 from subcritic.measuring.observers import Log, log_each
 from subcritic.studies.experiment1.settings import Experiment1
 from subcritic.subcritics import SubCriticFamily
 from subcritic.training import Trainer
+
+
+def seen(trainer: Trainer, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A minibatch as the DDPG agent reads it: of pictures, the features of today."""
+    agent = trainer.agent
+    return agent.seen(batch) if isinstance(agent, PictureAgent) else batch
 
 
 class SubCriticLearning:
@@ -32,7 +40,7 @@ class SubCriticLearning:
     def __call__(self, trainer: Trainer) -> None:
         if trainer.step == 0 or not trainer.learning:
             return
-        batch = trainer.replay.sample(self.settings.subcritic_batch, self.minibatches)
+        batch = seen(trainer, trainer.replay.sample(self.settings.subcritic_batch, self.minibatches))
         h = self.agent.voltages(batch)
         h_next = self.agent.act(batch["next_observation"]).h
         losses = self.family.learn(h, h_next, batch["reward"], batch["terminated"])
@@ -68,7 +76,8 @@ class Snapshots:
         if trainer.step == 0 or not trainer.learning:
             return
         rngs = seeding.generators(trainer.seeds, "snapshot states", trainer.step)
-        states = trainer.replay.sample(self.settings.snapshot_states, rngs)["observation"].clone()
+        sample = trainer.replay.sample(self.settings.snapshot_states, rngs)
+        states = seen(trainer, sample)["observation"].clone()
         self.taken.append(
             {
                 "step": trainer.step,

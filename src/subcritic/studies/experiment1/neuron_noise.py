@@ -12,6 +12,7 @@ from subcritic import seeding
 from subcritic.agents import DDPG
 from subcritic.config import DDPGSettings
 from subcritic.measuring.observers import Log, log_each
+from subcritic.studies.experiment1.learning import seen
 from subcritic.studies.experiment1.settings import NEURON_NOISE, Experiment1
 from subcritic.subcritics import CompatibleSubCritics
 from subcritic.training import Trainer
@@ -42,15 +43,15 @@ class InformedLearning:
     def __call__(self, trainer: Trainer) -> None:
         if trainer.step == 0 or not trainer.learning:
             return
-        batch = trainer.replay.sample(self.settings.subcritic_batch, self.rngs)
+        batch = seen(trainer, trainer.replay.sample(self.settings.subcritic_batch, self.rngs))
         h_next = self.agent.act(batch["next_observation"]).h
-        seen = (h_next, batch["reward"], batch["terminated"])
+        followed = (h_next, batch["reward"], batch["terminated"])
         losses = self._named(
-            "compatible", self.critics["compatible"].learn(self.agent.voltages(batch), *seen)
+            "compatible", self.critics["compatible"].learn(self.agent.voltages(batch), *followed)
         )
         h, advantage = self.imagined(batch["observation"])
         losses |= self._named(
-            "global_baseline", self.critics["global_baseline"].learn(h, *seen, told=advantage)
+            "global_baseline", self.critics["global_baseline"].learn(h, *followed, told=advantage)
         )
         if trainer.step % self.log_every == 0:
             log_each(self.log, trainer.step, trainer.watch.active, losses)
@@ -68,7 +69,7 @@ class InformedLearning:
     def snapshot(self, trainer: Trainer) -> dict[str, Any]:
         """The critics, and replayed states to regress the true gradient on."""
         rngs = seeding.generators(trainer.seeds, "regression states", trainer.step)
-        states = trainer.replay.sample(self.settings.regression_states, rngs)["observation"]
+        states = seen(trainer, trainer.replay.sample(self.settings.regression_states, rngs))["observation"]
         critics = {
             name: [
                 {key: tensor.clone() for key, tensor in layer.tensors().items()} for layer in members.critics

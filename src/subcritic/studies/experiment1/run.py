@@ -6,13 +6,16 @@ new sub-critics learn. A third run, `neuron_noise`, is phase 1 again with noise 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 import pandas as pd
 
 from subcritic import envs
-from subcritic.agents import DDPG
+from subcritic.agents import DDPG, PictureAgent
+from subcritic.agents.pictures import required
 from subcritic.config import DDPGSettings
 from subcritic.measuring.observers import Evaluation, LearningMetrics
 from subcritic.measuring.session import Session
@@ -39,7 +42,7 @@ def run(job: Job, results: Path) -> list[Path]:
     envs.check(task.id, task.kwargs, task.max_episode_steps)
     first = _Phase("phase1", job, results, critic=None)
     trainer, watched = first.run()
-    second = _Phase("phase2", job, results, critic=trainer.agent.critic.state_dict())
+    second = _Phase("phase2", job, results, critic=_critic_of(trainer.agent))
     _, watched_later = second.run()
     third = _Phase(NEURON_NOISE, job, results, critic=None)
     _, watched_noisy = third.run()
@@ -69,7 +72,7 @@ class _Watched(NamedTuple):
 class _Phase:
     """One run: a DDPG trainer and what watches it."""
 
-    def __init__(self, name: str, job: Job, results: Path, critic: dict[str, Any] | None) -> None:
+    def __init__(self, name: str, job: Job, results: Path, critic: list[dict[str, Any]] | None) -> None:
         self.name, self.job, self.critic = name, job, critic
         self.config: Config = job.config
         self.settings, self.seeds = self.config.experiment1, list(job.seeds)
@@ -87,19 +90,19 @@ class _Phase:
         noisy = self.name == NEURON_NOISE
         learner = neuron_noise.noisy(settings) if noisy else settings.agent
         # Phase 2's actor μ′ is a new one: its seeds start from other random numbers.
-        agent = _agent(learner, held_out.shape[-1], self.make_environment, self.seeds, self.name)
+        agent, ddpg = _agents(learner, self.make_environment, self.seeds, self.name)
         if self.critic is not None:
-            agent.critic.load_state_dict(self.critic)
-            agent.learns_critic = settings.phase2_critic == "finetune"
-        learning = SubCriticLearning(log, agent, settings, log_every, self.seeds, self.name)
+            _load_critic(agent, ddpg, self.critic)
+            ddpg.learns_critic = settings.phase2_critic == "finetune"
+        learning = SubCriticLearning(log, ddpg, settings, log_every, self.seeds, self.name)
         informed, more = [], {}
         if noisy:
-            informed = [InformedLearning(log, agent, settings, log_every, self.seeds)]
+            informed = [InformedLearning(log, ddpg, settings, log_every, self.seeds)]
             more = {"more": informed[0].snapshot}
         observers = _Watched(
             learning,
             Similarities(log, agent, learning.family, held_out, settings),
-            Snapshots(agent, learning.family, settings, **more),
+            Snapshots(ddpg, learning.family, settings, **more),
             LearningMetrics(log, log_every),
             Evaluation(log, training, self.make_environment, self.seeds),
         )
@@ -114,10 +117,34 @@ class _Phase:
         return trainer, [*informed, *observers]
 
 
-def _agent(
-    settings: DDPGSettings, observation_size: int, make_environment, seeds: list[int], purpose: str
-) -> DDPG:
+def _agents(
+    settings: DDPGSettings, make_environment: Callable[[], gym.Env], seeds: list[int], purpose: str
+) -> tuple[DDPG | PictureAgent, DDPG]:
+    """The agent that trains, and the DDPG agent beside which sub-critics learn: another one where pictures are read."""
     environment = make_environment()
-    action_size = envs.sizes(environment)[1]
+    (observation_size, action_size), picture = envs.sizes(environment), envs.picture(environment)
     environment.close()
-    return DDPG(settings, observation_size, action_size, seeds, purpose=purpose)
+
+    def ddpg(size: int) -> DDPG:
+        return DDPG(settings, size, action_size, seeds, purpose=purpose)
+
+    if settings.encoder is None:
+        agent = ddpg(observation_size)
+        return agent, agent
+    seeing = PictureAgent(settings, ddpg, required(settings, picture), seeds, purpose)
+    assert isinstance(seeing.reader, DDPG)
+    return seeing, seeing.reader
+
+
+def _critic_of(agent: DDPG | PictureAgent) -> list[dict[str, Any]]:
+    """The state of the critic, and that of the convolutions through which it reads."""
+    if isinstance(agent, DDPG):
+        return [agent.critic.state_dict()]
+    assert isinstance(agent.reader, DDPG)
+    return [agent.reader.critic.state_dict(), agent.encoders[0].state_dict()]
+
+
+def _load_critic(agent: DDPG | PictureAgent, ddpg: DDPG, state: list[dict[str, Any]]) -> None:
+    ddpg.critic.load_state_dict(state[0])
+    if isinstance(agent, PictureAgent):
+        agent.encoders[0].load_state_dict(state[1])

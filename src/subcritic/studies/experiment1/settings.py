@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from subcritic.config import Count, DDPGSettings, Evaluations, Profile, Rate, Section, Task
 from subcritic.study import Job, Run
@@ -48,6 +48,16 @@ class Experiment1(Section):
         4096, description="States at which the true gradient is regressed on a layer's input."
     )
     regression_steps: Count = Field(1_000, description="Steps of that regression (Adam).")
+
+    @field_validator("agent")
+    @classmethod
+    def _actor_and_critic_read_the_same(cls, agent: DDPGSettings) -> DDPGSettings:
+        if agent.encoder is not None and agent.encoder.trained == "separately":
+            raise ValueError(
+                "encoder.trained must be by_critic or never: sub-critics are held against a critic that reads what the "
+                "actor reads"
+            )
+        return agent
 
 
 class Config(Section):

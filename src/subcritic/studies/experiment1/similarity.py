@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from subcritic import seeding
-from subcritic.agents import DDPG
+from subcritic.agents import Agent
 from subcritic.envs import EpisodeStreams
 from subcritic.measuring.observers import Log
 from subcritic.stats import first_crossing, similarity, window_mean
@@ -52,7 +52,7 @@ class Similarities:
     """
 
     def __init__(
-        self, log: Log, agent: DDPG, family: SubCriticFamily, held_out: Tensor, settings: Experiment1
+        self, log: Log, agent: Agent, family: SubCriticFamily, held_out: Tensor, settings: Experiment1
     ) -> None:
         self.every, self.window = settings.record_every, settings.window
         self.log, self.agent, self.family, self.held_out = log, agent, family, held_out
@@ -64,7 +64,7 @@ class Similarities:
         if not trainer.learning:
             return
         voltages = self.agent.act(self.held_out)
-        main = self.agent.critic.forward(self.held_out, voltages.output).output[..., 0].numpy()
+        main = self.agent.predictions(self.held_out)["critic"].numpy()
         self.steps.append(trainer.step)
         self.main_values.append(main)
         self._record("value/main", main.mean(axis=1))

@@ -46,4 +46,5 @@ reward that follows in the evaluation's episodes, `value/realised` what follows.
     described=described,
     keeps=("return/evaluation",),
     minutes=240,
+    pictures=True,
 )

@@ -36,4 +36,5 @@ show what chance looks like.""",
     },
     reads=("experiment1",),
     priority=10,
+    pictures=True,
 )  # fmt: skip

@@ -19,7 +19,7 @@ EXPLANATION = (
 # What the columns that `theirs` adds are.
 THEIRS = (
     "*Theirs*: average (best) of 5 runs in Table 1 of Lillicrap et al. 2016, on the task that this one is rebuilt from: "
-    "lowd, DDPG; cntrl, without target networks; after up to 2.5 million steps, with another planner at 1."
+    "lowd, DDPG; pix, DDPG from pixels; cntrl, without target networks; up to 2.5 million steps, with another planner at 1."
 )
 # Gymnasium's ids without their version, and the row of Table 1 they are related to.
 RELATED = {
@@ -43,7 +43,7 @@ def theirs(environment: str) -> dict[str, str]:
     found = reference().set_index("environment").loc[row]
     return {
         f"theirs, {kind}": f"{found[f'{kind}_average']:.2f} ({found[f'{kind}_best']:.2f})"
-        for kind in ("lowd", "cntrl")
+        for kind in ("lowd", "pix", "cntrl")
     }
 
 

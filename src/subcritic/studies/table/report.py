@@ -9,6 +9,7 @@ import pandas as pd
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
+from subcritic.reporting.methods import Facts, convolutions, describe
 from subcritic.reporting.pages import bullets, image
 from subcritic.reporting.verdicts import reference_of, tasks, verdicts
 from subcritic.studies import experiment2
@@ -36,7 +37,7 @@ def make(profile: Profile, root: Path) -> list[Path]:
         documents.write(folder / "table.csv", table),
         documents.write(folder / "table_verdicts.csv", judged),
         documents.write(folder / "table_tasks.csv", found),
-        documents.write(folder / "table.md", markdown(profile, table, aggregates, judged, found)),
+        documents.write(folder / "table.md", markdown(profile, table, aggregates, judged, found, facts)),
         documents.write(folder / "table.tex", latex(profile, table)),
         documents.write(folder / "aggregates.csv", aggregates),
         *style.save(scores_figure(profile, table, judged, found), figures, "table"),
@@ -45,9 +46,14 @@ def make(profile: Profile, root: Path) -> list[Path]:
 
 
 def markdown(
-    profile: Profile, table: pd.DataFrame, aggregates: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame
+    profile: Profile,
+    table: pd.DataFrame,
+    aggregates: pd.DataFrame,
+    judged: pd.DataFrame,
+    found: pd.DataFrame,
+    facts: dict[str, Facts],
 ) -> str:
-    """The results, the anchors, the aggregates, and Lillicrap's Table 1 as a labelled reference."""
+    """The methods, the results, the anchors, the aggregates, and Lillicrap's Table 1 as a labelled reference."""
     names = [environment.name for environment in profile.environments]
     reference = results.reference_in(judged)
     side_by_side = [
@@ -56,7 +62,8 @@ def markdown(
         bullets(results.compared(judged, found, reference)),
     ] if reference else []  # fmt: skip
     return "\n".join([
-        f"# Results of the profile {profile.profile}\n", *side_by_side,
+        f"# Results of the profile {profile.profile}\n",
+        "## Methods\n", documents.markdown(methods(facts)), *side_by_side,
         "## Every method on every environment\n", documents.markdown(results.readable(table)),
         results.explanation(profile),
         "## Anchors\n", documents.markdown(results.readable_anchors(table)),
@@ -64,6 +71,17 @@ def markdown(
         over_tasks.explanation(profile),
         published.markdown(names), lillicrap.markdown(names),
     ])  # fmt: skip
+
+
+def methods(facts: dict[str, Facts]) -> pd.DataFrame:
+    """Every method in a reader's words; how convolutions learn, if there are any, is said with what crosses layers."""
+    rows = []
+    for name, method in facts.items():
+        words = describe(method)
+        if learned := convolutions(method):
+            words["crosses layers"] += f"; {learned}"
+        rows.append({"method": name, **words})
+    return pd.DataFrame(rows)
 
 
 def latex(profile: Profile, table: pd.DataFrame) -> str:
