@@ -1,4 +1,4 @@
-"""Speed of the suite on this machine, in steps per CPU-second:  python -m benchmarks.environments [--pixels]"""
+"""Speed of the suite on this machine, in steps per CPU-second:  python -m benchmarks.environments [--pixels [SIZE]]"""
 
 from __future__ import annotations
 
@@ -7,22 +7,32 @@ import time
 
 import gymnasium as gym
 
-from subcritic.envs.pixels import Pixels
+from subcritic import envs
+from subcritic.envs import view
 from subcritic.envs.suite import TASKS
+
+# Drawn beside the suite, with pixels only.
+OTHERS = ("HalfCheetah-v5", "Pendulum-v1", "BipedalWalker-v3", "ALE/Pong-v5", "ALE/Breakout-v5")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Steps per CPU-second of every task, with random actions.")
     parser.add_argument("--seconds", type=float, default=0.5, help="of CPU time for each task")
     parser.add_argument(
-        "--pixels", action="store_true", help="observations of pixels instead, three frames each"
+        "--pixels",
+        type=int,
+        nargs="?",
+        const=view.PIXELS["size"],
+        help=f"frames of this size instead (default {view.PIXELS['size']}), three for an action; of other environments too",
     )
     options = parser.parse_args()
-    print("| task | per CPU-second |\n|---|---|")
-    for task in TASKS.values():
-        environment = gym.make(task.id)
-        environment = Pixels(environment) if options.pixels else environment
-        print(f"| {task.id} | {speed(environment, options.seconds):,.0f} |", flush=True)
+    kwargs = {"pixels": {"size": options.pixels, "repeat": 3}} if options.pixels else {}
+    names = [task.id for task in TASKS.values()] + list(OTHERS if options.pixels else ())
+    print("| environment | per CPU-second |\n|---|---|")
+    for name in names:
+        environment = envs.make(name, kwargs)
+        steps = speed(environment, options.seconds)
+        print(f"| {name} | {steps * (3 if options.pixels else 1):,.0f} |", flush=True)
         environment.close()
 
 

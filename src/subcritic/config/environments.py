@@ -33,7 +33,11 @@ class Task(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         description="Name in results and tables; unless given, the id without its module, with `-` for `/`."
     )
-    kwargs: dict[str, Any] = Field(default_factory=dict, description="Handed to gymnasium.make.")
+    kwargs: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Handed to gymnasium.make, but for `pixels` and `repeat` "
+        "([what they do](environments.md#pixels-and-held-actions)).",
+    )
     # Left out of the data of entries without it, so that these keep their digests.
     max_episode_steps: Annotated[Count | None, Field(exclude_if=lambda limit: limit is None)] = Field(
         None,

@@ -5,7 +5,7 @@ from subcritic.envs.checking import check
 from subcritic.envs.code import code_of, source_digest
 from subcritic.envs.episodes import EpisodeStreams
 from subcritic.envs.errors import EnvironmentWarning, NotFinite, UnusableEnvironment
-from subcritic.envs.make import make, maker, sizes
+from subcritic.envs.make import make, maker, picture, sizes
 from subcritic.envs.vector import VectorEnvironment
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "hidden",
     "make",
     "maker",
+    "picture",
     "sizes",
     "source_digest",
     "suite",

@@ -57,6 +57,18 @@ class Adapter(gym.Wrapper):
         )
         self.unscaled = bool((self.middle == 0).all() and (self.half == 1).all())
 
+    @property
+    def picture(self) -> tuple[int, int, int] | None:
+        """(height, width, channels), in which order a picture's pixels stand in an observation; None where it is no picture.
+
+        A picture is what the environment declares as one Box of 8-bit numbers with three axes.
+        """
+        shape = self.declared.shape
+        if not isinstance(self.declared, Box) or self.declared.dtype != np.uint8 or len(shape or ()) != 3:
+            return None
+        height, width, channels = self.declared.shape
+        return height, width, channels
+
     def scaled(self, action: NDArray) -> NDArray:
         """Actions (…, n_L) in [-1, 1] between the environment's bounds, in the dtype of its space; a new array."""
         played = action if self.unscaled else self.middle + self.half * action

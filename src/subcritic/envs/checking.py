@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from subcritic.envs.errors import UnusableEnvironment
-from subcritic.envs.make import LONGEST, is_unlimited, make, sizes
+from subcritic.envs.make import LONGEST, FallbackLimit, fallback_limit, make, sizes
 from subcritic.envs.process import kept_as_it_was
 
 # Steps of an episode that are played.
@@ -51,8 +51,8 @@ def check(
             (again,), (other,) = _episodes([first], [0]), _episodes([second], [0])
             differs = _difference(alone, again) or _difference(alone, other)
             disturbed = _difference(alone, _episodes([first, second], [0, 1])[0])
-            if is_unlimited(first):
-                _require_end(first, environment_id)
+            if limit := fallback_limit(first):
+                _require_end(first, limit, environment_id)
         if changed:
             raise UnusableEnvironment(
                 f"{environment_id!r} changes the {' and the '.join(changed)} of this process when it is stepped"
@@ -102,12 +102,14 @@ def _difference(some: Played, others: Played) -> str:
     return ""
 
 
-def _require_end(environment: gym.Env, environment_id: str) -> None:
+def _require_end(environment: gym.Env, limit: FallbackLimit, environment_id: str) -> None:
     rng, size = np.random.default_rng(0), sizes(environment)[1]
     environment.reset(seed=0)
-    for step in range(1, PATIENCE + 1):
+    for _ in range(PATIENCE):
         _, _, terminated, truncated, _ = environment.step(rng.uniform(-1, 1, size).astype(np.float32))
-        if (terminated or truncated) and step < LONGEST:
+        if limit.reached:
+            break
+        if terminated or truncated:
             return
     raise UnusableEnvironment(
         f"{environment_id!r} has no time limit, and {PATIENCE} random actions did not end an episode; give its entry a "

@@ -43,7 +43,20 @@ class NoPicture(RuntimeError):
     """Rendering is not possible on this machine; the message says what is missing."""
 
 
-def renderer(model: mujoco.MjModel, width: int, height: int, plain: bool = False) -> mujoco.Renderer:
+class Renderer(mujoco.Renderer):
+    """MuJoCo's renderer, which others survive.
+
+    Closing MuJoCo's own deletes, by their numbers, what it had drawn into, in whatever OpenGL context is current: that of
+    another renderer, whose pictures are wrong from then on.
+    """
+
+    def close(self) -> None:
+        if self._gl_context:
+            self._gl_context.make_current()
+        super().close()
+
+
+def renderer(model: mujoco.MjModel, width: int, height: int, plain: bool = False) -> Renderer:
     """A renderer, to be closed after use; a `plain` one is many times faster, without shadows and antialiasing.
 
     Raises NoPicture where OpenGL is not available.
@@ -52,10 +65,12 @@ def renderer(model: mujoco.MjModel, width: int, height: int, plain: bool = False
         quality = model.vis.quality
         quality.shadowsize = quality.offsamples = 0
         quality.numslices, quality.numstacks = 8, 4
+        buffer = model.vis.global_
+        buffer.offwidth, buffer.offheight = max(buffer.offwidth, width), max(buffer.offheight, height)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            drawing = mujoco.Renderer(model, height, width)
+            drawing = Renderer(model, height, width)
     except (mujoco.FatalError, ImportError, AttributeError, RuntimeError) as error:
         backend = os.environ.get("MUJOCO_GL", "")
         raise NoPicture(

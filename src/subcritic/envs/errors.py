@@ -37,7 +37,7 @@ def warn(text: str) -> None:
 def blamed(environment_id: str, doing: str) -> Iterator[None]:
     """Whatever an environment's own code raises as UnusableEnvironment, in one line; Ctrl-C alone passes.
 
-    doing: `making`, `resetting`, `stepping` or `closing`.
+    doing: `making`, `resetting`, `stepping`, `drawing` or `closing`.
     """
     try:
         yield
@@ -68,8 +68,12 @@ def said(thing: object, by: type[str] | object = repr, longest: int = LONGEST) -
 
 def _hint(doing: str, error: BaseException, text: str) -> str:
     """What would be right, where the error's own words do not tell: most often Gym's interface, before Gymnasium's."""
-    if doing == "making" and isinstance(error, TypeError) and "'pixels'" in text:
-        return "only tasks of the suite can be observed as pixels"
+    if (
+        doing == "making"
+        and isinstance(error, TypeError)
+        and "unexpected keyword argument 'render_mode'" in text
+    ):
+        return "it draws no pictures, which pixels need: its class must take render_mode='rgb_array'"
     if doing == "stepping" and isinstance(error, (ValueError, TypeError)) and "unpack" in text:
         return "step must return observation, reward, terminated, truncated and info"
     if doing == "resetting" and isinstance(error, TypeError) and "unexpected keyword argument" in text:

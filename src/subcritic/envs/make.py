@@ -15,15 +15,17 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TimeLimit
 
-from subcritic.envs import suite
+from subcritic.envs import suite, view
 from subcritic.envs.adapter import Adapter, boxes
-from subcritic.envs.display import NoPicture
 from subcritic.envs.errors import UnusableEnvironment, blamed
-from subcritic.envs.pixels import Pixels
+from subcritic.envs.held import Held
+from subcritic.envs.pixels import RGB, Pixels
 from subcritic.envs.process import kept_as_it_was
 
-# Networks here read vectors, so RAM is the default view of an Atari game.
+# RAM is the default view of an Atari game: the smallest vector that it gives.
 ATARI = {"continuous": True, "obs_type": "ram"}
+# Seen as pixels, each step of a game is one frame of the console, so that the frames of an action follow each other.
+ATARI_PIXELS = {"frameskip": 1}
 # Time limit in steps where none is registered or stated, so that no evaluation goes on for ever: ten times Gymnasium's usual
 # limit, and only seconds of simulation.
 LONGEST = 10_000
@@ -31,6 +33,11 @@ LONGEST = 10_000
 
 class FallbackLimit(TimeLimit):
     """The time limit of an environment for which none is registered or stated."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether the episode has come to it."""
+        return self._elapsed_steps is not None and self._elapsed_steps >= self._max_episode_steps
 
 
 class ConfigEntry(Protocol):
@@ -53,33 +60,38 @@ def make(
 
     `kwargs` and `max_episode_steps`, the time limit in steps of the environment, go to gymnasium.make; without a limit
     the registered one holds, and LONGEST where there is none. 8-bit observations (images, RAM) are divided by 255. Atari
-    games (ALE/…) are played with continuous actions from the 128 bytes of RAM unless `kwargs` say otherwise. `pixels: true`
-    among the kwargs shows a task of the suite through its camera (`Pixels`). What else is made of what the environment
-    hands out: see `Adapter`. Raises UnusableEnvironment for an unknown id, a missing dependency, what the environment
-    raises, and spaces that are not made of Boxes, finite and of floats for actions.
+    games (ALE/…) are played with continuous actions from the 128 bytes of RAM unless `kwargs` say otherwise. Two kwargs are
+    read here (`view`): `pixels` shows pictures instead of what the environment observes (`Pixels`), and `repeat` holds every
+    action for that many steps (`Held`). What else is made of what the environment hands out: see `Adapter`.
+
+    Raises UnusableEnvironment for an unknown id, a missing dependency, what the environment raises, pixels of an environment
+    without pictures, and spaces that are not made of Boxes, finite and of floats for actions.
     """
     # An environment may change what it is given.
     kwargs = copy.deepcopy(dict(kwargs or {}))
-    pixels = kwargs.pop("pixels", False) if suite.entry(environment_id) else False
+    try:
+        seen = view.take(kwargs)
+    except ValueError as error:
+        raise UnusableEnvironment(f"{environment_id!r}: {error}") from None
     if max_episode_steps is not None:
         kwargs["max_episode_steps"] = max_episode_steps
-    environment = _make(environment_id, kwargs)
-    if pixels:
-        environment = _seen(environment, environment_id)
+    environment = _make(environment_id, kwargs, pictures=seen.size is not None)
+    if seen.size is not None:
+        environment = Pixels(_limited(environment), environment_id, seen.size, seen.repeat)
+    elif seen.repeat > 1:
+        environment = Held(_limited(environment), seen.repeat)
     with blamed(environment_id, "making"):
         spaces: list[Any] = [
             getattr(environment, f"{name}_space", None) for name in ("observation", "action")
         ]
     if unusable := _unusable(*spaces):
         raise UnusableEnvironment(f"{environment_id!r} {unusable}")
-    if not any(isinstance(wrapper, TimeLimit) for wrapper in _wrappers(environment)):
-        environment = FallbackLimit(environment, LONGEST)
-    return Adapter(environment, environment_id, *spaces)
+    return Adapter(_limited(environment), environment_id, *spaces)
 
 
-def is_unlimited(environment: gym.Env) -> bool:
-    """Whether an environment that `make` made has no time limit but LONGEST."""
-    return any(isinstance(wrapper, FallbackLimit) for wrapper in _wrappers(environment))
+def fallback_limit(environment: gym.Env) -> FallbackLimit | None:
+    """The time limit of LONGEST steps of an environment that `make` made; None where another is registered or stated."""
+    return next((each for each in _wrappers(environment) if isinstance(each, FallbackLimit)), None)
 
 
 def maker(environment: ConfigEntry | Mapping[str, Any]) -> Callable[[], gym.Env]:
@@ -94,6 +106,11 @@ def sizes(environment: gym.Env) -> tuple[int, int]:
     observations, actions = environment.observation_space.shape, environment.action_space.shape
     assert observations is not None and actions is not None
     return observations[0], actions[0]
+
+
+def picture(environment: gym.Env) -> tuple[int, int, int] | None:
+    """(height, width, channels) of what an environment that `make` made observes; None where that is no picture."""
+    return environment.picture if isinstance(environment, Adapter) else None
 
 
 @contextlib.contextmanager
@@ -123,12 +140,22 @@ def register_atari(environment_id: str) -> None:
     gym.register_envs(ale_py)
 
 
-def _make(environment_id: str, kwargs: dict[str, Any]) -> gym.Env:
+def _make(environment_id: str, kwargs: dict[str, Any], pictures: bool) -> gym.Env:
+    """pictures: whether it is to draw; tasks of the suite are drawn by `Pixels` itself."""
     if environment_id.startswith("ALE/"):
         register_atari(environment_id)
-        kwargs = ATARI | kwargs
+        kwargs = ATARI | (ATARI_PIXELS if pictures else {}) | kwargs
+    if pictures and not suite.entry(environment_id):
+        kwargs = {"render_mode": RGB} | kwargs
     with explained(environment_id):
         return gym.make(environment_id, disable_env_checker=True, **kwargs)
+
+
+def _limited(environment: gym.Env) -> gym.Env:
+    """With the time limit of LONGEST steps, if it has none."""
+    if any(isinstance(wrapper, TimeLimit) for wrapper in _wrappers(environment)):
+        return environment
+    return FallbackLimit(environment, LONGEST)
 
 
 def _close_names(environment_id: str) -> str:
@@ -147,13 +174,6 @@ def _wrappers(environment: gym.Env) -> Iterator[gym.Wrapper]:
     while isinstance(environment, gym.Wrapper):
         yield environment
         environment = environment.env
-
-
-def _seen(environment: gym.Env, environment_id: str) -> gym.Env:
-    try:
-        return Pixels(environment)
-    except (TypeError, NoPicture) as error:
-        raise UnusableEnvironment(f"{environment_id!r} cannot be observed as pixels: {error}") from None
 
 
 def _unusable(observation: Any, action: Any) -> str:

@@ -6,6 +6,8 @@ import inspect
 from functools import partial
 from pathlib import Path
 
+from subcritic.envs import view
+from subcritic.envs.make import LONGEST
 from subcritic.envs.suite import TASKS, Task, table2
 from subcritic.envs.suite.environment import BOUND
 
@@ -27,11 +29,39 @@ rewards and episode lengths are our choice, as described here. This page is gene
 - **MuJoCo** is pinned to one version: trajectories with contacts, and so scores, differ between versions.
 - **Pictures**: `render_mode="rgb_array"`. Without a display MuJoCo draws by EGL or OSMesa; import `subcritic.envs` before
   `mujoco`, or set `MUJOCO_GL`. Targets are green, objects orange, robots blue, teal and dark.
-- **Pixels**: with the kwargs `pixels: true` in a config, the observation of any of these tasks is three 64 × 64 frames, one
-  after each of three steps with the same action (`subcritic.envs.pixels`).
+- **Pixels**: see [below](#pixels-and-held-actions).
 
 Any Gymnasium id with continuous actions can stand beside these in a config, see
 [profiles](profiles.md#an-environment-of-your-own).
+"""
+
+
+PIXELS = f"""## Pixels and held actions
+
+Two keys of an environment's `kwargs` are not handed to Gymnasium. They hold for any environment, also for others than these:
+
+    kwargs: {{pixels: true}}                     # size {view.PIXELS["size"]}, repeat {view.PIXELS["repeat"]}
+    kwargs: {{pixels: {{size: 48, repeat: 3}}}}
+    kwargs: {{repeat: 3}}                        # what the environment itself observes, with actions held as long
+
+- An action is held for `repeat` steps, whose rewards are added. With pixels the frame after each of them is observed:
+  (size, size, 3 · repeat) numbers from 0 to 1, red, green and blue of the oldest frame first. The first observation of an
+  episode is one frame `repeat` times. If an episode ends within an action, its last frame is repeated.
+- **Time limits** count steps of the environment, not actions: an episode of 200 steps has 67 actions of three, the last of
+  which is held for two. Returns are therefore comparable with and without `repeat`.
+- **Where frames come from.** What MuJoCo simulates is drawn at this size without shadows and antialiasing: the tasks of this
+  page, and those of Gymnasium through their camera `track` if they have it. A game of Atari shows its screen, any other
+  environment what it draws by itself (`render_mode="rgb_array"`); both are reduced to a square, whatever their shape. A
+  pixel is then the mean over the area that it covers.
+- **Atari** (`ALE/…`, the extra `atari`): continuous actions, a direction and a distance of the joystick and the button. As
+  registered, a step is four frames of the console (1/15 s), and in each frame the console keeps its last action with
+  probability 0.25 (sticky actions); `repeat` counts such steps. With pixels a step is one frame (`frameskip: 1`), so that
+  the frames that are observed follow each other: `pixels: {{repeat: 4}}` holds an action as long as one step from RAM.
+  Actions stay sticky frame by frame. `frameskip` and `repeat_action_probability` among the kwargs say otherwise.
+  Games have no registered time limit, so that {LONGEST:,} steps hold unless the entry has a `max_episode_steps`; from
+  pixels these are frames.
+- **An environment without pictures** is refused before anything runs, and so is drawing without EGL or OSMesa.
+- **Speed**: [benchmarks](../benchmarks/README.md#environments).
 """
 
 
@@ -39,7 +69,7 @@ def page() -> str:
     """The whole page, Markdown."""
     rows = [row["environment"] for row in table2()]
     sections = [_section(TASKS[name]) for name in rows]
-    return "\n".join([INTRODUCTION, _overview(rows), *sections])
+    return "\n".join([INTRODUCTION, _overview(rows), PIXELS, *sections])
 
 
 def _overview(names: list[str]) -> str:
