@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from subcritic import config, profiles
 from subcritic.publishing import page as results_page
+from subcritic.publishing import provenance
 from subcritic.publishing import publish as publishing
 from subcritic.publishing.check import chosen
 from subcritic.reporting import records
@@ -217,8 +218,17 @@ def test_provenance_names_code_packages_machine_and_config(results):
     assert re.fullmatch(r"[0-9a-f]{40}|unknown", made["commit"])
     assert made["versions"]["torch"] and made["machine"]["cores"] >= 1 and made["machine"]["processor"]
     assert made["made_on_this_machine"] is True
-    assert made["minutes_from_first_start_to_last_end"] >= 0
+    assert made["minutes_from_first_start_to_last_end"] >= made["minutes_of_sittings"] >= 0
+    assert made["sittings"] >= 1
     assert made["run_commits"] == [json.loads(run_file(results).read_text())["tags"]["commit"]]
+
+
+def test_a_profile_that_was_left_alone_was_made_in_sittings():
+    runs = [(100.0, 110.0), (105.0, 120.0), (149.0, 150.0), (400.0, 410.0)]
+    assert provenance.sittings(runs, []) == [(100.0, 150.0), (400.0, 410.0)]
+    # A job without runs wrote in between, and another one before the first run.
+    assert provenance.sittings(runs[:2], [90.0, 130.0]) == [(100.0, 130.0)]
+    assert provenance.sittings([], [1.0]) == []
 
 
 def test_numbers_of_the_page_are_those_of_the_published_files(results):

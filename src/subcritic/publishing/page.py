@@ -90,8 +90,11 @@ def _origin(made: dict[str, Any]) -> str:
     minutes = made["minutes_from_first_start_to_last_end"]
     if minutes is None:
         return f"Code: {commits}."
+    took = f"{minutes} minutes from the first start to the last end"
+    if made.get("sittings", 1) > 1:
+        took = f"{made['minutes_of_sittings']} minutes in {made['sittings']} sittings"
     return (
-        f"Code: {commits}; {minutes} minutes from the first start to the last end; logging took "
+        f"Code: {commits}; {took}; logging took "
         f"{100 * made['share_of_time_spent_logging']:.1f} % of the runs' time."
     )
 

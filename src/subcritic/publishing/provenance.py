@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import socket
@@ -16,6 +17,8 @@ from subcritic.measuring.kept import POLICY
 
 # What publishing itself writes.
 WRITTEN = ("results", "docs")
+# Without a run for longer than this, a profile was left alone.
+BREAK_MINUTES = 30
 
 
 def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path]) -> dict[str, Any]:
@@ -24,8 +27,8 @@ def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path])
     recorded: the files that the jobs wrote, since not every job has a run.
     """
     runs = [run for run in runs if run["identity"]["method"] != "results"]
-    starts, ends = [run["start_ms"] for run in runs], [run["end_ms"] for run in runs]
-    ends += [1000 * path.stat().st_mtime for path in recorded]
+    spans = [(run["start_ms"] / 60_000, run["end_ms"] / 60_000) for run in runs]
+    made = sittings(spans, [path.stat().st_mtime / 60 for path in recorded])
     return {
         "published": date.today().isoformat(),
         **source(),
@@ -39,11 +42,26 @@ def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path])
             "python": platform.python_version(),
         },
         "made_on_this_machine": {run["process"]["host"] for run in runs} <= {socket.gethostname()},
-        "minutes_from_first_start_to_last_end": round((max(ends) - min(starts)) / 60_000, 1)
-        if runs
-        else None,
+        "minutes_from_first_start_to_last_end": round(made[-1][1] - made[0][0], 1) if made else None,
+        "sittings": len(made),
+        "minutes_of_sittings": round(sum(end - start for start, end in made), 1) if made else None,
         "share_of_time_spent_logging": round(_logging_share(runs), 4),
     }
+
+
+def sittings(spans: list[tuple[float, float]], written: list[float]) -> list[tuple[float, float]]:
+    """First start and last end, in minutes, of what was made without a break of more than BREAK_MINUTES.
+
+    spans: start and end of every run. written: when files were, since jobs without runs write too; from the first start on.
+    """
+    first = min((start for start, _ in spans), default=math.inf)
+    found: list[tuple[float, float]] = []
+    for start, end in sorted([*spans, *((time, time) for time in written if time >= first)]):
+        if found and start - found[-1][1] <= BREAK_MINUTES:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
 
 
 def _logging_share(runs: list[dict[str, Any]]) -> float:
