@@ -18,8 +18,8 @@ from subcritic.training import Trainer
 def of(trainer: Trainer) -> list[dict[str, Any]]:
     """The actor of every seed: sizes, hidden, output (activations), parameters (P,), diverged_at, seed.
 
-    And, where it reads pictures, `encoder`: picture, filters, kernels, strides, parameters of its convolutions. Those of a
-    seed that was stopped are not kept: None.
+    And, where it reads pictures, `encoder`: picture, filters, kernels, strides and parameters of its convolutions, and the
+    mean and scale (n_0,) by which their features are standardised. None for a seed that was stopped, whose are not kept.
     """
     agent, actor = trainer.agent, trainer.agent.actor
     found = [
@@ -34,10 +34,9 @@ def of(trainer: Trainer) -> list[dict[str, Any]]:
         for s, seed in enumerate(trainer.seeds)
     ]
     if isinstance(agent, PictureAgent):
-        flat = agent.encoders[-1].online.flat
         for s, policy in enumerate(found):
             learned = s not in trainer.stopped_policies
-            policy["encoder"] = asdict(agent.spec) | {"parameters": flat[s].clone()} if learned else None
+            policy["encoder"] = asdict(agent.spec) | agent.encoders[-1].of_seed(s) if learned else None
     return found
 
 

@@ -213,6 +213,12 @@ class Encoder(Learned):
         raw = upstream * self.statistics.scale
         backprop.convolution_gradients(self.spec, self.online, features, raw, self.gradient)
 
+    def of_seed(self, seed: int) -> dict[str, Tensor]:
+        """What one seed's features are made with: parameters (P,), and the mean and scale (n,) that standardise them."""
+        statistics = self.statistics
+        found = (self.online.flat[seed], statistics.mean[seed], statistics.scale[seed, 0])
+        return dict(zip(("parameters", "mean", "scale"), (part.clone() for part in found), strict=True))
+
     def state_dict(self) -> dict[str, Any]:
         statistics = (self.statistics, self.target_statistics)
         return super().state_dict() | {"statistics": [each.state_dict() for each in statistics]}
