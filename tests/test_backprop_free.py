@@ -19,10 +19,11 @@ def test_importing_the_rules_does_not_load_backpropagation():
         "import sys, subcritic.rules\n"
         "from subcritic.nn import compiled\n"
         "compiled.kernels('rules.kernels')\n"
-        "print(*(f'subcritic.{name}' in sys.modules for name in ('nn.backprop', 'nn.backprop_kernels', 'agents')))"
+        "names = ('nn.backprop', 'nn.backprop_kernels', 'nn.batch_norm', 'agents')\n"
+        "print(*(f'subcritic.{name}' in sys.modules for name in names))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.split() == ["False", "False", "False"]
+    assert shown.split() == ["False"] * 4
 
 
 # Every rule by its defaults, and variants; rules whose own critics are networks have a test of their own below.
@@ -34,6 +35,7 @@ NO_BACKPROP |= {
     f"{name}, random features": {"algorithm": name, "critic": "random_features"} for name in NEEDS_CRITIC
 }
 NO_BACKPROP |= {
+    "linear, normalised": {"algorithm": "linear", "normalisation": "running"},
     "bilinear, Adam": {"algorithm": "bilinear", "optimiser": "adam"},
     "compatible, trace": {"algorithm": "compatible", "exploration": "neuron", "trace": 0.5},
     "imagined, critic with local heads": {"algorithm": "node_perturbation", "critic": "local_heads"},

@@ -1,4 +1,5 @@
-"""Error backpropagation in closed form: the only place where an error travels backwards through layers."""
+"""Error backpropagation in closed form: the only place where an error travels backwards through layers, but for
+`batch_norm.py`, where it also passes the statistics of a minibatch."""
 
 from __future__ import annotations
 
