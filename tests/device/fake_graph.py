@@ -1,7 +1,7 @@
 """CUDA graphs without a GPU: what torch does within a capture is recorded operation by operation, undone, and replayed.
 
-As on a GPU, a capture changes nothing, a replay runs no Python, reads and writes the tensors of the capture, and sees in them
-what is there at that time.
+As on a GPU, a capture changes nothing; a replay runs no Python, reads and writes the tensors of the capture, and sees in
+them what is there at that time.
 """
 
 from __future__ import annotations

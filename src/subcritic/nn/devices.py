@@ -30,6 +30,14 @@ def available() -> bool:
     return torch.cuda.is_available()
 
 
+def missing(device: str) -> str:
+    """Why nothing can be computed on a device, `cpu` or `cuda`, of this machine; empty if it can."""
+    if device == "cpu" or available():
+        return ""
+    built = "this build of torch is for the CPU alone" if torch.version.cuda is None else "torch finds no GPU"
+    return f"{built}: must be cpu here, or auto, which is cuda where there is one"
+
+
 def name(device: str) -> str:
     """What records say of a device: `cpu`, or `cuda` and what kind of GPU it is."""
     return f"{device}: {torch.cuda.get_device_name()}" if device == "cuda" else device
