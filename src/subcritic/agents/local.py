@@ -147,10 +147,7 @@ class LocalLearner:
         self._fit_critic(batch)
         self._transitions, broadcast = self.rule_inputs(batch, batch.get(IMAGINED, self.noise_rngs))
         if self.newest is None:
-            self.residuals = [
-                self.rule.learn(state, layer, transition, broadcast, moves=self._has_turn(number))
-                for number, (state, layer, transition) in enumerate(self._of_layers(self._transitions))
-            ]
+            self.residuals = self._learn_layers(self._transitions, broadcast)
         else:
             self._learn_from_newest(newest_of(batch), broadcast)
         if self.adam is not None:
@@ -161,6 +158,15 @@ class LocalLearner:
         # Not where nothing asks for it: an update that is replayed as a CUDA graph runs no line of Python.
         if self.settings.layers_in_turn is not None:
             self.updates += 1
+
+    def _learn_layers(
+        self, transitions: Sequence[LocalTransition], broadcast: Broadcast
+    ) -> list[Tensor | None]:
+        """Every layer's residual; no layer reads what another one changes."""
+        return [
+            self.rule.learn(state, layer, transition, broadcast, moves=self._has_turn(number))
+            for number, (state, layer, transition) in enumerate(self._of_layers(transitions))
+        ]
 
     def not_captured(self) -> str:
         if self.rule.draws:

@@ -43,16 +43,17 @@ def name(device: str) -> str:
     return f"{device}: {torch.cuda.get_device_name()}" if device == "cuda" else device
 
 
+# Name → shape and type.
+Shapes = dict[str, tuple[tuple[int, ...], type[np.generic]]]
+
+
 class Parcel:
     """Arrays of the CPU that go to a device in one transfer, to a place of their own that stays.
 
-    shapes: name → shape and type. arrays: what to fill on the CPU. tensors: where `send` puts it. On the CPU too these are
-    copies.
+    arrays: what to fill on the CPU. tensors: where `send` puts it. On the CPU too these are copies.
     """
 
-    def __init__(
-        self, shapes: dict[str, tuple[tuple[int, ...], type[np.generic]]], device: torch.device
-    ) -> None:
+    def __init__(self, shapes: Shapes, device: torch.device) -> None:
         self.arrays: dict[str, np.ndarray] = {}
         self.tensors: dict[str, Tensor] = {}
         starts, end = {}, 0

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from subcritic.agents.protocol import NEWEST, DeviceAgent
 from subcritic.device_replay import DeviceReplay
-from subcritic.nn.devices import Parcel, to_device, to_host
+from subcritic.nn.devices import Parcel, Shapes, to_device, to_host
 from subcritic.training.captured import Captured
 from subcritic.training.trainer import Observer, Trainer
 
@@ -52,8 +52,8 @@ class DeviceTrainer(Trainer):
     def _make_replay(self, capacity: int) -> DeviceReplay:
         return DeviceReplay(len(self.seeds), capacity, self.agent.columns, self.agent.policy().flat.device)
 
-    def _shapes(self) -> dict[str, tuple[tuple[int, ...], type[np.generic]]]:
-        seeds, batch = len(self.seeds), self.agent.settings.batch_size
+    def _shapes(self) -> Shapes:
+        seeds = len(self.seeds)
         n_obs, n_act = self.agent.actor.sizes[0], self.agent.actor.sizes[-1]
         numbers: dict[str, tuple[int, ...]] = {
             "observation": (n_obs,),
@@ -62,12 +62,10 @@ class DeviceTrainer(Trainer):
             "reward": (1,),
             "terminated": (1,),
             "reached": (n_obs,),
-            **self.agent.drawn_shapes(),
         }
-        slots = ("slots", "newest") if self.agent.newest else ("slots",)
-        return {name: ((seeds, *shape), np.float32) for name, shape in numbers.items()} | {
-            name: ((seeds, batch), np.int64) for name in slots
-        }
+        return {name: ((seeds, *shape), np.float32) for name, shape in numbers.items()} | update_shapes(
+            self.agent, seeds
+        )
 
     def _act_and_store(self) -> None:
         if not self._sent:
@@ -150,3 +148,10 @@ class DeviceTrainer(Trainer):
                 self.parcel.arrays[name][:] = numbers
             self.parcel.arrays["observation"][:] = self.episodes.observation
             self._send()
+
+
+def update_shapes(agent: DeviceAgent, seeds: int) -> Shapes:
+    """What an update of so many seeds reads that is decided on the CPU: rows of the replay, and what the agent draws."""
+    slots = ("slots", "newest") if agent.newest else ("slots",)
+    drawn = {name: ((seeds, *shape), np.float32) for name, shape in agent.drawn_shapes().items()}
+    return drawn | {name: ((seeds, agent.settings.batch_size), np.int64) for name in slots}
