@@ -173,7 +173,7 @@ def gpu_markdown(gpu: pd.DataFrame) -> str:
     return (
         f"\n## On a GPU\n\n{documents.markdown(rows)}\n"
         "One update of all seeds: `update`, on the device alone; `prepared`, with minibatches and noise drawn on the CPU "
-        "and sent. With `streams` each layer of a local rule learns in a stream of its own. Medians of ratios within a round.\n"
+        "and sent. With `streams` each layer of a local rule learns in a stream of its own. Ratios are those of a round.\n"
     )
 
 
