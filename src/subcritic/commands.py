@@ -81,6 +81,7 @@ def show_config(options: argparse.Namespace) -> None:
 
     profile = profiles.parse(json.loads(options.json)) if options.json else profiles.load(options.config)
     if not options.json:
+        profiles.check_devices(profile, str(options.config))
         workflow.check_environments(profile, str(options.config))
     print(workflow.written_out(profile), end="")
 
@@ -89,7 +90,9 @@ def run_study(options: argparse.Namespace) -> None:
     """Run one job of a study."""
     study: Study = options.study
     environment = default_name(options.environment) if options.environment else ""
-    job = study.job(_profile(options), environment, getattr(options, "method", None) or "")
+    profile = _profile(options)
+    profiles.check_devices(profile, str(options.config or "command line"))
+    job = study.job(profile, environment, getattr(options, "method", None) or "")
     with claim_job(options.results / job.profile):
         module = importlib.import_module(f"subcritic.studies.{study.name}.run")
         _say(module.run(job, options.results))

@@ -51,12 +51,19 @@ class Exploration:
 
     def draw(self) -> list[Tensor | None]:
         """ξ_1 … ξ_L, (S, 1, n_l) each, or None for a layer without noise."""
+        return self.split(torch.from_numpy(self.draw_numbers()[:, None]))
+
+    def draw_numbers(self) -> np.ndarray:
+        """The noise of all layers that have any, side by side, (S, width)."""
         fresh = self.normals.next() * self.scale
         self.state = fresh if self.kind == "gaussian" else (1 - MEAN_REVERSION) * self.state + fresh
         noise = self.state
         if self.chosen is not None:
             noise = noise * (self.chosen.next() < self.fraction)
-        drawn = torch.from_numpy(noise.astype(np.float32)[:, None])
+        return noise.astype(np.float32)
+
+    def split(self, drawn: Tensor) -> list[Tensor | None]:
+        """What `draw` gives, from what `draw_numbers` gave, as (S, 1, width)."""
         if len(self.noisy) == 1:
             return [*self.quiet, drawn]
         return [*self.quiet, *drawn.split_with_sizes(self.noisy, dim=-1)]

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, create_model, model_validator
 
 from subcritic import config
+from subcritic.config.methods import refuses
 from subcritic.studies import STUDIES
 
 # Where profiles are, in the folder of a project.
@@ -27,6 +28,26 @@ class _Runnable(config.Profile):
             raise ValueError("studies: each must be named once")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_trained_on_the_device(self) -> Self:
+        read = [other for name in self.studies for other in STUDIES[name].reads]
+        for name in dict.fromkeys((*read, *self.studies)):
+            field, device = _device_of(self, name)
+            if device == "cpu":
+                continue
+            if STUDIES[name].on_cpu_alone:
+                raise ValueError(
+                    f"{field} = {device!r}: the study {name} trains on the CPU alone: must be cpu here"
+                )
+            for job in STUDIES[name].jobs(self):
+                method = getattr(job.config, "agent", None)
+                # What is read as it was recorded was trained where it could be.
+                if not isinstance(method, config.AgentSettings) or isinstance(method, config.RecordedMethod):
+                    continue
+                if reason := refuses(method, device):
+                    raise ValueError(f"{field} = {device!r}: the method {reason}")
+        return self
+
 
 _FIELDS: dict[str, Any] = {
     "studies": (
@@ -41,6 +62,27 @@ for _name, _study in STUDIES.items():
         _FIELDS[_name] = (_study.settings, _section)
 
 Profile: type[config.Profile] = create_model("Profile", __base__=_Runnable, **_FIELDS)
+
+
+def _device_of(profile: config.Profile, study: str) -> tuple[str, str]:
+    """The field that says where a study's trainings are, and what it says."""
+    own = getattr(getattr(profile, study, None), "training", None)
+    return (
+        ("training.device", profile.training.device)
+        if own is None
+        else (f"{study}.training.device", own.device)
+    )
+
+
+def check_devices(profile: config.Profile, source: str) -> None:
+    """Raises ConfigError, naming the field, if trainings should be on a device that this machine does not have."""
+    for field, device in (_device_of(profile, study) for study in profile.studies):
+        if device != "cpu":
+            # Imports torch.
+            from subcritic.nn.devices import missing
+
+            if reason := missing(device):
+                raise config.ConfigError(f"{source}: {field} = {device!r}: {reason}")
 
 
 def parse(data: Any, source: str = "config", *, recorded: bool = False) -> config.Profile:

@@ -224,6 +224,8 @@ class Study:
     described: Callable[[Profile], list[str]] | None = None
     # Whether its agents may read pictures through an encoder.
     pictures: bool = False
+    # Trains what cannot be on another device; refused where its trainings should be.
+    on_cpu_alone: bool = False
     # Run only where a profile names it.
     optional: bool = False
     # The page in docs/ that shows it; and whether publish.py keeps more than `shown`.

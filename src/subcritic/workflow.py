@@ -38,6 +38,7 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
             default.get("ablation", {}).pop("environments", None)
         given = schema.merged(default, given)
     profile = profiles.parse(given, source)
+    profiles.check_devices(profile, source)
     check_environments(profile, source)
     return profile
 

@@ -7,6 +7,7 @@ import torch
 
 from subcritic import profiles
 from subcritic.config import DDPGSettings
+from subcritic.nn import devices
 from subcritic.replay import Replay
 from subcritic.studies import STUDIES
 from subcritic.studies.throughput import run as throughput
@@ -116,13 +117,14 @@ def test_every_learner_is_measured_in_every_round_and_all_files_are_written(tmp_
             "throughput": settings,
         }
     )  # fmt: skip
-    rounds, operations, trained = throughput.run(STUDIES["throughput"].job(profile), tmp_path)
+    rounds, operations, trained, gpu = throughput.run(STUDIES["throughput"].job(profile), tmp_path)
     written = pd.read_csv(rounds)
     assert list(written.columns) == ["learner", "hidden", "batch", "round", "updates_per_second"]
     assert len(written) == 2 * 3 * len(LEARNERS)
     assert all(set(group) == LEARNERS for _, group in written.groupby(["hidden", "round"])["learner"])
     assert set(written["hidden"].astype(str)) == {"8", "8-6"}
     assert np.isfinite(written["updates_per_second"]).all() and (written["updates_per_second"] > 0).all()
+    assert pd.read_csv(gpu).empty != devices.available()
     counted = pd.read_csv(operations)
     assert list(counted.columns) == ["learner", "hidden", "batch", "multiply_adds"]
     assert len(counted) == 2 * len(LEARNERS)
@@ -133,7 +135,7 @@ def test_every_learner_is_measured_in_every_round_and_all_files_are_written(tmp_
         assert set(zip(found["learner"], found["seeds"], strict=True)) - {("rltools", 1)} == contenders
     assert set(whole["environment"]) == {"Pendulum-v1", "subcritic/Cheetah-v0"}
     assert (whole["microseconds"] > 0).all()
-    assert len(capsys.readouterr().err.splitlines()) == 4
+    assert len(capsys.readouterr().err.splitlines()) == 4 + 6 * devices.available()
 
 
 def test_whole_training_makes_one_update_for_each_step_on_both_sides(monkeypatch):

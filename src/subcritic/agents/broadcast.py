@@ -18,8 +18,12 @@ from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.exploration import per_layer
 from subcritic.nn import MLP, Parameters, Voltages, compiled
 from subcritic.nn.activations import times_slope
+from subcritic.nn.devices import to_device
 from subcritic.nn.normal import normals
 from subcritic.rules.protocol import ABSENT, Broadcast, LocalTransition
+
+# What noise is imagined with: each seed's own generator, or the numbers that `Broadcaster.draw` gave.
+Randomness = Sequence[np.random.Generator] | Tensor
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,7 @@ class Broadcaster:
     def _own_action(self, batch: AgentBatch) -> Tensor:
         return self.actor.forward(self.policy, batch.observation).output
 
-    def imagine(
-        self, observation: Tensor, rngs: Sequence[np.random.Generator]
-    ) -> tuple[list[LocalTransition], Broadcast]:
+    def imagine(self, observation: Tensor, rngs: Randomness) -> tuple[list[LocalTransition], Broadcast]:
         """Fresh noise ±ξ on every neuron at `observation` (S, B, n_0), `draws` pairs each, stacked along the batch.
 
         Per layer: v without noise, α = μ^n(v) + ξ, ξ, E[ξ²]. And A = (Q^μ(s, a⁺) − Q^μ(s, a⁻)) / 2, (S, draws · B, 1), for
@@ -84,7 +86,7 @@ class Broadcaster:
         return self._transitions(clean, noise), Broadcast(advantage=advantage)
 
     def imagine_separately(
-        self, observation: Tensor, rngs: Sequence[np.random.Generator]
+        self, observation: Tensor, rngs: Randomness
     ) -> tuple[list[LocalTransition], Broadcast]:
         """As `imagine`, but output and hidden neurons are perturbed in separate passes, so that their noise does not mix.
 
@@ -115,7 +117,7 @@ class Broadcaster:
         if slope is not None:
             return times_slope(slope, action, self.actor.activation(self.actor.depth))
         n = action.shape[-1]
-        alone = self._scales()[-1] * torch.eye(n, dtype=action.dtype).repeat_interleave(
+        alone = self._scales()[-1] * torch.eye(n, dtype=action.dtype, device=action.device).repeat_interleave(
             action.shape[1], dim=0
         )
         states, actions = state.repeat(1, 2 * n, 1), action.repeat(1, n, 1)
@@ -161,12 +163,19 @@ class Broadcaster:
     def _scales(self) -> list[float]:
         return per_layer(self._imagined.perturbation_scale, self.actor.depth)
 
-    def _noise(self, like: Tensor, rngs: Sequence[np.random.Generator]) -> list[Tensor]:
-        return draw_noise(self.actor, self._scale_of_each.to(like.dtype), like.shape[1], rngs)
+    def draw(self, rows: int, rngs: Sequence[np.random.Generator]) -> np.ndarray:
+        """The numbers that noise is made of for a minibatch of so many rows, (S, draws · rows, N)."""
+        return draw_numbers(self.actor, self._imagined.draws * rows, rngs)
+
+    def _noise(self, like: Tensor, rngs: Randomness) -> list[Tensor]:
+        scales = self._scale_of_each.to(like.dtype)
+        if isinstance(rngs, Tensor):
+            return list((rngs.to(like.dtype) * scales).split(list(self.actor.sizes[1:]), dim=-1))
+        return draw_noise(self.actor, scales, like.shape[1], rngs)
 
     @cached_property
     def _scale_of_each(self) -> Tensor:
-        return scale_of_each(self._imagined, self.actor)
+        return to_device(scale_of_each(self._imagined, self.actor), self.policy.flat.device)
 
     def _step(self, action: Tensor) -> Tensor:
         """Half the distance between a + σ and a − σ when both are clipped to [-1, 1]: from σ/2 to σ."""
@@ -185,12 +194,17 @@ class Broadcaster:
 
 
 def draw_noise(actor: MLP, scales: Tensor, rows: int, rngs: Sequence[np.random.Generator]) -> list[Tensor]:
-    """Fresh noise for every layer, (S, rows, n_l) each: normal, and ± for the action's neurons, times `scales`, as
-    `scale_of_each` gives them; of their type."""
-    widths = list(actor.sizes[1:])
-    drawn = normals(rngs, (rows, sum(widths)))
-    drawn[..., -widths[-1] :] = np.sign(drawn[..., -widths[-1] :])
-    return list(torch.from_numpy(drawn).to(scales.dtype).mul_(scales).split(widths, dim=-1))
+    """Fresh noise for every layer, (S, rows, n_l) each: `draw_numbers` times `scales`, as `scale_of_each` gives them; of
+    their type and on their device."""
+    drawn = to_device(draw_numbers(actor, rows, rngs), scales.device)
+    return list(drawn.to(scales.dtype).mul_(scales).split(list(actor.sizes[1:]), dim=-1))
+
+
+def draw_numbers(actor: MLP, rows: int, rngs: Sequence[np.random.Generator]) -> np.ndarray:
+    """Numbers for all neurons, layer after layer, (S, rows, N): normal, and ±1 for the action's neurons."""
+    drawn = normals(rngs, (rows, sum(actor.sizes[1:])))
+    drawn[..., -actor.sizes[-1] :] = np.sign(drawn[..., -actor.sizes[-1] :])
+    return drawn
 
 
 def scale_of_each(settings: ImaginingSettings, actor: MLP) -> Tensor:

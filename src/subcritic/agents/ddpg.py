@@ -16,6 +16,7 @@ from subcritic.agents.rows import AgentRows
 from subcritic.config import AgentSettings, DDPGSettings
 from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.batch_norm import NormalisedNetwork
+from subcritic.nn.devices import CPU
 from subcritic.nn.network import Network
 
 
@@ -23,6 +24,7 @@ class DDPG:
     """S independent DDPG agents, one per seed. Terminal states do not bootstrap, truncated ones do."""
 
     Settings: ClassVar[type[AgentSettings]] = DDPGSettings
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     consecutive = 1
     newest = None
     receives = frozenset({"error"})
@@ -35,6 +37,7 @@ class DDPG:
         seeds: Sequence[int],
         dtype: torch.dtype = torch.float32,
         purpose: str = "training",
+        device: torch.device = CPU,
     ) -> None:
         self.settings = settings
         self.actor = actor_spec(settings, observation_size, action_size)
@@ -47,6 +50,7 @@ class DDPG:
             settings.actor_rate,
             0.0,
             dtype,
+            device,
         )
         self.critic = _network(
             critic_layers,
@@ -55,6 +59,7 @@ class DDPG:
             settings.critic_rate,
             settings.critic_weight_decay,
             dtype,
+            device,
         )
         self.rows = AgentRows(self.actor.sizes, noisy=settings.exploration != "action")
         self.columns = self.rows.columns
@@ -103,6 +108,16 @@ class DDPG:
         noise = self.rows.noise(batch)
         h = self.actor.forward(self.policy(), batch["observation"], perturbation=noise).h
         return [*h[:-1], batch["action"]]
+
+    def not_captured(self) -> str:
+        return ""
+
+    def drawn_shapes(self) -> dict[str, tuple[int, int]]:
+        return {}
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """None: an update draws nothing."""
+        return {}
 
     def learn(self, batch: dict[str, Tensor]) -> None:
         """Critic first, then the actor with the new critic, then the targets (Algorithm 1)."""
@@ -209,7 +224,8 @@ def _network(
     rate: float,
     weight_decay: float,
     dtype: torch.dtype,
+    device: torch.device,
 ) -> Network:
     if normalised:
-        return NormalisedNetwork(spec, rngs, rate, weight_decay, dtype, normalised=normalised)
-    return Network(spec, rngs, rate, weight_decay, dtype)
+        return NormalisedNetwork(spec, rngs, rate, weight_decay, dtype, device, normalised=normalised)
+    return Network(spec, rngs, rate, weight_decay, dtype, device)

@@ -14,6 +14,7 @@ from subcritic.config import LocalSettings
 from subcritic.nn import MLP, Parameters, Voltages, backprop
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.nn.adam import Adam
+from subcritic.nn.devices import CPU, to_device
 from subcritic.nn.network import Network
 from subcritic.nn.normal import normals
 from subcritic.rules.learned_feedback import follow
@@ -22,17 +23,29 @@ from subcritic.rules.learned_feedback import follow
 class GlobalCritic(Protocol):
     """S critics; observation (S, B, n_0), action (S, B, n_L), values and targets (S, B, 1).
 
-    network: the network that learns by backpropagation, if it is one.
+    network: the network that learns by backpropagation, if it is one. noise_width: how many numbers `fit` draws for every
+    row of a minibatch.
     """
 
     @property
     def network(self) -> Network | None: ...
 
+    @property
+    def noise_width(self) -> int: ...
+
     def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
         """Q^μ(s, a), or the target copy's."""
 
-    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """One step towards `target`, and the target copy follows; values before the step, and residuals."""
+    def fit(
+        self, observation: Tensor, action: Tensor, target: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """One step towards `target`, and the target copy follows; values before the step, and residuals.
+
+        noise (S, B, noise_width): what `draw` gave; None: drawn now.
+        """
+
+    def draw(self, rows: int) -> np.ndarray:
+        """Standard normal numbers of the next `fit`, (S, rows, noise_width)."""
 
     def action_gradient(self, observation: Tensor, action: Tensor) -> Tensor:
         """∂Q^μ/∂a, (S, B, n_L)."""
@@ -45,7 +58,16 @@ class GlobalCritic(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class BackpropCritic:
+class _Draws:
+    """What a critic draws for an update: nothing, unless it says otherwise."""
+
+    noise_width = 0
+
+    def draw(self, rows: int) -> np.ndarray:
+        raise ValueError("this critic draws nothing")
+
+
+class BackpropCritic(_Draws):
     """DDPG's critic: a ReLU network of `critic_hidden`, the action beside the observation, learned by backpropagation.
 
     It is the same as DDPG's with the preset `modern`; errors cross the critic's layers, none of the actor's.
@@ -58,16 +80,19 @@ class BackpropCritic:
         action_size: int,
         rngs: Sequence[np.random.Generator],
         dtype: torch.dtype = torch.float32,
+        device: torch.device = CPU,
     ) -> None:
         hidden = settings.critic_hidden or settings.hidden
         spec = MLP((observation_size, *hidden, 1), "relu", "identity", side=(1, action_size))
-        self.network = Network(spec, rngs, settings.global_critic_rate, dtype=dtype)
+        self.network = Network(spec, rngs, settings.global_critic_rate, dtype=dtype, device=device)
         self.polyak = settings.polyak
 
     def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
         return self.network.forward(observation, action, target=target).output
 
-    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def fit(
+        self, observation: Tensor, action: Tensor, target: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         judged = self.network.forward(observation, action)
         residual = self.network.fit(judged, target)
         self.network.track(self.polyak)
@@ -88,7 +113,7 @@ class BackpropCritic:
         self.network.load_state_dict(state)
 
 
-class _WithoutBackprop:
+class _WithoutBackprop(_Draws):
     """What the other kinds share: one flat vector of learned weights (S, P), its target copy, its gradient, Adam."""
 
     network = None
@@ -128,11 +153,12 @@ class LocalHeadsCritic(_WithoutBackprop):
         action_size: int,
         rngs: Sequence[np.random.Generator],
         dtype: torch.dtype = torch.float32,
+        device: torch.device = CPU,
     ) -> None:
         hidden = settings.critic_hidden or settings.hidden
         self.trunk = MLP((observation_size, *hidden), "relu", "relu", side=(1, action_size))
         self.head_shapes = [MLP((width, 1)) for width in hidden]
-        parts = [spec.init(rngs, dtype).flat for spec in (self.trunk, *self.head_shapes)]
+        parts = [spec.init(rngs, dtype, device).flat for spec in (self.trunk, *self.head_shapes)]
         super().__init__(torch.cat(parts, dim=1), settings)
         self._widths = [part.shape[1] for part in parts]
         self._own, self._copy, self._gradients = map(self._views, (self.online, self.target, self.gradient))
@@ -148,7 +174,9 @@ class LocalHeadsCritic(_WithoutBackprop):
         h = self.trunk.forward(trunk, observation, action).output
         return _read(heads[-1], h)
 
-    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def fit(
+        self, observation: Tensor, action: Tensor, target: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         trunk, heads = self._own
         voltages = self.trunk.forward(trunk, observation, action)
         judged = [_read(head, h) for head, h in zip(heads, voltages.activations, strict=True)]
@@ -188,23 +216,27 @@ class LearnedFeedbackCritic(_WithoutBackprop):
         action_size: int,
         rngs: Sequence[np.random.Generator],
         dtype: torch.dtype = torch.float32,
+        device: torch.device = CPU,
     ) -> None:
         hidden = settings.critic_hidden or settings.hidden
         self.spec = MLP((observation_size, *hidden, 1), "relu", "identity", side=(1, action_size))
-        super().__init__(self.spec.init(rngs, dtype).flat, settings)
+        super().__init__(self.spec.init(rngs, dtype, device).flat, settings)
         self._own, self._copy, self._gradients = map(
             self.spec.views, (self.online, self.target, self.gradient)
         )
         self.rngs, self.rule, self.rate = list(rngs), settings.feedback_rule, settings.feedback_rate
-        self.feedback = [torch.zeros(len(rngs), 1, width, dtype=dtype) for width in hidden]
+        self.feedback = [torch.zeros(len(rngs), 1, width, dtype=dtype, device=device) for width in hidden]
+        self.noise_width = sum(hidden)
 
     def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
         return self.spec.forward(self._copy if target else self._own, observation, action).output
 
-    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def fit(
+        self, observation: Tensor, action: Tensor, target: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         voltages = self.spec.forward(self._own, observation, action)
         residual = target - voltages.output
-        self._learn_feedback(observation, action)
+        self._learn_feedback(observation, action, noise)
         upstream = residual / -residual.shape[1]
         for layer, v in enumerate(voltages.inputs):
             error = upstream
@@ -215,10 +247,14 @@ class LearnedFeedbackCritic(_WithoutBackprop):
         self._step()
         return voltages.output, residual
 
-    def _learn_feedback(self, observation: Tensor, action: Tensor) -> None:
+    def draw(self, rows: int) -> np.ndarray:
+        return normals(self.rngs, (rows, self.noise_width))
+
+    def _learn_feedback(self, observation: Tensor, action: Tensor, drawn: Tensor | None = None) -> None:
         widths = [b.shape[-1] for b in self.feedback]
-        drawn = normals(self.rngs, (observation.shape[1], sum(widths)))
-        noise = (self.SCALE * torch.from_numpy(drawn)).to(observation.dtype).split(widths, dim=-1)
+        if drawn is None:
+            drawn = to_device(self.draw(observation.shape[1]), observation.device)
+        noise = (self.SCALE * drawn).to(observation.dtype).split(widths, dim=-1)
         states, actions = (torch.cat((x, x), dim=1) for x in (observation, action))
         signed: list[Tensor | None] = [*(torch.cat((xi, -xi), dim=1) for xi in noise), None]
         plus, minus = self.spec.forward(self._own, states, actions, signed).output.chunk(2, dim=1)
@@ -259,12 +295,13 @@ class RandomFeaturesCritic(_WithoutBackprop):
         action_size: int,
         rngs: Sequence[np.random.Generator],
         dtype: torch.dtype = torch.float32,
+        device: torch.device = CPU,
     ) -> None:
         self.action_size = action_size
-        layer = MLP((observation_size + action_size, settings.random_features)).init(rngs, dtype)
+        layer = MLP((observation_size + action_size, settings.random_features)).init(rngs, dtype, device)
         self.weight, self.bias = layer.weights[0], layer.biases[0]
         self.readout = MLP((settings.random_features, 1))
-        super().__init__(self.readout.parameters(len(rngs), dtype).flat, settings)
+        super().__init__(self.readout.parameters(len(rngs), dtype, device).flat, settings)
         self._own, self._copy, self._gradients = map(
             self.readout.views, (self.online, self.target, self.gradient)
         )
@@ -275,7 +312,9 @@ class RandomFeaturesCritic(_WithoutBackprop):
     def values(self, observation: Tensor, action: Tensor, *, target: bool = False) -> Tensor:
         return _read(self._copy if target else self._own, self._features(observation, action))
 
-    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def fit(
+        self, observation: Tensor, action: Tensor, target: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         features = self._features(observation, action)
         value = _read(self._own, features)
         residual = target - value

@@ -5,25 +5,29 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from subcritic import rules, seeding
-from subcritic.agents.broadcast import Broadcaster
+from subcritic.agents.broadcast import Broadcaster, Randomness
 from subcritic.agents.global_critics import GLOBAL_CRITICS, GlobalCritic
 from subcritic.agents.memory import MEMORIES, Memory, RuleInputs
-from subcritic.agents.protocol import AgentBatch, newest_of, perturbed_forward
+from subcritic.agents.protocol import DRAWN, AgentBatch, newest_of, perturbed_forward
 from subcritic.agents.running_normalisation import RunningNormalisation
-from subcritic.config import LocalSettings
+from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.adam import Adam
+from subcritic.nn.devices import CPU
 from subcritic.nn.network import Network
 from subcritic.rules.base import Rule
 from subcritic.rules.optimisers import Collecting, Optimiser
 from subcritic.rules.protocol import Broadcast, Layer, LocalTransition, RuleState
+
+# Random numbers of an update that `LocalLearner.draw` gave: of imagined noise, and of the global critic.
+IMAGINED, OF_CRITIC = f"{DRAWN}imagined", f"{DRAWN}critic"
 
 
 class LocalLearner:
@@ -34,6 +38,8 @@ class LocalLearner:
     global critic learns from the same minibatches, before the neurons do.
     """
 
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+
     def __init__(
         self,
         settings: LocalSettings,
@@ -41,10 +47,11 @@ class LocalLearner:
         action_size: int,
         seeds: Sequence[int],
         dtype: torch.dtype = torch.float32,
+        device: torch.device = CPU,
     ) -> None:
         self.settings = settings
         self.actor = self._network(observation_size, action_size)
-        self.online = self.actor.init(seeding.generators(seeds, "training actor"), dtype)
+        self.online = self.actor.init(seeding.generators(seeds, "training actor"), dtype, device)
         self.normalisation: RunningNormalisation | None = None
         if settings.normalisation == "running":
             self.normalisation = RunningNormalisation(self.actor, self.online)
@@ -65,7 +72,8 @@ class LocalLearner:
         self.broadcaster: Broadcaster | None = None
         if settings.needs_global_critic:
             rngs = seeding.generators(seeds, "training critic")
-            critic = GLOBAL_CRITICS[settings.critic](settings, observation_size, action_size, rngs, dtype)
+            kind = GLOBAL_CRITICS[settings.critic]
+            critic = kind(settings, observation_size, action_size, rngs, dtype, device)
             self.global_critic = critic
             self.broadcaster = Broadcaster(settings, self.actor, self.online, self.target, critic)
         self.noise_rngs = seeding.generators(seeds, "training imagination")
@@ -132,14 +140,14 @@ class LocalLearner:
         return self.global_critic.network if self.global_critic is not None else None
 
     def learn(self, batch: dict[str, Tensor]) -> None:
-        """The global critic, if there is one; then every layer from its own inputs, in any order; then the targets."""
+        """The global critic, if there is one; then every layer from its own inputs, in any order; then the targets.
+
+        What `draw` gave, if it is in the batch, is not drawn again.
+        """
         self._fit_critic(batch)
-        self._transitions, broadcast = self.rule_inputs(batch, self.noise_rngs)
+        self._transitions, broadcast = self.rule_inputs(batch, batch.get(IMAGINED, self.noise_rngs))
         if self.newest is None:
-            self.residuals = [
-                self.rule.learn(state, layer, transition, broadcast, moves=self._has_turn(number))
-                for number, (state, layer, transition) in enumerate(self._of_layers(self._transitions))
-            ]
+            self.residuals = self._learn_layers(self._transitions, broadcast)
         else:
             self._learn_from_newest(newest_of(batch), broadcast)
         if self.adam is not None:
@@ -147,14 +155,58 @@ class LocalLearner:
         if self.normalisation is not None:
             self.normalisation.follow([transition.voltage for transition in self._transitions])
         self.target.move_towards(self.online, self.settings.polyak)
-        self.updates += 1
+        # Not where nothing asks for it: an update that is replayed as a CUDA graph runs no line of Python.
+        if self.settings.layers_in_turn is not None:
+            self.updates += 1
+
+    def _learn_layers(
+        self, transitions: Sequence[LocalTransition], broadcast: Broadcast
+    ) -> list[Tensor | None]:
+        """Every layer's residual; no layer reads what another one changes."""
+        return [
+            self.rule.learn(state, layer, transition, broadcast, moves=self._has_turn(number))
+            for number, (state, layer, transition) in enumerate(self._of_layers(transitions))
+        ]
+
+    def not_captured(self) -> str:
+        if self.rule.draws:
+            return f"the rule {self.settings.algorithm} draws random numbers within an update"
+        return (
+            "layers_in_turn is set, and so not all updates are alike" if self.settings.layers_in_turn else ""
+        )
+
+    def drawn_shapes(self) -> dict[str, tuple[int, int]]:
+        """(rows, width) of what `draw` gives, of each seed."""
+        rows, found = self.settings.batch_size, {}
+        if isinstance(self.settings, ImaginingSettings) and self.settings.replay == "imagined":
+            found[IMAGINED] = (self.settings.draws * rows, sum(self.actor.sizes[1:]))
+        if self.global_critic is not None and self.global_critic.noise_width:
+            found[OF_CRITIC] = (rows, self.global_critic.noise_width)
+        return found
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """The random numbers of the next update, (S, rows, width) each, by their names in the batch of `learn`.
+
+        They are those that `learn` would draw itself. Directions of the rule random_direction are not among them.
+        """
+        rows, found = self.settings.batch_size, {}
+        for name in self.drawn_shapes():
+            if name == IMAGINED:
+                assert self.broadcaster is not None
+                found[name] = self.broadcaster.draw(rows, self.noise_rngs)
+            else:
+                assert self.global_critic is not None
+                found[name] = self.global_critic.draw(rows)
+        return found
 
     def _fit_critic(self, batch: dict[str, Tensor]) -> None:
         """One step of the global critic, if there is one."""
         if self.broadcaster is not None and self.global_critic is not None:
             whole = self.agent_batch(batch)
             target = self.broadcaster.td_target(whole)
-            self._global_fit = self.global_critic.fit(whole.observation, whole.action, target)
+            self._global_fit = self.global_critic.fit(
+                whole.observation, whole.action, target, batch.get(OF_CRITIC)
+            )
 
     def _learn_from_newest(self, batch: dict[str, Tensor], broadcast: Broadcast) -> None:
         """What the rule keeps learns from the transitions and broadcast of the whole replay, the weights from `batch`."""
@@ -177,7 +229,7 @@ class LocalLearner:
     ) -> Iterator[tuple[RuleState, Layer, LocalTransition]]:
         return zip(self.rule_states, self.layers, transitions, strict=True)
 
-    def rule_inputs(self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator]) -> RuleInputs:
+    def rule_inputs(self, batch: dict[str, Tensor], rngs: Randomness) -> RuleInputs:
         """What each layer sees of a minibatch, and what is broadcast to all; imagined noise comes from `rngs`."""
         transitions, broadcast = self.memory.rule_inputs(batch, self.broadcaster, rngs)
         said: dict[str, Tensor] = {}

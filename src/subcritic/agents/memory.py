@@ -6,11 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from subcritic.agents.broadcast import Broadcaster
+from subcritic.agents.broadcast import Broadcaster, Randomness
 from subcritic.agents.rows import AgentRows, Rows, VoltageRows
 from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.exploration import per_layer, stationary_variance
@@ -35,7 +34,7 @@ class Memory(ABC):
         self,
         batch: dict[str, Tensor],
         broadcaster: Broadcaster | None,
-        rngs: Sequence[np.random.Generator],
+        rngs: Randomness,
     ) -> RuleInputs:
         """What each layer sees of a minibatch, and what is broadcast to all; imagined noise comes from `rngs`."""
 
@@ -59,7 +58,7 @@ class _ReplayedMemory(Memory):
         self,
         batch: dict[str, Tensor],
         broadcaster: Broadcaster | None,
-        rngs: Sequence[np.random.Generator],
+        rngs: Randomness,
     ) -> RuleInputs:
         transitions = self.transitions(batch)
         if broadcaster is None:
@@ -174,7 +173,7 @@ class ImaginedMemory(Memory):
         self,
         batch: dict[str, Tensor],
         broadcaster: Broadcaster | None,
-        rngs: Sequence[np.random.Generator],
+        rngs: Randomness,
     ) -> RuleInputs:
         assert broadcaster is not None, "the settings see to it that there is a global critic"
         separately = "deviation" in self.receives

@@ -14,6 +14,8 @@ from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.network import Network
 
 NEWEST = "newest/"
+# Prefix of random numbers in a minibatch that were drawn before the update.
+DRAWN = "drawn/"
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,25 @@ class Agent(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
+
+
+class DeviceAgent(Agent, Protocol):
+    """An agent that can be made on a device, by the further argument `device`; `devices` names those it can be made on.
+
+    All its tensors are there, and neither acting nor learning asks for a value of one, which would make the CPU wait.
+    """
+
+    @property
+    def devices(self) -> tuple[str, ...]: ...
+
+    def drawn_shapes(self) -> Mapping[str, tuple[int, int]]:
+        """(rows, width) of what `draw` gives, of each seed."""
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """The random numbers of the next update, float32 (S, rows, width), by their names in the batch of `learn`."""
+
+    def not_captured(self) -> str:
+        """Why an update cannot be captured as a CUDA graph; empty if it can, since all updates are alike."""
 
 
 def newest_of(batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ class RunningNormalisation:
         self.online = online
         self.raw = actor.views(online.flat.clone())
         hidden = list(actor.sizes[1:-1])
-        start = torch.zeros(len(online.flat), sum(hidden), dtype=online.flat.dtype)
+        start = online.flat.new_zeros(len(online.flat), sum(hidden))
         self.statistics = torch.stack((start, torch.ones_like(start)), dim=1)
         self.means, self.variances = (
             part.unsqueeze(1).split(hidden, dim=-1) for part in self.statistics.unbind(dim=1)

@@ -67,6 +67,18 @@ def load(algorithm: str) -> Any:
     return found
 
 
+def refuses(settings: AgentSettings, device: str) -> str:
+    """Why a method cannot be trained on a device; empty if it can. Its agent or rule names its `devices`, if not the CPU
+    alone.
+    """
+    if device != "cpu" and settings.encoder is not None:
+        return f"{settings.name}: an encoder trains on the CPU alone"
+    devices = getattr(load(settings.algorithm), "devices", ("cpu",))
+    if device in devices:
+        return ""
+    return f"{settings.name}: {settings.algorithm} trains on {' or '.join(devices)} alone, not on {device}"
+
+
 def module(algorithm: str) -> str:
     """The module in which an agent or a rule is written, by name; nothing is imported for it."""
     return (AGENTS | ELSEWHERE | rules.RULES).get(algorithm, algorithm).partition(":")[0]

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from subcritic.config.sections import Count, Rate, Section
+
+
+def _resolved(device: str) -> str:
+    """`auto` becomes what this machine has, so that a config says what its numbers are made on."""
+    if device == "auto":
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+# Part of what numbers depend on, unlike `runtime`: a GPU sums in another order than a CPU, so its numbers are others, if by
+# rounding alone at first. With cpu it is left out of the data, so that trainings on the CPU keep their digests.
+Device = Annotated[
+    Literal["cpu", "cuda", "auto"],
+    AfterValidator(_resolved),
+    Field(exclude_if=lambda device: device == "cpu"),
+]
 
 
 class Evaluations(Section):
@@ -30,10 +48,15 @@ class Training(Evaluations):
     """Length and evaluation of trainings: in `training`, those of Experiment 2."""
 
     steps: Count = Field(10_000, description="Environment steps of one training, per seed.")
+    device: Device = Field(
+        "cpu",
+        description="Where networks, replay and updates of all seeds are: cpu; cuda, one GPU, with the environments on the "
+        "CPU; auto, which becomes cuda where there is a GPU, and cpu elsewhere.",
+    )
 
     def evaluations(self) -> Evaluations:
-        """All but the number of steps."""
-        return Evaluations.model_validate(self.model_dump(exclude={"steps"}))
+        """All but the number of steps and the device."""
+        return Evaluations.model_validate(self.model_dump(exclude={"steps", "device"}))
 
 
 class Runtime(Section):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from subcritic import envs
 from subcritic.agents import Agent, make_agent
@@ -19,11 +20,14 @@ from subcritic.measuring.observers import Evaluation, LearningMetrics, Log
 from subcritic.measuring.probe import PolicyGradientProbe, probed
 from subcritic.measuring.session import Session
 from subcritic.measuring.tables import paths, read_curves, write_csv, write_json
+from subcritic.nn.devices import CPU
 from subcritic.study import Job, Study
 from subcritic.training import Trainer
+from subcritic.training.on_device import DeviceTrainer
 
-# (settings, observation size, action size, seeds, shape of the picture or None) → an agent.
-MakeAgent = Callable[[AgentSettings, int, int, Sequence[int], tuple[int, int, int] | None], Agent]
+# (settings, observation size, action size, seeds, shape of the picture or None) → an agent; with `device=`, one elsewhere than
+# on the CPU.
+MakeAgent = Callable[..., Agent]
 
 
 def train(job: Job, study: Study, results: Path) -> list[Path]:
@@ -101,13 +105,15 @@ def watched_training(
     first = make_environment()
     sizes, picture = envs.sizes(first), envs.picture(first)
     first.close()
-    agent = make(config.agent, *sizes, seeds, picture)
+    device = torch.device(training.device)
+    elsewhere = {} if device == CPU else {"device": device}
+    agent = make(config.agent, *sizes, seeds, picture, **elsewhere)
     observers = [
         Evaluation(log, training, make_environment, seeds),
         LearningMetrics(log, runtime.log_every, agent.settings.update_every),
     ]
     # An agent that does not learn from single transitions brings a loop of its own.
-    loop: type[Trainer] = getattr(agent, "Trainer", Trainer)
+    loop: type[Trainer] = getattr(agent, "Trainer", Trainer) if device == CPU else DeviceTrainer
     return loop(agent, make_environment, seeds, training.steps, training.divergence_factor), observers
 
 

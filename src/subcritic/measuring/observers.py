@@ -43,7 +43,7 @@ class Evaluation:
     def __call__(self, trainer: Trainer) -> None:
         episodes = self.final_episodes if trainer.step == trainer.steps else self.episodes
         agent, active = trainer.agent, trainer.watch.active
-        played = self.evaluator.play(trainer.policy(), trainer.step, episodes, active, agent.predictions)
+        played = self.evaluator.play(trainer.policy(), trainer.step, episodes, active, trainer.predictions)
         values = predicted_and_realised(played, agent.settings.discount) if played.judged else {}
         for s, what in played.failed.items():
             trainer.environment_failed(s, f"{what} in the evaluation at step {trainer.step}")

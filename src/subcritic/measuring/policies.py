@@ -28,7 +28,7 @@ def of(trainer: Trainer) -> list[dict[str, Any]]:
             "sizes": actor.sizes,
             "hidden": actor.hidden,
             "output": actor.output,
-            "parameters": trainer.policy_of(s).clone(),
+            "parameters": trainer.policy_of(s).to("cpu", copy=True),
             "diverged_at": trainer.watch.diverged_at[s],
         }
         for s, seed in enumerate(trainer.seeds)

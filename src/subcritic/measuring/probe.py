@@ -147,7 +147,10 @@ class ProbeCritic:
             last_layer_init=None,
         )
         spec = critic_spec(shape, agent.actor.sizes[0], agent.actor.sizes[-1])
-        self.critic = Network(spec, seeding.generators(seeds, "probe critic"), shape.critic_rate)
+        device = agent.policy().flat.device
+        self.critic = Network(
+            spec, seeding.generators(seeds, "probe critic"), shape.critic_rate, device=device
+        )
 
     def learn(self, batch: dict[str, Tensor]) -> None:
         """One TD update towards r + γ (1 − terminated) Q^μ′(s′, μ′(s′)), and of the target."""

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from subcritic.config import digest, dump
+from subcritic.config import ConfigError, digest, dump
 from subcritic.measuring import policies
 from subcritic.measuring.code import job_code
 from subcritic.measuring.kept import POLICY
 from subcritic.measuring.progress import duration, say
+from subcritic.nn import devices
 from subcritic.study import Job, Run
 from subcritic.tracking import Identity, RunGroup, claim
 from subcritic.training import Trainer, checkpoint
@@ -45,6 +46,11 @@ class Session:
         self.code = job_code(job, run.config)
         self.key = digest({"config": dump(run.config), "run": self.label, "code": self.code})
         self.runtime = job.runtime
+        # Not in the config's data on the CPU.
+        device = getattr(getattr(run.config, "training", None), "device", "cpu")
+        if reason := devices.missing(device):
+            raise ConfigError(f"training.device = {device!r}: {reason}")
+        self.tags = {"code": self.code, "device": devices.name(device)}
 
     def run(
         self, setup: Callable[[Callable], tuple[Trainer, list]], export: Export | None = None
@@ -58,7 +64,11 @@ class Session:
             positions = saved["positions"] if saved else None
             with (
                 RunGroup(
-                    self.results, self.identities, self.configs, resume=positions, tags={"code": self.code}
+                    self.results,
+                    self.identities,
+                    self.configs,
+                    resume=positions,
+                    tags=self.tags,
                 ) as self.group,
                 contextlib.ExitStack() as opened,
             ):

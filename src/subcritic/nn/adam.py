@@ -18,7 +18,7 @@ class Adam:
     def __init__(self, parameters: Tensor, gradient: Tensor, rate: float, weight_decay: float = 0.0) -> None:
         self.rate, self.weight_decay = rate, weight_decay
         self.first_moment, self.second_moment = torch.zeros_like(parameters), torch.zeros_like(parameters)
-        self.steps = torch.zeros((), dtype=torch.float32)
+        self.steps = torch.zeros((), dtype=torch.float32, device=parameters.device)
         # The kernel takes lists of tensors.
         self._tensors: tuple[list[Tensor], ...] = (
             [parameters],
@@ -30,7 +30,7 @@ class Adam:
         )
         flat = (parameters, gradient, self.first_moment, self.second_moment)
         self._arrays = [found.ravel() for tensor in flat if (found := compiled.array(tensor)) is not None]
-        self._count = self.steps.view(1).numpy()
+        self._count = compiled.array(self.steps.view(1))
 
     def step(self) -> None:
         """One step down the gradient."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from subcritic.nn.activations import activate, neurons, times_slope
 from subcritic.nn.adam import Adam
+from subcritic.nn.devices import CPU
 from subcritic.nn.mlp import MLP, Parameters, Voltages
 from subcritic.nn.network import Network
 
@@ -129,12 +130,13 @@ class NormalisedNetwork(Network):
         rate: float,
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
+        device: torch.device = CPU,
         *,
         normalised: Sequence[int],
     ) -> None:
-        super().__init__(spec, rngs, rate, weight_decay, dtype)
+        super().__init__(spec, rngs, rate, weight_decay, dtype, device)
         seeds, layers = len(rngs), tuple(normalised)
-        gains = torch.ones(seeds, sum(spec.sizes[layer] for layer in layers), dtype=dtype)
+        gains = torch.ones(seeds, sum(spec.sizes[layer] for layer in layers), dtype=dtype, device=device)
         statistics = torch.stack((torch.zeros_like(gains), gains), dim=1)
 
         def raw(flat: Tensor) -> Raw:

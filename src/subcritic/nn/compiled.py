@@ -47,9 +47,10 @@ def serves(largest: int, tensor: Tensor) -> bool:
     """Whether compiled functions are used for layers of up to `largest` connections and such a tensor.
 
     It depends on sizes and types alone, never on a measured time: what a seed learns must not. False also without numba,
-    with the environment variable SUBCRITIC_COMPILED=0, within `off`, and for a tensor that autograd follows.
+    with the environment variable SUBCRITIC_COMPILED=0, within `off`, for a tensor that is not on the CPU, and for one
+    that autograd follows.
     """
-    fits = largest <= LARGEST and tensor.dtype is torch.float32 and not tensor.requires_grad
+    fits = largest <= LARGEST and tensor.dtype is torch.float32 and tensor.is_cpu and not tensor.requires_grad
     return fits and allowed()
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from subcritic.nn import compiled
 from subcritic.nn.activations import ACTIVATIONS, Activation, neurons
+from subcritic.nn.devices import CPU, to_device
 
 
 @dataclass
@@ -176,10 +177,12 @@ class MLP:
         rows = self.layout.tolist()
         return [(row[4], row[0]) for row in rows], [(row[5], row[1]) for row in rows]
 
-    def parameters(self, seeds: int, dtype: torch.dtype = torch.float32) -> Parameters:
+    def parameters(
+        self, seeds: int, dtype: torch.dtype = torch.float32, device: torch.device = CPU
+    ) -> Parameters:
         """Zeros of the right shapes for `seeds` networks."""
         count = sum((n_in + 1) * n_out for n_in, n_out in self.shapes())
-        return self.views(torch.zeros(seeds, count, dtype=dtype))
+        return self.views(torch.zeros(seeds, count, dtype=dtype, device=device))
 
     def views(self, flat: Tensor) -> Parameters:
         """Name the parts of a flat (S, P) tensor."""
@@ -191,7 +194,12 @@ class MLP:
             start += n_out
         return Parameters(flat, weights, biases)
 
-    def init(self, rngs: Sequence[np.random.Generator], dtype: torch.dtype = torch.float32) -> Parameters:
+    def init(
+        self,
+        rngs: Sequence[np.random.Generator],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device = CPU,
+    ) -> Parameters:
         """Random parameters for S = len(rngs) networks, each drawn from its own generator."""
         params = self.parameters(len(rngs), dtype)
         for s, rng in enumerate(rngs):
@@ -201,7 +209,7 @@ class MLP:
                     bound = self.output_init
                 params.weights[layer - 1][s] = torch.from_numpy(rng.uniform(-bound, bound, (n_in, n_out)))
                 params.biases[layer - 1][s] = torch.from_numpy(rng.uniform(-bound, bound, (1, n_out)))
-        return params
+        return params if device == CPU else self.views(to_device(params.flat, device))
 
     def forward(
         self,

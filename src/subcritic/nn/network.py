@@ -10,6 +10,7 @@ import torch
 
 from subcritic.nn import backprop
 from subcritic.nn.adam import Adam
+from subcritic.nn.devices import CPU
 from subcritic.nn.mlp import MLP, Parameters, Voltages
 
 
@@ -71,9 +72,10 @@ class Network(Learned):
         rate: float,
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
+        device: torch.device = CPU,
     ) -> None:
         self.spec = spec
-        super().__init__(spec, spec.init(rngs, dtype), rate, weight_decay)
+        super().__init__(spec, spec.init(rngs, dtype, device), rate, weight_decay)
 
     def forward(self, x: torch.Tensor, side: torch.Tensor | None = None, *, target: bool = False) -> Voltages:
         """Voltages of the online (or the target) parameters; shapes as in `MLP.forward`."""

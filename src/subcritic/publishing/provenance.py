@@ -33,6 +33,8 @@ def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path])
         "published": date.today().isoformat(),
         **source(),
         "run_commits": sorted({run["tags"]["commit"] for run in runs}),
+        # Records of earlier versions do not say it: all were made on the CPU.
+        "devices": sorted({run["tags"].get("device", "cpu") for run in runs}) or ["cpu"],
         "config_digest": config.digest(config.dump(profile)),
         "versions": provenance.versions(),
         "machine": {

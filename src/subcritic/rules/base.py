@@ -12,6 +12,7 @@ from torch import Tensor
 
 from subcritic.bellman import bellman_target
 from subcritic.config import LocalSettings
+from subcritic.nn.devices import to_device
 from subcritic.rules.optimisers import Kind, Optimiser, make_optimiser
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
@@ -47,6 +48,10 @@ class Rule(Generic[State]):
     Settings: ClassVar[type[LocalSettings]] = LocalSettings
     # Whether it has critics, whose values `values` gives.
     has_critic: ClassVar[bool] = False
+    # Where it can learn: it makes its tensors where the layer's are.
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    # Whether an update draws random numbers itself, so that it cannot be replayed without Python.
+    draws: ClassVar[bool] = False
 
     @classmethod
     def from_settings(cls, settings: Any, action_size: int) -> Self:
@@ -219,6 +224,12 @@ def lambda_return(
 
 
 def uniform(rngs: Sequence[np.random.Generator], fan_in: int, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """(S, *shape), uniform in ±1/√fan_in, each seed from its own generator."""
+    """(S, *shape), uniform in ±1/√fan_in, each seed from its own generator; like: a tensor of that type and device."""
     bound = 1 / np.sqrt(fan_in)
-    return torch.from_numpy(np.stack([rng.uniform(-bound, bound, shape) for rng in rngs])).to(like.dtype)
+    drawn = np.stack([rng.uniform(-bound, bound, shape) for rng in rngs])
+    return to_device(torch.from_numpy(drawn).to(like.dtype), like.device)
+
+
+def made_as(like: Tensor) -> dict[str, Any]:
+    """The arguments `dtype` and `device` of a tensor or a network like another one."""
+    return {"dtype": like.dtype, "device": like.device}

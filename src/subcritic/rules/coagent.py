@@ -17,7 +17,7 @@ from subcritic.config.sections import Count, Sizes
 from subcritic.nn import MLP, backprop
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.nn.network import Network
-from subcritic.rules.base import OBSERVATIONS, TRANSITION, Rule, lambda_return, shared
+from subcritic.rules.base import OBSERVATIONS, TRANSITION, Rule, lambda_return, made_as, shared
 from subcritic.rules.protocol import (
     NO_BROADCAST,
     Broadcast,
@@ -190,7 +190,7 @@ class CoagentRule(Rule[CoagentState]):
         spec = MLP((known, *hidden, 1), "relu", "identity", side=side)
         each = self.own_critic == "neuron"
         own = [rng for rng in rngs for _ in range(n)] if each else rngs
-        return CoagentState(Network(spec, own, self.critic_rate, dtype=layer.weight.dtype), len(rngs), each)
+        return CoagentState(Network(spec, own, self.critic_rate, **made_as(layer.weight)), len(rngs), each)
 
     def values(
         self, state: CoagentState, layer: Layer, voltage: Tensor, alpha: Tensor, *, target: bool = False

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from subcritic.config import LocalSettings
 from subcritic.nn.activations import neurons, times_slope
-from subcritic.rules.base import Rule, shared, uniform
+from subcritic.rules.base import Rule, made_as, shared, uniform
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 
@@ -71,7 +71,7 @@ class FeedbackAlignmentRule(Rule[FeedbackState]):
     def new_state(self, layer: Layer, rngs: Sequence[np.random.Generator]) -> FeedbackState:
         shape = (self.action_size, layer.weight.shape[-1])
         if layer.last:
-            return FeedbackState(torch.eye(*shape, dtype=layer.weight.dtype).repeat(len(rngs), 1, 1))
+            return FeedbackState(torch.eye(*shape, **made_as(layer.weight)).repeat(len(rngs), 1, 1))
         return FeedbackState(uniform(rngs, self.action_size, shape, layer.weight))
 
     def local_error(

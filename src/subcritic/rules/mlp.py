@@ -16,7 +16,7 @@ from torch import Tensor
 from subcritic.nn import MLP, backprop
 from subcritic.nn.activations import neurons, times_slope
 from subcritic.nn.network import Network
-from subcritic.rules.base import Rule
+from subcritic.rules.base import Rule, made_as
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
 
@@ -63,7 +63,7 @@ class MlpRule(Rule[MlpState]):
         _, n_in, n_out = layer.weight.shape
         spec = MLP((n_in, *self.hidden, 1), "relu", "identity", side=(1, 1))
         each = [rng for rng in rngs for _ in range(n_out)]
-        return MlpState(Network(spec, each, self.critic_rate, dtype=layer.weight.dtype), len(rngs))
+        return MlpState(Network(spec, each, self.critic_rate, **made_as(layer.weight)), len(rngs))
 
     def values(
         self, state: MlpState, layer: Layer, voltage: Tensor, alpha: Tensor, *, target: bool = False

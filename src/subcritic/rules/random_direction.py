@@ -12,6 +12,7 @@ from torch import Tensor
 
 from subcritic import seeding
 from subcritic.config import LocalSettings, Role
+from subcritic.nn.devices import to_device
 from subcritic.rules.base import Rule
 from subcritic.rules.protocol import NO_BROADCAST, Broadcast, Layer, LocalTransition, RuleState
 
@@ -60,6 +61,7 @@ class RandomDirectionRule(Rule[RandomDirections]):
     """(K^n, b^n) += η_A u^n, u^n of length 1 and uniform over directions, drawn anew for every update. Reads nothing."""
 
     Settings: ClassVar[type[LocalSettings]] = RandomDirectionSettings
+    draws: ClassVar[bool] = True
 
     @property
     def receives(self) -> frozenset[str]:
@@ -96,6 +98,6 @@ class RandomDirectionRule(Rule[RandomDirections]):
         _, n_in, n_out = state.weight.shape
         drawn = np.stack([rng.standard_normal((n_in + 1, n_out)) for rng in state.rngs])
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-        unit = torch.from_numpy(drawn).to(state.weight.dtype)
+        unit = to_device(torch.from_numpy(drawn).to(state.weight.dtype), state.weight.device)
         state.weight.copy_(unit[:, :n_in])
         state.bias.copy_(unit[:, n_in:])

@@ -41,7 +41,6 @@ class AsynchronousTrainer(Trainer):
         barrier: bool = False,
     ) -> None:
         super().__init__(agent, make_environment, seeds, steps, divergence_factor, observers, purpose)
-        self.replay = SharedReplay(len(seeds), self.replay.capacity, agent.columns)
         self.group_minibatches = [
             seeding.Draws(seeding.generators(seeds, f"{purpose} minibatch"), agent.settings.batch_size)
             for _ in range(agent.pieces)
@@ -51,6 +50,9 @@ class AsynchronousTrainer(Trainer):
         self.behind = (0, 0, 0)
         work = self._learn_phase if barrier else self._learn_piece
         self.workers = Workers([partial(work, piece) for piece in range(agent.pieces)], lag)
+
+    def _make_replay(self, capacity: int) -> SharedReplay:
+        return SharedReplay(len(self.seeds), capacity, self.agent.columns)
 
     def _learn(self) -> None:
         self.workers.grant()

@@ -47,7 +47,8 @@ def load(path: Path, identity: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        saved = torch.load(path, weights_only=False)
+        # What was on a device is copied back to it by who takes it.
+        saved = torch.load(path, weights_only=False, map_location="cpu")
         found, state = saved["identity"], saved["state"]
     except Exception as error:  # whatever a damaged pickle raises
         print(

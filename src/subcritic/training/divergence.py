@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from subcritic.agents import Agent
+from subcritic.nn.devices import to_host
 
 
 class DivergenceWatch:
@@ -45,7 +46,7 @@ class DivergenceWatch:
 
     def check(self, agent: Agent, step: int) -> list[int]:
         """Mark the seeds that have diverged by this step; returns the indices of the newly diverged ones."""
-        finite, magnitude = agent.finite().numpy(), agent.value_magnitude().numpy()
+        finite, magnitude = to_host(agent.finite()), to_host(agent.value_magnitude())
         # 0 until the critic has been asked for the first time.
         self.first_value = np.where(self.first_value > 0, self.first_value, magnitude)
         bound = self.factor * np.fmax(self.largest_reward / (1 - self.discount), self.first_value)

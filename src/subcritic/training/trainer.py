@@ -55,8 +55,7 @@ class Trainer:
         self.agent, self.seeds, self.steps, self.observers = agent, list(seeds), steps, list(observers)
         environments = [make_environment() for _ in seeds]
         self.episodes = EpisodeStreams(environments, seeds, purpose, tolerant=True)
-        kind: type[Replay] = getattr(agent, "Replay", Replay)
-        self.replay = kind(len(seeds), min(settings.replay_size, steps), agent.columns)
+        self.replay = self._make_replay(min(settings.replay_size, steps))
         self.watch = DivergenceWatch(len(seeds), settings.discount, divergence_factor)
         self.exploration = Exploration(
             agent.actor.sizes,
@@ -106,6 +105,10 @@ class Trainer:
         """The policy without noise, for one evaluation: observations (S, B, n_0) → actions (S, B, n_L)."""
         return lambda observation: self.agent.act(observation).output
 
+    def predictions(self, observation: Tensor) -> dict[str, Tensor]:
+        """What the agent's critics predict in states (S, B, n_0), see `Agent.predictions`."""
+        return self.agent.predictions(observation)
+
     def policy_of(self, seed_index: int) -> Tensor:
         """The flat parameters (P,) of a seed's actor; of a diverged seed, those it had when it was stopped."""
         return self.stopped_policies.get(seed_index, self.agent.policy().flat[seed_index])
@@ -126,6 +129,10 @@ class Trainer:
         if all(self.watch.failures):
             raise UnusableEnvironment(f"{name!r} {what}, as to all seeds: none is left to train")
         warn(f"{name!r} {what}: seed {self.seeds[seed_index]} is stopped")
+
+    def _make_replay(self, capacity: int) -> Replay:
+        kind: type[Replay] = getattr(self.agent, "Replay", Replay)
+        return kind(len(self.seeds), capacity, self.agent.columns)
 
     def _learn(self) -> None:
         batch_size, consecutive = self.agent.settings.batch_size, self.agent.consecutive

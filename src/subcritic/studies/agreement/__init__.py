@@ -27,6 +27,7 @@ over many draws of noise, `limit` the estimate for infinitely many. Runs of `ddp
         ("cosine/expectation", "cosine/minibatch", "return/evaluation"),
     ),
     settings=Agreement,
+    on_cpu_alone=True,
     jobs=jobs,
     over=("environment", "method"),
     records={

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from subcritic.agents import DDPG, LocalLearner
+from subcritic.agents.broadcast import Randomness
 from subcritic.agents.global_critics import BackpropCritic
 from subcritic.agents.memory import RuleInputs
 from subcritic.config import DDPGSettings, LocalSettings
@@ -108,7 +108,7 @@ class Follower(LocalLearner):
         super().learn(batch)
         self.follow()
 
-    def rule_inputs(self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator]) -> RuleInputs:
+    def rule_inputs(self, batch: dict[str, Tensor], rngs: Randomness) -> RuleInputs:
         return super().rule_inputs(self.leader.rows_of(self, batch), rngs)
 
     def _has_turn(self, number: int) -> bool:
@@ -121,7 +121,9 @@ class LeadersCritic(BackpropCritic):
     def __init__(self, network: Network) -> None:
         self.network = network
 
-    def fit(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def fit(
+        self, observation: Tensor, action: Tensor, target: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         value = self.values(observation, action)
         return value, target - value
 

@@ -18,6 +18,7 @@ the figure, with updates per second for one and two threads (tab *Artifacts*).""
         ("return/evaluation",),
     ),
     settings=Asynchronous,
+    on_cpu_alone=True,
     jobs=jobs,
     records={
         "curves": Recorded(

@@ -31,6 +31,7 @@ the figure (tab *Artifacts*).""",
         ("return/evaluation", "agreement/hidden"),
     ),
     settings=Clocks,
+    on_cpu_alone=True,
     jobs=jobs,
     over=("environment", "method"),
     records={

@@ -30,6 +30,7 @@ agent itself learns; `value/…` are the critics' mean values.""",
         ("return/evaluation", "similarity/layer_1/pearson", "similarity/layer_2/pearson"),
     ),
     settings=Experiment1,
+    on_cpu_alone=True,
     jobs=jobs,
     over=("environment",),
     records={

@@ -28,6 +28,7 @@ update and that of backpropagation through time. The run `results` holds the tab
         ("return/evaluation", "agreement/hidden"),
     ),
     settings=Recurrent,
+    on_cpu_alone=True,
     jobs=jobs,
     over=("environment", "method"),
     records={

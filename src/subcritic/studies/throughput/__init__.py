@@ -26,6 +26,11 @@ and batch sizes.
             ("environment", "learner", "seeds", "round", "microseconds"),
             "CPU time per environment step of one agent, the environment and acting included",
         ),
+        "gpu": Recorded(
+            "throughput/gpu.csv",
+            ("learner", "hidden", "batch", "seeds", "part", "captured", "round", "updates_per_second"),
+            "updates of all seeds at once on a GPU; empty where there is none",
+        ),
         "operations": Recorded("throughput/operations.csv", ("learner", "hidden", "batch", "multiply_adds")),
     },
     shown={

@@ -32,8 +32,8 @@ PEER = "stable-baselines3"
 
 def make(profile: Profile, root: Path) -> list[Path]:
     """Write table/throughput.{csv,md}, table/throughput_{ratios,training}.csv and figures/throughput.{png,svg,pdf}."""
-    rounds, operations, trained = (
-        records.read(STUDY, name, profile, root) for name in ("rounds", "operations", "training")
+    rounds, operations, trained, gpu = (
+        records.read(STUDY, name, profile, root) for name in ("rounds", "operations", "training", "gpu")
     )
     whole = training_table(trained)
     speeds, ratios = speed_table(rounds, operations), ratio_table(rounds, operations)
@@ -42,7 +42,9 @@ def make(profile: Profile, root: Path) -> list[Path]:
         documents.write(folder / "throughput.csv", speeds),
         documents.write(folder / "throughput_ratios.csv", ratios),
         documents.write(folder / "throughput_training.csv", whole),
-        documents.write(folder / "throughput.md", markdown(speeds, ratios) + training_markdown(whole)),
+        documents.write(
+            folder / "throughput.md", markdown(speeds, ratios) + training_markdown(whole) + gpu_markdown(gpu)
+        ),
         *style.save(figure(speeds, ratios), root / "figures", "throughput"),
     ]
 
@@ -135,6 +137,43 @@ def training_markdown(whole: pd.DataFrame) -> str:
         f"\n## Whole training\n\n{training_sentence(whole)}\n\n{documents.markdown(rows)}\n"
         "CPU time of one environment step and one update, for one agent: environment, acting, replay and learning, 64-64, "
         f"batch 64. Ratios are those of one round, to {PEER} with one seed. Evaluation and logging are left out.\n"
+    )
+
+
+def gpu_table(gpu: pd.DataFrame) -> pd.DataFrame:
+    """Updates of all seeds at once on a GPU: one row per hidden, batch, learner, seeds and part.
+
+    Columns besides: captured, milliseconds (median, of one update of all seeds), seeds_ratio (time over that of the fewest
+    seeds in the same round, median), ddpg_ratio (speed over DDPG's with as many seeds in the same round, median).
+    """
+    setting, keys = [*SETTING, "part"], ["learner", "seeds", "round"]
+    speeds = gpu.set_index([*setting, *keys])["updates_per_second"].sort_index()
+    rows = []
+    for key, found in gpu.groupby([*setting, "learner", "seeds"], sort=False):
+        *where, learner, seeds = key
+        here = found.set_index("round")["updates_per_second"]
+        fewest = speeds[(*where, learner, gpu["seeds"].min())]
+        ddpg = speeds[(*where, "ddpg", seeds)]
+        medians = 1e3 / here.median(), (fewest / here).median(), (here / ddpg).median()
+        rows.append([*key, bool(found["captured"].all()), *medians])
+    columns = [*setting, "learner", "seeds", "captured", "milliseconds", "seeds_ratio", "ddpg_ratio"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def gpu_markdown(gpu: pd.DataFrame) -> str:
+    """For readers; where nothing was measured, why."""
+    if gpu.empty:
+        return "\n## On a GPU\n\nNot measured: there was no GPU.\n"
+    table = gpu_table(gpu)
+    rows = pd.DataFrame([{
+        "hidden": row.hidden, "batch": row.batch, "learner": row.learner, "seeds": row.seeds, "part": row.part,
+        "CUDA graph": "yes" if row.captured else "no", "ms": number(row.milliseconds),
+        f"times {table['seeds'].min()} seed": number(row.seeds_ratio), "speed / ddpg": number(row.ddpg_ratio),
+    } for row in table.itertuples()])  # fmt: skip
+    return (
+        f"\n## On a GPU\n\n{documents.markdown(rows)}\n"
+        "One update of all seeds: `update`, on the device alone; `prepared`, with minibatches and noise drawn on the CPU "
+        "and sent. With `streams` each layer of a local rule learns in a stream of its own. Ratios are those of a round.\n"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pandas as pd
+import torch
 from gymnasium.spaces import Box
 from stable_baselines3 import DDPG as PeerDDPG
 from stable_baselines3.common.logger import Logger
@@ -32,7 +33,8 @@ from subcritic.measuring.timing import (
     ours,
     take_turns,
 )
-from subcritic.studies.throughput import STUDY, training
+from subcritic.nn import devices
+from subcritic.studies.throughput import STUDY, on_gpu, training
 from subcritic.studies.throughput.operations import (
     BareProducts,
     autograd_ddpg_products,
@@ -46,6 +48,8 @@ from subcritic.study import Job
 
 # A network of its own for every neuron is slow: measured up to so many hidden neurons.
 MOST_NETWORKS = 160
+
+GPU = torch.device("cuda")
 
 # Settings in which each rule differs from its defaults.
 Rules = Sequence[dict[str, Any]]
@@ -61,6 +65,7 @@ def run(job: Job, results: Path) -> list[Path]:
         write_csv(to["rounds"], rounds),
         write_csv(to["operations"], counts),
         write_csv(to["training"], whole),
+        write_csv(to["gpu"], on_gpu.measure(config.sizes, GPU) if devices.available() else on_gpu.nothing()),
     ]
 
 
