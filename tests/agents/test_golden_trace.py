@@ -19,8 +19,9 @@ SHAPE = {"hidden": (32, 32), "batch_size": 64, "learning_starts": WARM_UP}
 METHODS = {
     "ddpg": DDPGSettings(algorithm="ddpg", activation="relu", **SHAPE),
     "ddpg-lillicrap2016": DDPGSettings(
-        algorithm="ddpg", preset="lillicrap2016", exploration="neuron", **SHAPE
+        algorithm="ddpg", preset="lillicrap2016", exploration="neuron", batch_normalisation=False, **SHAPE
     ),
+    "ddpg-normalised": DDPGSettings(algorithm="ddpg", preset="lillicrap2016", exploration="neuron", **SHAPE),
     "linear": LocalSettings(algorithm="linear", exploration="neuron", **SHAPE),
 }
 GOLDEN = {
@@ -37,6 +38,13 @@ GOLDEN = {
         "loss": 21.375849,
         "float64 policy movement": 0.15397876,
         "float64 loss": 14.582359,
+    },
+    "ddpg-normalised": {
+        "mean reward": -4.9879591,
+        "policy norm": 13.338923,
+        "loss": 25.370419,
+        "float64 policy movement": 9.6472202,
+        "float64 loss": 16.303225,
     },
     "linear": {
         "mean reward": -5.1679597,

@@ -193,6 +193,10 @@ def _check(settings: LocalSettings, split: Split, states: Sequence[RuleState]) -
         raise ValueError(
             "learning in threads needs all layers at once: layers_in_turn None, frozen_hidden false"
         )
+    if settings.normalisation != "none":
+        raise ValueError(
+            f"learning in threads needs weights that nothing else divides: normalisation none, not {settings.normalisation}"
+        )
     if not (own or settings.replay == "imagined"):
         raise ValueError(
             "learning in threads needs replay imagined, or optimiser sgd, replay stored and target own_td"

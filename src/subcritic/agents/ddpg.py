@@ -15,6 +15,7 @@ from subcritic.agents.protocol import AgentBatch, perturbed_forward
 from subcritic.agents.rows import AgentRows
 from subcritic.config import AgentSettings, DDPGSettings
 from subcritic.nn import MLP, Parameters, Voltages
+from subcritic.nn.batch_norm import NormalisedNetwork
 from subcritic.nn.network import Network
 
 
@@ -37,15 +38,23 @@ class DDPG:
     ) -> None:
         self.settings = settings
         self.actor = actor_spec(settings, observation_size, action_size)
-        self.policy_network = Network(
-            self.actor, seeding.generators(seeds, f"{purpose} actor"), settings.actor_rate, dtype=dtype
+        critic = critic_spec(settings, observation_size, action_size)
+        actor_layers, critic_layers = normalised_layers(settings)
+        self.policy_network = _network(
+            actor_layers,
+            self.actor,
+            seeding.generators(seeds, f"{purpose} actor"),
+            settings.actor_rate,
+            0.0,
+            dtype,
         )
-        self.critic = Network(
-            critic_spec(settings, observation_size, action_size),
+        self.critic = _network(
+            critic_layers,
+            critic,
             seeding.generators(seeds, f"{purpose} critic"),
             settings.critic_rate,
             settings.critic_weight_decay,
-            dtype=dtype,
+            dtype,
         )
         self.rows = AgentRows(self.actor.sizes, noisy=settings.exploration != "action")
         self.columns = self.rows.columns
@@ -178,3 +187,29 @@ def critic_spec(settings: DDPGSettings, observation_size: int, action_size: int)
     sizes = (observation_size, *settings.hidden, 1)
     side = (settings.action_layer, action_size)
     return MLP(sizes, settings.critic_activation, "identity", side=side, output_init=settings.last_layer_init)
+
+
+def normalised_layers(settings: DDPGSettings) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which layers of the actor and of the critic batch normalisation concerns, 0 for the input.
+
+    All of the actor, of the critic those before the action (Lillicrap et al. 2016, section 3). Hidden layers that are frozen
+    stay as they are, and so does what reaches them: only the action's neurons are normalised.
+    """
+    if not settings.batch_normalisation:
+        return (), ()
+    last = len(settings.hidden) + 1
+    first = last if settings.frozen_hidden else 0
+    return tuple(range(first, last + 1)), tuple(range(settings.action_layer))
+
+
+def _network(
+    normalised: tuple[int, ...],
+    spec: MLP,
+    rngs: Sequence[np.random.Generator],
+    rate: float,
+    weight_decay: float,
+    dtype: torch.dtype,
+) -> Network:
+    if normalised:
+        return NormalisedNetwork(spec, rngs, rate, weight_decay, dtype, normalised=normalised)
+    return Network(spec, rngs, rate, weight_decay, dtype)

@@ -42,6 +42,7 @@ NEEDED: dict[str, Any] = {
     "newest": None,
     "layers_in_turn": None,
     "frozen_hidden": False,
+    "normalisation": "none",
 }
 
 

@@ -16,6 +16,7 @@ from subcritic.agents.broadcast import Broadcaster
 from subcritic.agents.global_critics import GLOBAL_CRITICS, GlobalCritic
 from subcritic.agents.memory import MEMORIES, Memory, RuleInputs
 from subcritic.agents.protocol import AgentBatch, newest_of, perturbed_forward
+from subcritic.agents.running_normalisation import RunningNormalisation
 from subcritic.config import LocalSettings
 from subcritic.nn import MLP, Parameters, Voltages
 from subcritic.nn.adam import Adam
@@ -44,6 +45,9 @@ class LocalLearner:
         self.settings = settings
         self.actor = self._network(observation_size, action_size)
         self.online = self.actor.init(seeding.generators(seeds, "training actor"), dtype)
+        self.normalisation: RunningNormalisation | None = None
+        if settings.normalisation == "running":
+            self.normalisation = RunningNormalisation(self.actor, self.online)
         self.target = self.actor.views(self.online.flat.clone())
         self.rule = _rule(settings, action_size)
         self.memory: Memory = MEMORIES[settings.replay](settings, self.actor, self.online, self.rule.receives)
@@ -88,16 +92,24 @@ class LocalLearner:
         )
 
     def _weight_optimisers(self) -> Iterator[Optimiser | None]:
-        """For every layer. Adam moves all weights at once, after all layers have learned: one call, which is faster."""
+        """For every layer; None stands for the rule's usual one."""
+        if self.normalisation is None:
+            return self._optimisers_of(self.online)
+        return self.normalisation.optimisers(self._optimisers_of(self.normalisation.raw), self.settings)
+
+    def _optimisers_of(self, learned: Parameters) -> Iterator[Optimiser | None]:
+        """Adam moves all weights at once, after all layers have learned: one call, which is faster."""
         settings = self.settings
         if settings.optimiser == "sgd" or settings.layers_in_turn is not None:
             yield from [None] * self.actor.depth
             return
-        gradient = self.actor.views(torch.zeros_like(self.online.flat))
-        self.adam = Adam(self.online.flat, gradient.flat, settings.actor_rate)
-        for layer, weight, bias in zip(self.layers, gradient.weights, gradient.biases, strict=True):
-            parameters = {"weight": layer.weight, "bias": layer.bias}
-            yield Collecting(parameters, {"weight": weight, "bias": bias}, settings.actor_rate)
+        gradient = self.actor.views(torch.zeros_like(learned.flat))
+        self.adam = Adam(learned.flat, gradient.flat, settings.actor_rate)
+        for k in range(self.actor.depth):
+            parameters, gradients = (
+                {"weight": found.weights[k], "bias": found.biases[k]} for found in (learned, gradient)
+            )
+            yield Collecting(parameters, gradients, settings.actor_rate)
 
     def policy(self) -> Parameters:
         return self.online
@@ -132,6 +144,8 @@ class LocalLearner:
             self._learn_from_newest(newest_of(batch), broadcast)
         if self.adam is not None:
             self.adam.step()
+        if self.normalisation is not None:
+            self.normalisation.follow([transition.voltage for transition in self._transitions])
         self.target.move_towards(self.online, self.settings.polyak)
         self.updates += 1
 
@@ -239,6 +253,7 @@ class LocalLearner:
             "online": self.online.flat,
             "target": self.target.flat,
             "rule_states": [state.state_dict() for state in self.rule_states],
+            "normalisation": self.normalisation.state_dict() if self.normalisation is not None else None,
             "adam": self.adam.state_dict() if self.adam is not None else None,
             "global_critic": self.global_critic.state_dict() if self.global_critic is not None else None,
             "noise_rngs": seeding.states(self.noise_rngs),
@@ -250,6 +265,8 @@ class LocalLearner:
         self.target.flat.copy_(state["target"])
         for rule_state, saved in zip(self.rule_states, state["rule_states"], strict=True):
             rule_state.load_state_dict(saved)
+        if self.normalisation is not None:
+            self.normalisation.load_state_dict(state["normalisation"])
         if self.adam is not None:
             self.adam.load_state_dict(state["adam"])
         if self.global_critic is not None:

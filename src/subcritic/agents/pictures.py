@@ -126,9 +126,9 @@ class PictureAgent:
         assert voltages.picture is not None, "voltages are those that `act` gave"
         # The features of the time of acting are not kept, nor those of the next picture.
         row = self.reader.transition(voltages, reward, terminated, voltages.input[:, 0])
-        seen = (voltages.picture[:, 0], next_observation)
+        seen = [voltages.picture[:, 0], next_observation]
         if not self.learners:
-            seen = tuple(self._raw(picture) for picture in seen)
+            seen = [self._raw(picture) for picture in seen]
         return row | dict(zip(PICTURES, seen, strict=True))
 
     def _raw(self, picture: Tensor) -> Tensor:
@@ -167,14 +167,14 @@ class PictureAgent:
         """A minibatch with the features that its update was made from, or, before one, with those of today."""
         if OBSERVATIONS[0] in batch:
             return batch
-        batch, pictures = dict(batch), [batch[name] for name in PICTURES]
+        batch = dict(batch)
+        picture, next_picture = (batch[name] for name in PICTURES)
         if not self.learners:
             statistics = self.encoders[0].statistics
-            _put(batch, *(statistics.standardised(raw) for raw in pictures))
+            _put(batch, statistics.standardised(picture), statistics.standardised(next_picture))
             return batch
-        _put(batch, *(self.encoders[-1].forward(picture) for picture in pictures))
-        if len(self.encoders) > 1:
-            _put(batch, *(self.encoders[0].forward(picture) for picture in pictures), "critic_")
+        for encoder, prefix in zip(reversed(self.encoders), ("", "critic_"), strict=False):
+            _put(batch, encoder.forward(picture), encoder.forward(next_picture), prefix)
         return batch
 
     def agent_batch(self, batch: dict[str, Tensor]) -> AgentBatch:

@@ -46,6 +46,11 @@ class RecurrentLearner(LocalLearner):
         super().__init__(settings, observation_size, action_size, seeds, dtype)
         if settings.replay != "stored" or self.broadcaster is not None or self.consecutive > 1:
             raise ValueError("a recurrent learner needs replay stored, target own_td and trace 0")
+        if settings.normalisation != "none":
+            raise ValueError(
+                "a recurrent learner has hidden neurons and those of the action in one layer: normalisation must be none, "
+                f"not {settings.normalisation}"
+            )
         if settings.frozen_hidden:
             raise ValueError(
                 "frozen_hidden: a recurrent learner has one layer, and nothing to freeze below it"

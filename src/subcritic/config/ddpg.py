@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from subcritic.config.agents import AgentSettings, Role
 from subcritic.config.encoder import Trained
 from subcritic.config.sections import Activation, Count, Rate
 
 DDPG_PRESETS: dict[str, dict[str, Any]] = {
-    # Lillicrap et al. 2016 (arXiv 1509.02971), section 7; batch normalisation is not part of it yet.
+    # Lillicrap et al. 2016 (arXiv 1509.02971), section 7; batch normalisation: section 3.
     "lillicrap2016": {
         "hidden": (400, 300),
         "activation": "relu",
@@ -25,6 +25,7 @@ DDPG_PRESETS: dict[str, dict[str, Any]] = {
         "critic_weight_decay": 1e-2,
         "action_layer": 2,
         "last_layer_init": 3e-3,
+        "batch_normalisation": True,
     },
     "modern": {
         "hidden": (256, 256),
@@ -62,6 +63,11 @@ class DDPGSettings(AgentSettings):
         1,
         description="The critic's layer whose input the action joins, counted from 1; at most hidden layers + 1.",
     )
+    batch_normalisation: bool = Field(
+        False,
+        description="Whether updates normalise over their minibatch, and acting by running statistics: the state and all "
+        "layers of the actor; of the critic the state and the layers before the action.",
+    )
 
     @classmethod
     def defaults(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -76,4 +82,16 @@ class DDPGSettings(AgentSettings):
                 self.action_layer > layers,
                 f"action_layer must be at most {layers}, the critic's number of layers",
             ),
+            (
+                self.batch_normalisation and self.batch_size < 2,
+                "batch_normalisation: a batch of one has no variance: batch_size must be at least 2",
+            ),
         ]
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No batch normalisation where neither the settings nor the preset have it, so that these keep their digests."""
+        data: dict[str, Any] = dump(self)
+        if not (self.batch_normalisation or "batch_normalisation" in DDPG_PRESETS[self.preset]):
+            data.pop("batch_normalisation", None)
+        return data

@@ -60,6 +60,14 @@ class LocalSettings(AgentSettings):
         description="From so many of the newest rows of the replay the neurons' weights learn, while critics "
         "learn from all of it, each from a minibatch of their own; None: both learn from the same one.",
     )
+    # Left out of the data of methods without it, so that these keep their digests.
+    normalisation: Annotated[Literal["none", "running"], Field(exclude_if=lambda kind: kind == "none")] = (
+        Field(
+            "none",
+            description="running: every hidden neuron divides its net input by the running standard deviation of it, after "
+            "taking away the running mean; they are its own, and constants of its update.",
+        )
+    )
     layers_in_turn: Count | None = Field(
         None,
         description="So many updates of the weights of one layer, then of the next; None: all layers at every update. "
@@ -101,6 +109,11 @@ class LocalSettings(AgentSettings):
                 "an encoder needs pictures in the replay: replay must be recomputed or imagined, and newest None",
             ),
             (imagined, f"replay imagined needs a rule that reads noise, which {self.algorithm} does not"),
+            (
+                self.frozen_hidden and self.normalisation != "none",
+                "frozen_hidden leaves hidden layers as they start: normalisation must be none, "
+                f"not {self.normalisation}",
+            ),
         ]
 
     def unused(self) -> dict[str, tuple[bool, str]]:

@@ -43,3 +43,8 @@ def times_slope(upstream: Tensor, h: Tensor, activation: Activation) -> Tensor:
 def slope(h: Tensor, activation: Activation) -> Tensor:
     """σ'(z) from the output h = σ(z), of h's shape."""
     return times_slope(torch.ones_like(h), h, activation)
+
+
+def activate(z: Tensor, activation: Activation) -> Tensor:
+    """σ(z), of z's shape."""
+    return z if activation == "identity" else getattr(torch, activation)(z)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -52,7 +52,7 @@ class Voltages:
     h: list[Tensor]
     inputs: list[Tensor]
     activations: list[Tensor]
-    picture: Tensor | None = None
+    picture: Tensor | None = field(default=None, kw_only=True)
 
     @property
     def input(self) -> Tensor:

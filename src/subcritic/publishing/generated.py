@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from subcritic import profiles
 from subcritic.config import Environment, Reference, Section
+from subcritic.config.encoder import EncoderSettings
 from subcritic.config.graph import GraphSettings
 from subcritic.config.methods import AGENTS, load
 from subcritic.reporting import documents
@@ -116,6 +117,7 @@ def settings() -> str:
                 *_entries(STUDIES[name].settings),
             ]
     blocks += ["## An entry of `methods`\n", "Which settings a method has depends on its `algorithm`.\n"]
+    blocks += _named("encoder", EncoderSettings)
     seen: dict[str, FieldInfo] = {}
     kinds = {algorithm: load(algorithm).Settings for algorithm in (*AGENTS, *RULES)}
     for algorithm, kind in {**kinds, "graph": GraphSettings}.items():

@@ -63,6 +63,11 @@ class Rule(Generic[State]):
                 f"{settings.algorithm} reads {', '.join(sorted(missing))}: not given with replay {settings.replay}, "
                 f"target {settings.target}"
             )
+        if settings.normalisation != "none" and "voltage" not in receives:
+            raise ValueError(
+                f"{settings.algorithm} reads no presynaptic voltages, so that its neurons do not know their net input: "
+                f"normalisation must be none, not {settings.normalisation}"
+            )
 
     @property
     def consecutive(self) -> int:

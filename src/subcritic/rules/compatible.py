@@ -39,6 +39,11 @@ class CompatibleSettings(ImaginingSettings):
         return [
             *super().conflicts(),
             (self.trace > 0 and told, "trace needs target own_td and replay stored or recomputed"),
+            (
+                self.natural and self.normalisation != "none",
+                "natural steps along the gradient of weights that are not divided: normalisation must be none, "
+                f"not {self.normalisation}",
+            ),
         ]
 
     def unused(self) -> dict[str, tuple[bool, str]]:

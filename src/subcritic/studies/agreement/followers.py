@@ -84,7 +84,10 @@ class Follower(LocalLearner):
     """
 
     def __init__(self, settings: LocalSettings, leader: Leader, seeds: Sequence[int]) -> None:
-        led = settings.model_copy(update={name: getattr(leader.settings, name) for name in LED_BY})
+        # Its weights are the leader's, and none is divided by what it would measure itself.
+        led = settings.model_copy(
+            update={name: getattr(leader.settings, name) for name in LED_BY} | {"normalisation": "none"}
+        )
         sizes = leader.actor.sizes
         super().__init__(led, sizes[0], sizes[-1], seeds)
         self.leader, self.adam = leader, None

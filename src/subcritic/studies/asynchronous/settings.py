@@ -13,7 +13,13 @@ from subcritic.config.profile import unique_names
 from subcritic.studies.throughput.settings import Throughput
 from subcritic.study import Job, Run
 
-SHARED: dict[str, Any] = {"layers_in_turn": None, "frozen_hidden": False, "update_every": 1, "newest": None}
+SHARED: dict[str, Any] = {
+    "layers_in_turn": None,
+    "frozen_hidden": False,
+    "update_every": 1,
+    "newest": None,
+    "normalisation": "none",
+}
 HEARD = {**SHARED, "replay": "imagined", "feedback_inputs": False}
 # What threads can learn with, by algorithm.
 NEEDED: dict[str, dict[str, Any]] = {
