@@ -118,6 +118,14 @@ def test_only_tasks_of_the_suite_are_filmed():
         })  # fmt: skip
 
 
+def test_tasks_with_held_actions_are_not_filmed():
+    entry = {"id": TASK, "name": "Cart", "kwargs": {"repeat": 3}}
+    with pytest.raises(ConfigError, match=r"films: 'Cart' has kwargs.repeat"):
+        profiles.parse({
+            "profile": "p", "studies": ["films"], "environments": [entry], "methods": [{"algorithm": "ddpg"}],
+        })  # fmt: skip
+
+
 def test_a_seed_without_a_policy_is_named(trained):
     (job,) = STUDIES["films"].jobs(profile())
     path = trained / "filmed" / job.reads[0]

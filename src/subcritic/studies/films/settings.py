@@ -39,6 +39,10 @@ class Films(Film, OnSomeEnvironments):
                     raise ValueError(
                         f"films: {environment.name!r} is no task of the suite, and only those are filmed"
                     )
+                if seen := environment.kwargs.keys() & {"pixels", "repeat"}:
+                    raise ValueError(
+                        f"films: {environment.name!r} has kwargs.{min(seen)}, and such tasks are not filmed"
+                    )
         for name in self.methods:
             profile.method(name)
 
