@@ -64,7 +64,7 @@ def test_methods_that_train_on_the_cpu_alone_are_refused_by_name(method):
 
 
 def test_an_encoder_is_refused():
-    methods = [{"algorithm": "ddpg", "name": "seeing", "encoder": {}}]
+    methods = [{"algorithm": "ddpg", "name": "seeing", "encoder": {"trained": "by_critic"}}]
     environment = {"id": "Pendulum-v1", "kwargs": {"pixels": True}}
     found = profile("cpu", methods=methods, environments=[environment])
     with pytest.raises(ConfigError, match=r"the method seeing: an encoder trains on the CPU alone"):

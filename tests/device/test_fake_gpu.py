@@ -11,10 +11,10 @@ from methods import METHODS, method
 from subcritic import envs
 from subcritic.agents import make_agent
 from subcritic.config import Runtime
-from subcritic.device_replay import DeviceReplay
 from subcritic.measuring.diagnostics import diagnostics
 from subcritic.measuring.probe import PolicyGradientProbe
 from subcritic.nn import devices
+from subcritic.training.device_replay import DeviceReplay
 from subcritic.training.on_device import DeviceTrainer
 
 SEEDS = [0, 1, 2]
