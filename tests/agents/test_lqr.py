@@ -150,7 +150,10 @@ def cosine(first, second):
 def test_the_policy_gradient_through_the_critic_is_the_true_one(judged):
     """Deterministic policy gradient theorem (Silver et al. 2014): the actor's step, on the policy's own states, is ∂J/∂K."""
     x = visited_states(np.random.default_rng(2), 20_000)
-    judged._learn_actor({"observation": torch.from_numpy(x).float().unsqueeze(0)})
+    states = torch.from_numpy(x).float().unsqueeze(0)
+    # The actor's step reads the states alone.
+    rest = {name: torch.full((1, len(x), width), torch.nan) for name, width in judged.columns.items()}
+    judged._learn_actor(rest | {"observation": states})
     # The network holds -K and descends -J.
     ascent = judged.policy_network.gradient.weights[0][0, :, 0].double().numpy()
     expected = true_policy_gradient()

@@ -63,6 +63,15 @@ def test_methods_that_train_on_the_cpu_alone_are_refused_by_name(method):
     profile("cpu", methods=[*METHODS, method])
 
 
+def test_an_encoder_is_refused():
+    methods = [{"algorithm": "ddpg", "name": "seeing", "encoder": {"trained": "by_critic"}}]
+    environment = {"id": "Pendulum-v1", "kwargs": {"pixels": True}}
+    found = profile("cpu", methods=methods, environments=[environment])
+    with pytest.raises(ConfigError, match=r"the method seeing: an encoder trains on the CPU alone"):
+        profile("cuda", methods=methods, environments=[environment])
+    assert found.methods[0].encoder is not None
+
+
 def test_methods_of_the_ablation_are_refused_too():
     changes = {"studies": ["ablation"], "ablation": {"methods": [{"algorithm": "ars"}]}}
     with pytest.raises(ConfigError, match="the method ars: ars trains on cpu alone"):

@@ -11,10 +11,10 @@ from methods import METHODS, method
 from subcritic import envs
 from subcritic.agents import make_agent
 from subcritic.config import Runtime
-from subcritic.device_replay import DeviceReplay
 from subcritic.measuring.diagnostics import diagnostics
 from subcritic.measuring.probe import PolicyGradientProbe
 from subcritic.nn import devices
+from subcritic.training.device_replay import DeviceReplay
 from subcritic.training.on_device import DeviceTrainer
 
 SEEDS = [0, 1, 2]
@@ -58,7 +58,7 @@ def test_the_fake_gpu_refuses_what_a_gpu_refuses_and_what_would_make_the_cpu_wai
 def test_an_agent_stays_on_its_device(name):
     with fake_gpu():
         settings = method(name)
-        agent = make_agent(settings, 5, 2, SEEDS, GPU)
+        agent = make_agent(settings, 5, 2, SEEDS, device=GPU)
         replay = DeviceReplay(len(SEEDS), 50, agent.columns, GPU)
         observation = torch.zeros(len(SEEDS), 1, 5, device=GPU)
         noise = [torch.zeros(len(SEEDS), 1, n, device=GPU) for n in agent.actor.sizes[1:]]
@@ -103,7 +103,7 @@ def test_a_step_of_training_has_one_transfer_each_way(name):
     with fake_gpu():
         settings = method(name)
         make = partial(envs.make, "Pendulum-v1")
-        agent = make_agent(settings, 3, 1, SEEDS, GPU)
+        agent = make_agent(settings, 3, 1, SEEDS, device=GPU)
         trainer = DeviceTrainer(agent, make, SEEDS, 60, 10.0)
         trainer.advance()
         for _ in range(40):
@@ -124,7 +124,7 @@ def test_a_step_of_training_has_one_transfer_each_way(name):
 def test_the_probe_beside_an_agent_is_where_the_agent_is(name):
     with fake_gpu():
         settings = method(name)
-        agent = make_agent(settings, 3, 1, SEEDS, GPU)
+        agent = make_agent(settings, 3, 1, SEEDS, device=GPU)
         trainer = DeviceTrainer(agent, partial(envs.make, "Pendulum-v1"), SEEDS, 60, 10.0)
         probe = PolicyGradientProbe(lambda *_: None, Runtime(log_every=1), agent, SEEDS)
         while trainer.batch is None:

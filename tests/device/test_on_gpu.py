@@ -121,7 +121,7 @@ def test_a_gpu_gives_the_numbers_of_the_cpu_but_for_rounding(name):
     found = []
     with compiled.off():
         for device in (CPU, GPU):
-            agent = make_agent(method(name), 3, 1, SEEDS, device)
+            agent = make_agent(method(name), 3, 1, SEEDS, device=device)
             run = (Trainer if device == CPU else DeviceTrainer)(agent, MAKE, SEEDS, 30, 10.0)
             run.run()
             found.append(run)
@@ -136,7 +136,7 @@ def test_a_gpu_gives_the_numbers_of_the_cpu_but_for_rounding(name):
 def test_a_captured_update_gives_the_numbers_of_one_that_is_not(name):
     runs = []
     for captured in (True, False):
-        run = DeviceTrainer(make_agent(method(name), 3, 1, SEEDS, GPU), MAKE, SEEDS, 60, 10.0)
+        run = DeviceTrainer(make_agent(method(name), 3, 1, SEEDS, device=GPU), MAKE, SEEDS, 60, 10.0)
         if not captured:
             run.update.reason = "for comparison"
         run.run()

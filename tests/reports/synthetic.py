@@ -15,6 +15,7 @@ from subcritic.config import Profile, dump, parse_method
 from subcritic.reporting import records
 from subcritic.studies import STUDIES
 from subcritic.studies.ablation.settings import environments_of, steps_of
+from subcritic.studies.throughput import on_gpu
 
 ENVIRONMENTS = ("Pendulum-v1", "MountainCarContinuous-v0", "LunarLanderContinuous-v3")
 ANCHORS = {  # random mean, standard error, reference
@@ -90,6 +91,7 @@ def write(profile: Profile, root: Path, gradient: float = 0.05) -> Path:
     _csv(root / "throughput" / "throughput.csv", rounds)
     _csv(root / "throughput" / "operations.csv", operations)
     _csv(root / "throughput" / "training.csv", _whole_training(rng))
+    on_gpu.nothing().to_csv(root / "throughput" / "gpu.csv", index=False)
     return root
 
 

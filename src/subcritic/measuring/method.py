@@ -25,8 +25,7 @@ from subcritic.study import Job, Study
 from subcritic.training import Trainer
 from subcritic.training.on_device import DeviceTrainer
 
-# (settings, observation size, action size, seeds, shape of the picture or None) → an agent; with `device=`, one that is not on
-# the CPU.
+# (settings, observation size, action size, seeds, shape of the picture or None; device, if not the CPU) → an agent.
 MakeAgent = Callable[..., Agent]
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from subcritic.agents.protocol import NEWEST, DeviceAgent
-from subcritic.device_replay import DeviceReplay
 from subcritic.nn.devices import Parcel, Shapes, to_device, to_host
 from subcritic.training.captured import Captured
+from subcritic.training.device_replay import DeviceReplay
 from subcritic.training.trainer import Observer, Trainer
 
 # What is drawn for the next step before a step ends, and so is part of a checkpoint.

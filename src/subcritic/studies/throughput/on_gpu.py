@@ -18,11 +18,11 @@ from subcritic.agents import make_agent
 from subcritic.agents.protocol import DeviceAgent
 from subcritic.agents.streams import StreamedLearner
 from subcritic.config import AgentSettings, parse_method
-from subcritic.device_replay import DeviceReplay
 from subcritic.measuring.progress import say
 from subcritic.measuring.timing import ACTION, OBSERVATION, REPLAY_ROWS, Turns, Updates, fill, take_turns
 from subcritic.nn.devices import Parcel
 from subcritic.training.captured import Captured
+from subcritic.training.device_replay import DeviceReplay
 from subcritic.training.on_device import update_shapes
 
 SEEDS = (1, 20, 100)
