@@ -56,6 +56,14 @@ def test_settings_read_back_as_themselves_with_all_defaults_written_out():
 
 def test_what_was_recorded_of_any_agent_can_be_read_by_reports():
     given = [{"algorithm": algorithm} for algorithm in (*methods.AGENTS, *RULES)]
+    given += [
+        {
+            "algorithm": algorithm,
+            "name": f"seeing-{algorithm.partition('_')[0]}",
+            "encoder": {"trained": trained},
+        }
+        for algorithm, trained in (("ddpg", "separately"), ("learned_feedback", "by_critic"))
+    ]
     written = config.dump(profiles.parse(minimal(methods=given)))
     recorded = profiles.parse(written, recorded=True)
     assert [method.hidden for method in recorded.methods] == [parse_method(data).hidden for data in given]

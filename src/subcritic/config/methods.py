@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 # Names alone: no rule is imported.
 from subcritic import rules
 from subcritic.config.agents import AgentSettings, Role
+from subcritic.config.encoder import Trained
 from subcritic.config.local import LocalSettings
 from subcritic.config.sections import hint
 from subcritic.importing import import_class
@@ -40,6 +41,7 @@ class RecordedMethod(AgentSettings):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
+    encoders: ClassVar[frozenset[Trained]] = frozenset(get_args(Trained))
     # Some agents have none.
     hidden: tuple[int, ...] = ()
 
