@@ -52,7 +52,16 @@ def _print_warnings_plainly() -> None:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
-    from subcritic.envs import UnusableEnvironment
+    """Raises SystemExit, with a message, where MuJoCo cannot even be imported with the MUJOCO_GL that is set."""
+    try:
+        from subcritic.envs import UnusableEnvironment
+    except (AttributeError, ImportError) as error:
+        if not (chosen := os.environ.get("MUJOCO_GL")):
+            raise
+        raise SystemExit(
+            f"subcritic: MuJoCo cannot be loaded with MUJOCO_GL = {chosen!r} ({error}): install what it needs (libegl1 for "
+            "egl, libosmesa6 for osmesa), or leave it unset, and what is installed is taken"
+        ) from None
     from subcritic.envs.display import NoPicture
     from subcritic.reporting.records import MissingResult
     from subcritic.tracking import RecordError, StoreError

@@ -80,13 +80,17 @@ def check_environments(profile: Profile, source: str) -> None:
         else:
             if remark:
                 print(f"subcritic: warning: {source}: {field}.id: {remark}", file=sys.stderr)
-    problems += [f"{source}: {problem}" for problem in _without_pictures(profile)]
+    if not problems:
+        problems = [f"{source}: {problem}" for problem in _without_pictures(profile)]
     if problems:
         raise ConfigError("\n".join(dict.fromkeys(problems)))
 
 
 def _without_pictures(profile: Profile) -> Iterator[str]:
-    """What is wrong with the methods that have an encoder: studies that read no pictures, environments that show none."""
+    """What is wrong with the methods that have an encoder: studies that read no pictures, environments that show none.
+
+    The environments can be made.
+    """
     for study in chosen(profile):
         for job in study.jobs(profile):
             for agent in _agents(job.config):

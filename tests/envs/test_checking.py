@@ -1,7 +1,12 @@
 """An environment that cannot be played, or never ends, is refused before anything runs."""
 
+import os
+import subprocess
+import sys
 import time
+from ctypes.util import find_library
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -118,3 +123,67 @@ def test_a_config_entry_and_its_task_make_the_same_environment():
         assert ends == [False, False, True]
     unlimited = envs.maker(config.Environment.model_validate("Pendulum-v1"))()
     assert unlimited.spec.max_episode_steps == 200
+
+
+class Screen(gym.Env):
+    """Shows 10 × 10 grey pixels."""
+
+    observation_space = gym.spaces.Box(0, 255, (10, 10, 1), np.uint8)
+    action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros((10, 10, 1), np.uint8), {}
+
+    def step(self, action):
+        return np.zeros((10, 10, 1), np.uint8), 0.0, False, False, {}
+
+
+@pytest.fixture
+def screen():
+    gym.register("Screen-v0", Screen, max_episode_steps=20)
+    yield "Screen-v0"
+    del gym.registry["Screen-v0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, ""),
+        ({"environments": ["Pendulum-v1"]}, "Pendulum-v1: method ddpg has an encoder, but .* no picture"),
+        (
+            {"encoder": {"kernels": [8, 4], "strides": [4, 1]}},
+            "Screen-v0: method ddpg: kernel 4 .* 1 × 1 pixels",
+        ),
+        (
+            {"studies": ["robustness"]},
+            "studies: robustness reads no pictures, and the method ddpg has an encoder",
+        ),
+        ({"environments": ["Nope-v0"]}, r"environments\[0\].id: unknown environment 'Nope-v0'"),
+    ],
+)
+def test_an_encoder_is_held_against_what_environments_show_before_anything_runs(
+    screen, changes, message, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(workflow, "CHECKED", tmp_path / "checked.json")
+    encoder = {"trained": "never", "kernels": [3], "strides": [2]} | changes.pop("encoder", {})
+    given = {"profile": "p", "studies": ["experiment2"], "environments": [screen]} | changes
+    profile = profiles.parse(given | {"methods": [{"algorithm": "ddpg", "encoder": encoder}]})
+    if not message:
+        workflow.check_environments(profile, "my.yaml")
+        return
+    with pytest.raises(config.ConfigError, match=f"my.yaml: {message}"):
+        workflow.check_environments(profile, "my.yaml")
+
+
+@pytest.mark.skipif(find_library("OSMesa") is not None, reason="OSMesa is installed")
+def test_a_renderer_that_is_chosen_and_not_installed_is_named(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text("profile: p\nenvironments: [Pendulum-v1]\n")
+    told = subprocess.run(
+        [sys.executable, "-m", "subcritic.cli", "config", path],
+        env={**os.environ, "MUJOCO_GL": "osmesa"},
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode and "MUJOCO_GL = 'osmesa'" in told.stderr and "Traceback" not in told.stderr
