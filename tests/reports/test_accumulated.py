@@ -9,7 +9,7 @@ import pytest
 import yaml
 from parts import TASKS, finish, profile, publish, published, train
 
-from subcritic import config
+from subcritic import config, profiles
 from subcritic.measuring import kept, method
 from subcritic.publishing import accumulated
 from subcritic.reporting.records import MissingResult
@@ -70,6 +70,7 @@ def test_a_stopped_chain_publishes_the_tasks_that_have_all_methods_and_says_what
     results = tmp_path / "results"
     train(profile(), results, environment=TASKS[0], seeds=1)
     publish(profile(), results)
+    assert profiles.load(results / "parts/config.yaml") == profile(), "a chain may still run its jobs"
     table = published(results, "table.csv")
     assert set(table["environment"]) == {TASKS[0]} and set(table["seeds"]) == {1}
     page = (tmp_path / "docs/results.md").read_text()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +42,14 @@ def publish(
         MissingResult: a file is missing or older than what it was made from, a run is not FINISHED or not of this config, or
             published runs would be lost.
     """
+    with _settled(results / name):
+        return _publish(name, results, published, docs, goal, replace)
+
+
+def _publish(
+    name: str, results: Path, published: Path, docs: Path, goal: Profile | None, replace: bool
+) -> list[Path]:
     folder = published / name
-    _settle(results / name)
     profile, sources, runs = check(results / name)
     goal = goal or profile
     new = published / f".{name}.new"
@@ -63,22 +71,28 @@ def publish(
     return [*written, documents.write(docs / page.PAGE, page.page(published, docs))]
 
 
-def _settle(root: Path) -> None:
-    """Make the tables and figures of the part of a profile that can be published, if it is made in parts."""
+@contextlib.contextmanager
+def _settled(root: Path) -> Iterator[None]:
+    """While it lasts, a profile made in parts is the part of it that can be published, with its tables and figures."""
     path = root / "config.yaml"
     whole = profiles.load(path) if path.is_file() else None
-    if whole is None or not accumulated.jobs_of(whole):
-        return
-    part = accumulated.fair_part(whole, root.parent)
-    if part is whole:
+    part = accumulated.fair_part(whole, root.parent) if whole and accumulated.jobs_of(whole) else whole
+    if whole is None or part is None or part is whole:
+        yield
         return
     from subcritic.measuring.method import write_records
 
-    path.write_text(yaml.safe_dump(config.dump(part), sort_keys=False))
-    for job in accumulated.jobs_of(part):
-        write_records(job, STUDIES[job.study], root.parent)
-    for study in chosen(part):
-        reports.make(study, part, root.parent)
+    text = path.read_text()
+    try:
+        path.write_text(yaml.safe_dump(config.dump(part), sort_keys=False))
+        for job in accumulated.jobs_of(part):
+            write_records(job, STUDIES[job.study], root.parent)
+        for study in chosen(part):
+            reports.make(study, part, root.parent)
+        yield
+    finally:
+        # A chain that is still running reads its jobs there.
+        path.write_text(text)
 
 
 def facts(profile: Profile, missing: list[str]) -> dict[str, Any]:
