@@ -28,7 +28,7 @@ def minimal(**changes):
 
 
 # Profiles that need an extra of the package → a module that comes with it.
-EXTRAS = {"control": "shimmy"}
+EXTRAS = {"control": "shimmy", "atari": "ale_py", "atari-pixels": "ale_py"}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -39,7 +39,7 @@ def test_shipped_profiles_are_valid(path):
     if path.stem in EXTRAS and importlib.util.find_spec(EXTRAS[path.stem]) is None:
         with pytest.raises(ConfigError) as error:
             workflow.check_environments(profile, str(path))
-        assert str(error.value).count("needs what is not installed") == len(profile.environments)
+        assert str(error.value).count(" needs ") == len(profile.environments)
     else:
         workflow.check_environments(profile, str(path))
 
