@@ -17,7 +17,8 @@ from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.pages import image
 from subcritic.studies.experiment2 import STUDY
 
-# With more environments than this, panels are small, normalised, and share their axes.
+# With more environments than this, panels are small, normalised, and share their axes. With more pairs of an environment and
+# a method, cosines are those of the whole actor, in one panel per method.
 LARGE_PANELS = 12
 
 
@@ -26,7 +27,8 @@ def make(profile: Profile, root: Path) -> list[Path]:
     curves, scores = (records.read(STUDY, name, profile, root) for name in ("curves", "scores"))
     few = len(profile.environments) <= LARGE_PANELS
     learning = (figure if few else small_figure)(profile, curves, scores, records.anchors(profile, root))
-    cosines = (cosine_figure if few else small_cosine_figure)(profile, curves)
+    pairs = len(profile.environments) * len(profile.methods)
+    cosines = (cosine_figure if pairs <= LARGE_PANELS else small_cosine_figure)(profile, curves)
     return [
         *style.save(learning, root / "figures", "learning"),
         *style.save(cosines, root / "figures", "cosine"),
@@ -118,6 +120,9 @@ def cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
         axes.set(
             title=f"{environment}, {method}" if method else environment, ylabel="cosine to the true gradient"
         )
+        # Intervals of few seeds reach beyond what a cosine can be.
+        low, high = axes.get_ylim()
+        axes.set_ylim(max(low, -1.05), min(high, 1.05))
         steps = [profile.steps_for(entry) for entry in profile.environments if entry.name == environment]
         style.steps_axis(axes, steps[0] if steps else profile.training.steps)
         style.label_ends(axes, labels)
