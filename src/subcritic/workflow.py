@@ -24,6 +24,8 @@ from subcritic.study import Job, Shown, Study
 DEFAULT = Path("configs/quick.yaml")
 # Digests of environments that were checked, and what is to be said of them.
 CHECKED = Path("results/.checked.json")
+# Names in one label of Snakemake's report.
+LONGEST_LIST = 4
 
 
 def resolve(given: dict[str, Any], source: str = "config") -> Profile:
@@ -206,6 +208,29 @@ def names(profile: Profile, study: Study) -> dict[str, str]:
 def job_path(study: Study) -> str:
     """The study, and what tells its jobs apart as wildcards, such as `experiment2/{environment}/{method}`."""
     return "/".join([study.name, *(f"{{{kind}}}" for kind in study.over)])
+
+
+def options(wildcards: dict[str, str]) -> list[str]:
+    """What tells a job apart, as words of the study's command."""
+    return [word for kind, name in wildcards.items() for word in (f"--{kind}", name)]
+
+
+def labels(study: Study, file: Shown, profile: Profile) -> dict[str, str]:
+    """How Snakemake's report lists a file: what it is, and of which environments and methods."""
+    jobs = [job for each in (study, *map(STUDIES.get, study.reads)) if each for job in each.jobs(profile)]
+    path = Path(file.path)
+    return {
+        "result": path.stem.replace("_", " "),
+        "kind": "figure" if path.parent.name == "figures" else "table",
+        "environments": _listed([job.environment for job in jobs], "environments"),
+        "methods": _listed([job.method for job in jobs], "methods"),
+    }
+
+
+def _listed(names: list[str], kind: str) -> str:
+    """Each name once, or how many there are; a dash for none."""
+    found = list(dict.fromkeys(filter(None, names)))
+    return f"{len(found)} {kind}" if len(found) > LONGEST_LIST else ", ".join(found) or "–"
 
 
 def caption(study: Study, file: Shown) -> str:

@@ -17,8 +17,7 @@ def depends_on(study):
 
 
 def options_of(wildcards):
-    """What tells the job apart, as options of the study's command."""
-    return " ".join(f"--{kind} {name}" for kind, name in wildcards.items())
+    return subcritic_workflow.options(dict(wildcards))
 
 
 def reads_of(study):
@@ -34,7 +33,10 @@ def in_report(study, file):
     """The file as an output; one with a caption is shown in Snakemake's report."""
     path = f"{ROOT}/{file.path}"
     caption = subcritic_workflow.caption(study, file)
-    return report(path, category=study.question, caption=caption) if caption else path
+    if not caption:
+        return path
+    labels = subcritic_workflow.labels(study, file, profile)
+    return report(path, category=study.question, caption=caption, labels=labels)
 
 
 for study in STUDIES.values():
@@ -69,8 +71,8 @@ for study in STUDIES.values():
             message:
                 f"{study.name}: {study.question}"
             shell:
-                "OMP_NUM_THREADS=1 subcritic {params.study} --config {params.config} {params.options} --traceback"
-                " 2>&1 | tee -i {log}"
+                "OMP_NUM_THREADS=1 subcritic {params.study:q} --config {params.config:q} {params.options:q} --traceback"
+                " 2>&1 | tee -i {log:q}"
 
     if study.shown:
 
@@ -98,4 +100,4 @@ for study in STUDIES.values():
             message:
                 f"{study.name}: tables and figures"
             shell:
-                "subcritic report {params.study} --config {params.config} > {log} 2>&1"
+                "subcritic report {params.study:q} --config {params.config:q} > {log:q} 2>&1"
