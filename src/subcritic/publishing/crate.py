@@ -1,8 +1,8 @@
 """Published results as an RO-Crate: a folder with the tables, figures and workflow, and JSON-LD that says what made them.
 
 It follows the profile Workflow Run Crate 0.5 (https://w3id.org/ro/wfrun/workflow): the workflow, one run of it, what that
-run read and wrote. Everything in it comes from what `subcritic publish` keeps and from CITATION.cff, so that a fresh clone can
-make it.
+run read and wrote. Everything in it comes from what `subcritic publish` keeps and from CITATION.cff, so that a fresh clone
+can make it.
 """
 
 from __future__ import annotations
