@@ -10,10 +10,11 @@ from subcritic.studies import STUDIES
 
 try:
     profile = subcritic_workflow.resolve(config)
+    ROOT = f"results/{profile.profile}"
+    subcritic_workflow.check_chain(Path(ROOT))
 except ConfigError as error:
     raise WorkflowError(str(error))
 
-ROOT = f"results/{profile.profile}"
 # Written when a run starts; what a job depends on of it is among the job's params.
 CONFIG = f"{ROOT}/config.yaml"
 
@@ -31,6 +32,9 @@ rule summary:
     localrule: True
     conda:
         "environment.yml"
+    threads: 1
+    resources:
+        **subcritic_workflow.REPORT_NEEDS,
     params:
         config=CONFIG,
         depends=subcritic_workflow.summary_depends_on(profile),

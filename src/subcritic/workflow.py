@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,11 @@ DEFAULT = Path("configs/quick.yaml")
 # Digests of environments that were checked, and what is to be said of them.
 CHECKED = Path("results/.checked.json")
 
+# CPUs of a cluster's node for a job that must be alone on it: its threads, and the one that acts.
+CORES_OF_A_NODE = 4
+# What a report and the summary need: megabytes and minutes.
+REPORT_NEEDS = {"mem_mb": 1500, "runtime": 30}
+
 
 def resolve(given: dict[str, Any], source: str = "config") -> Profile:
     """The profile of a Snakemake config; without a `profile` key, `given` overrides single values of the default one.
@@ -45,11 +51,19 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
 
 def begin(profile: Profile, root: Path) -> None:
     """What Snakemake does first: claim the profile's folder until it ends, write the profile, start MLflow's copy."""
-    _CLAIMED.enter_context(tracking.claim_chain(root))
+    chain = _CLAIMED.enter_context(tracking.claim_chain(root))
+    # Jobs inherit it, also those of a cluster.
+    os.environ.update(chain.environment)
     path, text = root / "config.yaml", written_out(profile)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
     tracking.keep_mirrored(root.parent)
+
+
+def check_chain(root: Path) -> None:
+    """Raises ConfigError in a job of a chain that was killed before the job began."""
+    if tracking.chain_ended(root):
+        raise ConfigError(f"{root}: the chain that this job belongs to has ended; nothing is done")
 
 
 def end(root: Path) -> None:
