@@ -156,29 +156,38 @@ def client_of(uri: str) -> MlflowClient:
         for handler in logger.handlers:
             if not any(isinstance(known, Redacting) for known in handler.filters):
                 handler.addFilter(Redacting())
-    client = MlflowClient(tracking_uri=uri)
-    if uri.startswith(DATABASES):
-        _make_tables(client, uri)
-    return client
+    # MLflow makes the tables of an empty database here.
+    with _alone(uri) if uri.startswith(DATABASES) else contextlib.nullcontext():
+        return MlflowClient(tracking_uri=uri)
 
 
-def _make_tables(client: MlflowClient, uri: str) -> None:
-    """Let MLflow make the tables of an empty database, one process at a time: two at once would fail.
+@contextlib.contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """One process at a time, because two that make tables at once fail (PostgreSQL only).
 
-    Asked first by a connection of ours, because MLflow would try for minutes to reach a database that is down.
+    Also sees to it that the database answers: MLflow would try for minutes to reach one that is down.
     """
     import sqlalchemy
+    from sqlalchemy.pool import NullPool
 
     try:
-        engine = sqlalchemy.create_engine(uri)
-        with contextlib.closing(engine.connect()) as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({TABLES_LOCK})"))
-            client.search_experiments(max_results=1)
-        # It is closed, not pooled, which gives the lock back.
-        engine.dispose()
+        # Without a pool the connection ends at once, and the lock with it.
+        engine = sqlalchemy.create_engine(uri, poolclass=NullPool)
+    except ValueError:
+        # Its text may hold a part of the password, where that has a slash.
+        raise StoreError(
+            f"{uri}: is not postgresql://user:password@host:port/database, where other characters of the password than "
+            "letters and digits are written as % and two hexadecimal digits"
+        ) from None
     except ModuleNotFoundError as error:
         raise StoreError(f"{uri} needs the package {error.name}: pip install 'subcritic[postgres]'") from None
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise StoreError(f"{uri}: {describe(error)}") from None
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({TABLES_LOCK})"))
+            yield
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise StoreError(f"{uri}: {describe(error)}") from None
 
