@@ -11,7 +11,8 @@ from subcritic.studies import STUDIES
 try:
     profile = subcritic_workflow.resolve(config)
     ROOT = f"results/{profile.profile}"
-    subcritic_workflow.check_chain(Path(ROOT))
+    if workflow.remote_exec:
+        subcritic_workflow.enter_node(profile, Path(ROOT))
 except ConfigError as error:
     raise WorkflowError(str(error))
 

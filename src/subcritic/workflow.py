@@ -60,10 +60,18 @@ def begin(profile: Profile, root: Path) -> None:
     tracking.keep_mirrored(root.parent)
 
 
-def check_chain(root: Path) -> None:
-    """Raises ConfigError in a job of a chain that was killed before the job began."""
+def enter_node(profile: Profile, root: Path) -> None:
+    """What Snakemake does first in a job on a cluster's node.
+
+    Raises ConfigError where the chain was killed before the job began. Writes the profile where the node has no files of the
+    chain's host.
+    """
     if tracking.chain_ended(root):
         raise ConfigError(f"{root}: the chain that this job belongs to has ended; nothing is done")
+    path = root / "config.yaml"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(written_out(profile))
 
 
 def end(root: Path) -> None:
