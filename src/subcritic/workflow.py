@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ CHECKED = Path("results/.checked.json")
 # Names in one label of Snakemake's report.
 LONGEST_LIST = 4
 
+# CPUs of a cluster's node for a job that must be alone on it: its threads, and the one that acts.
+CORES_OF_A_NODE = 4
+# What a report and the summary need: megabytes and minutes.
+REPORT_NEEDS = {"mem_mb": 1500, "runtime": 30}
+
 
 def resolve(given: dict[str, Any], source: str = "config") -> Profile:
     """The profile of a Snakemake config; without a `profile` key, `given` overrides single values of the default one.
@@ -47,11 +53,27 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
 
 def begin(profile: Profile, root: Path) -> None:
     """What Snakemake does first: claim the profile's folder until it ends, write the profile, start MLflow's copy."""
-    _CLAIMED.enter_context(tracking.claim_chain(root))
+    chain = _CLAIMED.enter_context(tracking.claim_chain(root))
+    # Jobs inherit it, also those of a cluster.
+    os.environ.update(chain.environment)
     path, text = root / "config.yaml", written_out(profile)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
     tracking.keep_mirrored(root.parent)
+
+
+def enter_node(profile: Profile, root: Path) -> None:
+    """What Snakemake does first in a job on a cluster's node.
+
+    Raises ConfigError where the chain was killed before the job began. Writes the profile where the node has no files of the
+    chain's host.
+    """
+    if tracking.chain_ended(root):
+        raise ConfigError(f"{root}: the chain that this job belongs to has ended; nothing is done")
+    path = root / "config.yaml"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(written_out(profile))
 
 
 def end(root: Path) -> None:

@@ -29,6 +29,25 @@ def reads_of(study):
     return reads
 
 
+def memory_of(study):
+    """Megabytes; a job that was killed for want of memory gets more when it is tried again."""
+
+    def memory(wildcards, attempt):
+        return study.memory * attempt
+
+    return memory
+
+
+def threads_of(study):
+    """One; a study that must be alone gets all cores of this machine, or some of a node where a cluster counts them."""
+    if study.threads == "one":
+        return 1
+    try:
+        return workflow.cores
+    except WorkflowError:
+        return subcritic_workflow.CORES_OF_A_NODE
+
+
 def in_report(study, file):
     """The file as an output; one with a caption is shown in Snakemake's report."""
     path = f"{ROOT}/{file.path}"
@@ -59,9 +78,9 @@ for study in STUDIES.values():
             priority: study.priority
             conda:
                 "../../environment.yml"
-            threads: workflow.cores if study.threads == "all" else 1
+            threads: threads_of(study)
             resources:
-                mem_mb=study.memory,
+                mem_mb=memory_of(study),
                 runtime=study.minutes,
             params:
                 config=CONFIG,
@@ -93,6 +112,9 @@ for study in STUDIES.values():
             localrule: True
             conda:
                 "../../environment.yml"
+            threads: 1
+            resources:
+                **subcritic_workflow.REPORT_NEEDS,
             params:
                 config=CONFIG,
                 study=study.name,

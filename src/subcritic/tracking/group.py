@@ -13,6 +13,7 @@ from typing import Any
 
 from .process import failure, keep_mirrored
 from .record import Identity, RecordError, Run
+from .redaction import redact
 
 FLUSH_SECONDS, MIRROR_SECONDS = 1.0, 5.0
 
@@ -144,7 +145,7 @@ def _status(error: BaseException | None) -> str:
 def _describe(error: BaseException | None) -> str:
     if error is None or isinstance(error, (KeyboardInterrupt, Terminated)):
         return ""
-    return f"{type(error).__name__}: {error}"
+    return redact(f"{type(error).__name__}: {error}")
 
 
 def raise_on_sigterm() -> Any:

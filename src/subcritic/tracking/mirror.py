@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import store, views
 from .claim import claimed
 from .record import RESULTS, Identity, Point, RecordError, mark_killed, read, read_metrics, records
-from .store import IDENTITY, RECORD
+from .store import IDENTITY, RECORD, RESULTS_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,7 +44,8 @@ def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None =
 
     Only what is missing is written, also after an earlier call that was interrupted. `held`, the result of an earlier call,
     saves asking MLflow what it has. MLflow runs of the same identity that belong to an older record, or whose points
-    contradict this one, are deleted (MLflow keeps deleted runs in its trash), with the tag `superseded`.
+    contradict this one, are deleted (MLflow keeps deleted runs in its trash), with the tag `superseded`. Those of other
+    results folders are left alone.
     """
     content = read(folder)
     if held is None or held.record != content["record"]:
@@ -104,8 +105,7 @@ class Mirror:
 
     def _update(self, folder: Path) -> None:
         content = read(folder)
-        ended = content["record"], content["status"], content["end_ms"]
-        if self._complete.pop(Identity.of(content).key, None) == ended:
+        if self._complete.pop(content["record"], None) == (content["status"], content["end_ms"]):
             return
         # Removed during the update, so that after an interruption MLflow is asked what it has.
         held, _ = self._held.pop(folder, (None, ""))
@@ -140,8 +140,10 @@ def _stamp(folder: Path) -> Stamp:
 def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: dict[str, Any]) -> Held:
     experiment_id = store.experiment(client, results, Identity.of(content).study)
     points, _ = read_metrics(folder)
-    found = None
+    found, own = None, store.results_id(results)
     for run in _runs_of(client, experiment_id, content):
+        if run.data.tags.get(RECORD) != content["record"] and run.data.tags.get(RESULTS_ID, own) != own:
+            continue
         held = _held(client, run)
         if (
             found is None
@@ -152,7 +154,7 @@ def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: 
         else:
             client.set_tag(run.info.run_id, SUPERSEDED, "true")
             client.delete_run(run.info.run_id)
-    return found or _create(client, experiment_id, content)
+    return found or _create(client, experiment_id, content, own)
 
 
 def _runs_of(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> list[MlflowRun]:
@@ -199,8 +201,8 @@ def _same(recorded: float, held: float) -> bool:
     return recorded == held or (math.isinf(held) and math.copysign(sys.float_info.max, held) == recorded)
 
 
-def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> Held:
-    tags = _tags(content)
+def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any], results_id: str) -> Held:
+    tags = {**_tags(content), RESULTS_ID: results_id}
     identity = Identity.of(content)
     _offer_view(client, experiment_id, identity)
     run = client.create_run(
@@ -213,7 +215,7 @@ def _offer_view(client: MlflowClient, experiment_id: str, identity: Identity) ->
     view = views.view_of(identity.study)
     if view.charts and identity.environment != RESULTS:
         for name, value in views.environment_view(view, identity.environment).items():
-            client.set_experiment_tag(experiment_id, name, value)
+            store.set_experiment_tag(client, experiment_id, name, value)
 
 
 def _run_name(identity: Identity) -> str:
