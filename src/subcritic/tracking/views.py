@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from fnmatch import fnmatchcase
 from typing import Any
 
 from subcritic.study import View
@@ -34,6 +35,14 @@ def view_of(study: str) -> View:
     if study not in VIEWS:
         raise ValueError(f"study {study!r} is unknown; known: {', '.join(VIEWS)}")
     return VIEWS[study]
+
+
+def shows(study: str, metric: str) -> bool:
+    """Whether MLflow gets a metric; the files of a record have all.
+
+    Every name is a column and a chart, and hundreds of them make MLflow's pages slow.
+    """
+    return not any(fnmatchcase(metric, pattern) for pattern in view_of(study).left_out)
 
 
 def experiment_name(study: str) -> str:
