@@ -1,7 +1,9 @@
 """What MLflow shows beside the metrics of a run: the system's metrics, the policy as a model, what a report read."""
 
+import base64
 import io
 import json
+import zlib
 
 import gymnasium as gym
 import mlflow
@@ -136,6 +138,9 @@ def test_a_policy_acts_as_it_was_trained_between_the_bounds_of_its_environment(r
     (run,) = mlflow_runs(results)
     (model,) = models(results)
     assert run.data.tags["model"] == f"models:/{model.model_id}"
+    assert model.params == {
+        name: str(value) for name, value in record.read(identity().folder(results))["identity"].items()
+    }
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
     observation = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     ours = ACTOR.forward(ACTOR.views(saved()["parameters"][None]), torch.from_numpy(observation)[None]).output
@@ -250,6 +255,23 @@ def test_metrics_that_nobody_looks_at_stay_in_the_files(results):
     (run,) = mlflow_runs(results, "gradients")
     assert [name for name in run.data.metrics if "system" not in name] == ["agreement/drafts/layer_1/cosine"]
     assert len(read_metrics(one.folder(results))[0]) == 2
+
+
+def test_a_saved_view_has_a_column_for_each_profile(results):
+    """MLflow's format is not documented: this is what was seen to work in its page."""
+    client = store.connect(results)
+    for study in views.VIEWS:
+        tags = client.get_experiment_by_name(views.experiment_name(study)).tags
+        packed = json.loads(tags["mlflow.sharedViewState.profiles"])["state"].removeprefix("deflate;")
+        state = json.loads(zlib.decompress(base64.b64decode(packed)))
+        (table,) = state["compareRunCharts"]
+        assert (table["type"], table["compareGroups"]) == ("DIFFERENCE", ["Model metrics"])
+        assert table["metricSectionId"] == state["compareRunSections"][0]["uuid"]
+        assert state["searchFilter"] == "tags.environment = 'results'" and not state["groupBy"]
+    tracking.log_results(results, "tiny", "table", PENDULUM, metrics={"score/ddpg/E": 1.0})
+    tracking.bring_up_to_date(results)
+    experiment = client.get_experiment_by_name(views.experiment_name("table")).experiment_id
+    assert len(client.search_runs([experiment], filter_string=state["searchFilter"])) == 1
 
 
 def test_mlflow_gets_every_metric_that_a_view_shows():

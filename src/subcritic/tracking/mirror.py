@@ -335,9 +335,11 @@ def _write_model(client: MlflowClient, held: Held, content: dict[str, Any], fold
 
     if policy.FILE not in content["artifacts"]:
         return ""
-    experiment_id = client.get_run(held.run_id).info.experiment_id
-    _delete_models(client, experiment_id, held.run_id)
-    model = policy.write(client, held.run_id, experiment_id, task, folder / "artifacts" / policy.FILE)
+    run, identity = client.get_run(held.run_id), content["identity"]
+    _delete_models(client, run.info.experiment_id, held.run_id)
+    # What tells models apart in a list of them.
+    told = {name: str(value) for name, value in identity.items()}
+    model = policy.write(client, run, task, folder / "artifacts" / policy.FILE, told)
     if model:
         client.set_tag(held.run_id, MODEL, f"models:/{model}")
     return model

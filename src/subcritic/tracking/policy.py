@@ -25,6 +25,7 @@ from subcritic.provenance import versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
 
 # The artifact of a record that holds the policy; its model's name.
 FILE, NAME = "policy.pt", "policy"
@@ -87,7 +88,9 @@ class Policy:
         return standardised
 
 
-def write(client: MlflowClient, run_id: str, experiment_id: str, task: Mapping[str, Any], file: Path) -> str:
+def write(
+    client: MlflowClient, run: MlflowRun, task: Mapping[str, Any], file: Path, params: Mapping[str, str]
+) -> str:
     """Write the policy in `file` as the model of a run that has none yet; returns its id, empty where there is no policy."""
     with warnings.catch_warnings():
         # Of MLflow's own code.
@@ -104,7 +107,9 @@ def write(client: MlflowClient, run_id: str, experiment_id: str, task: Mapping[s
         TensorSpec(np.dtype(np.float32), (-1, size))
         for size in (_observation_size(saved), saved["sizes"][-1])
     )
-    model = client.create_logged_model(experiment_id, name=NAME, source_run_id=run_id)
+    model = client.create_logged_model(
+        run.info.experiment_id, name=NAME, source_run_id=run.info.run_id, params=dict(params)
+    )
     with tempfile.TemporaryDirectory(prefix="subcritic-") as folder:
         save_model(
             f"{folder}/model",
@@ -117,7 +122,7 @@ def write(client: MlflowClient, run_id: str, experiment_id: str, task: Mapping[s
         )
         client.log_model_artifacts(model.model_id, f"{folder}/model")
     client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+    client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, 0)])
     return model.model_id
 
 
