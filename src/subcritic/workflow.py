@@ -195,16 +195,7 @@ def _data(study: Study) -> list[str]:
 
 def report_reads(study: Study, profile: Profile, root: str) -> list[str]:
     """The files that a report reads: what its own jobs record, and what the studies record and show that it names."""
-    files = _recorded(study, profile)
-    for name in study.reads:
-        files += _recorded(STUDIES[name], profile)
-    for name in study.reads_shown:
-        files += [file.path for file in STUDIES[name].shown.values()]
-    return [f"{root}/{path}" for path in files]
-
-
-def _recorded(study: Study, profile: Profile) -> list[str]:
-    return [job.path(file.path) for job in study.jobs(profile) for file in study.records.values()]
+    return [f"{root}/{path}" for kind in study.report_reads(profile, STUDIES) for path in kind.paths]
 
 
 def shown(profile: Profile, root: str) -> list[str]:
