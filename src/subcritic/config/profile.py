@@ -21,7 +21,7 @@ class Profile(Section):
     """The whole of one reproduction."""
 
     profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
-        description="Name of the profile; its results go to results/<profile>/."
+        description="Name of the profile; its results go to `results/<profile>/`."
     )
     studies: tuple[str, ...] = Field((), description="The studies that the profile runs, by name.")
     seeds: Count = Field(3, description="Number of seeds of every training.")
