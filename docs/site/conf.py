@@ -6,8 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 project = "subcritic"
-author = "the authors of subcritic"
-project_copyright = author
+project_copyright = "2026 the subcritic authors"
 
 extensions = [
     "myst_parser",
@@ -18,6 +17,7 @@ extensions = [
     "docstrings",
     "figures",
     "mathml",
+    "notation",
 ]
 
 # The ' of σ'(z) is no quotation mark.

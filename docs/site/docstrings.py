@@ -31,6 +31,11 @@ def without_settings(app: Sphinx, what: str, name: str, obj: Any, *more: Any) ->
     return ("", None) if isinstance(obj, type) and issubclass(obj, BaseModel) else None
 
 
+def unexplained(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """autodoc's event: leave out the fields of a NamedTuple, of which it says nothing but their number."""
+    return True if str(obj.__doc__).startswith("Alias for field number") else None
+
+
 def _block(lines: list[str]) -> Iterator[str]:
     if lines[0].startswith(" "):
         yield from ("::", "", *(f"    {line}" for line in lines))
@@ -57,4 +62,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     # Before napoleon, which takes the sections such as `Raises:`.
     app.connect("autodoc-process-docstring", process, priority=400)
     app.connect("autodoc-process-signature", without_settings)
+    app.connect("autodoc-skip-member", unexplained)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

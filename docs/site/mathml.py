@@ -28,7 +28,9 @@ def block(writer: Any, node: nodes.math_block) -> None:
 
 def _write(writer: Any, node: nodes.Element, *, as_block: bool = False) -> None:
     try:
-        writer.body.append(tex2mathml(node.astext(), as_block=as_block))
+        # One sign, not two with a space between them.
+        source = node.astext().replace(":=", r"\coloneqq ")
+        writer.body.append(tex2mathml(source, as_block=as_block))
     except MathError as error:
         LOGGER.warning("formula %r: %s", node.astext(), error, location=node)
     raise nodes.SkipNode
