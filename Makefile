@@ -18,7 +18,7 @@ help:
 	@echo "make publish [PROFILE=quick]                copy a finished profile's tables and figures to results/published"
 	@echo "make test [ARGS=...]                        run the tests; ARGS go to pytest, e.g. ARGS='-k config'"
 	@echo "make lint                                   check style and types: ruff, mypy, snakefmt, snakemake --lint"
-	@echo "make docs                                   make the parts of the documents that come from the code"
+	@echo "make docs                                   make the parts of the documents that come from the code, and the site of all"
 	@echo "make bench                                  measure updates per second against the peers"
 	@echo "make ui                                     start MLflow on this machine, to look at the runs"
 	@echo "make lock                                   choose the newest versions and write requirements.lock"
@@ -49,6 +49,7 @@ bench: $(READY)
 
 docs: $(READY)
 	@$(RUN) subcritic docs
+	@$(RUN) python docs/site/build.py
 
 ui: $(READY)
 	@$(RUN) subcritic ui $(ARGS)

@@ -24,7 +24,7 @@ SHARED_FOLDERS = ("published", "mlartifacts")
 class Profile(Section):
     """The whole of one reproduction."""
 
-    profile: Name = Field(description="Name of the profile; its results go to results/<profile>/.")
+    profile: Name = Field(description="Name of the profile; its results go to `results/<profile>/`.")
     studies: tuple[str, ...] = Field((), description="The studies that the profile runs, by name.")
     seeds: Count = Field(3, description="Number of seeds of every training.")
     first_seed: Annotated[int, Field(ge=0)] = Field(0, description="The first seed; the others follow it.")

@@ -19,7 +19,6 @@ from subcritic.config.methods import AGENTS, load
 from subcritic.reporting import documents
 from subcritic.rules import RULES
 from subcritic.studies import STUDIES
-from subcritic.study import Study
 
 GRAPH = "<!-- graph: made by subcritic docs -->", "<!-- end of graph -->"
 FILES = "<!-- files: made by subcritic docs -->", "<!-- end of files -->"
@@ -69,20 +68,13 @@ def files() -> str:
 
 def graph() -> str:
     """Which study's files which study reads, as a Mermaid flowchart."""
-    arrows = [
-        f"    {other} --> {study.name}"
-        for study in STUDIES.values()
-        for other in STUDIES
-        if reads(study, other)
-    ]
+    arrows = [f"    {other} --> {name}" for name, others in read_by_study().items() for other in others]
     summarised = [f"    {name} --> summary" for name, study in STUDIES.items() if study.shown]
     return "\n".join(["```mermaid", "flowchart LR", *arrows, *summarised, "```", ""])
 
 
-def reads(study: Study, other: str) -> bool:
-    """Whether a study's jobs or its report read files of another one."""
-    if other in (*study.reads, *study.reads_shown):
-        return True
+def read_by_study() -> dict[str, list[str]]:
+    """The studies whose files each study's jobs or its report read."""
     profile = profiles.parse(
         {
             "profile": "all",
@@ -92,12 +84,20 @@ def reads(study: Study, other: str) -> bool:
             "references": {"source": "measured"},
         }
     )
+    jobs = {name: list(study.jobs(profile)) for name, study in STUDIES.items()}
     written = {
-        job.path(file.path)
-        for job in STUDIES[other].jobs(profile)
-        for file in STUDIES[other].records.values()
+        name: {job.path(file.path) for job in jobs[name] for file in study.records.values()}
+        for name, study in STUDIES.items()
     }
-    return any(path in written for job in study.jobs(profile) for path in job.reads)
+    read = {name: {path for job in jobs[name] for path in job.reads} for name in STUDIES}
+    return {
+        name: [
+            other
+            for other in STUDIES
+            if other in (*study.reads, *study.reads_shown) or read[name] & written[other]
+        ]
+        for name, study in STUDIES.items()
+    }
 
 
 def settings() -> str:

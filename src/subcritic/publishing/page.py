@@ -27,14 +27,21 @@ each profile names; [profiles.md](profiles.md) says what has changed since.
 
 def page(published: Path, docs: Path) -> str:
     """The page of all published profiles that belong on it, with links relative to `docs`."""
-    folders = [path.parent for path in published.glob("*/facts.json")]
-    known = {folder: _facts(folder) for folder in folders}
-    ordered = sorted(
-        (folder for folder in folders if known[folder]["page"] == PAGE),
+    sections = [
+        _section(folder, facts, os.path.relpath(folder, docs))
+        for folder, facts in in_order(published)
+        if facts["page"] == PAGE
+    ]
+    return "\n".join([HEADER.format(published=os.path.relpath(published, docs)), *sections])
+
+
+def in_order(published: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """The folder of every published profile, and what was written of it, in the order in which they are shown."""
+    folders = sorted(
+        (path.parent for path in published.glob("*/facts.json")),
         key=lambda folder: (ORDER.index(folder.name) if folder.name in ORDER else len(ORDER), folder.name),
     )
-    sections = [_section(folder, known[folder], os.path.relpath(folder, docs)) for folder in ordered]
-    return "\n".join([HEADER.format(published=os.path.relpath(published, docs)), *sections])
+    return [(folder, _facts(folder)) for folder in folders]
 
 
 def _facts(folder: Path) -> dict[str, Any]:
