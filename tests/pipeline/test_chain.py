@@ -1,7 +1,6 @@
 """The whole chain as a user runs it: one command, all outputs, nothing done twice."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
