@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .process import failure, keep_mirrored
 from .record import RESULTS, Identity, RecordError, Run
+from .redaction import redact
 
 if TYPE_CHECKING:
     from .system import Usage
@@ -178,7 +179,7 @@ def _status(error: BaseException | None) -> str:
 def _describe(error: BaseException | None) -> str:
     if error is None or isinstance(error, (KeyboardInterrupt, Terminated)):
         return ""
-    return f"{type(error).__name__}: {error}"
+    return redact(f"{type(error).__name__}: {error}")
 
 
 def raise_on_sigterm() -> Any:

@@ -26,7 +26,7 @@ from .record import (
     read_metrics,
     records,
 )
-from .store import IDENTITY, RECORD
+from .store import IDENTITY, RECORD, RESULTS_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,7 +63,8 @@ def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None =
 
     Only what is missing is written, also after an earlier call that was interrupted. `held`, the result of an earlier call,
     saves asking MLflow what it has. MLflow runs of the same identity that belong to an older record, or whose points
-    contradict this one, are deleted (MLflow keeps deleted runs in its trash), with the tag `superseded`.
+    contradict this one, are deleted (MLflow keeps deleted runs in its trash), with the tag `superseded`. Those of other
+    results folders are left alone.
     """
     content = read(folder)
     if held is None or held.record != content["record"]:
@@ -127,8 +128,7 @@ class Mirror:
 
     def _update(self, folder: Path) -> None:
         content = read(folder)
-        ended = content["record"], content["status"], content["end_ms"]
-        if self._complete.pop(Identity.of(content).key, None) == ended:
+        if self._complete.pop(content["record"], None) == (content["status"], content["end_ms"]):
             return
         # Removed during the update, so that after an interruption MLflow is asked what it has.
         held, _ = self._held.pop(folder, (None, ""))
@@ -172,8 +172,10 @@ def _points(folder: Path, content: dict[str, Any], offsets: Offsets = (0, 0)) ->
 def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: dict[str, Any]) -> Held:
     experiment_id = store.experiment(client, results, Identity.of(content).study)
     points, _ = _points(folder, content)
-    found = None
+    found, own = None, store.results_id(results)
     for run in _runs_of(client, experiment_id, content):
+        if run.data.tags.get(RECORD) != content["record"] and run.data.tags.get(RESULTS_ID, own) != own:
+            continue
         held = _held(client, run)
         if (
             found is None
@@ -185,7 +187,7 @@ def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: 
             client.set_tag(run.info.run_id, SUPERSEDED, "true")
             _delete_models(client, experiment_id, run.info.run_id)
             client.delete_run(run.info.run_id)
-    return found or _create(client, experiment_id, content)
+    return found or _create(client, experiment_id, content, own)
 
 
 def _runs_of(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> list[MlflowRun]:
@@ -238,8 +240,8 @@ def _same(recorded: float, held: float) -> bool:
     return recorded == held or (math.isinf(held) and math.copysign(sys.float_info.max, held) == recorded)
 
 
-def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> Held:
-    tags = _tags(content)
+def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any], results_id: str) -> Held:
+    tags = {**_tags(content), RESULTS_ID: results_id}
     identity = Identity.of(content)
     _offer_view(client, experiment_id, identity)
     run = client.create_run(
@@ -252,7 +254,7 @@ def _offer_view(client: MlflowClient, experiment_id: str, identity: Identity) ->
     view = views.view_of(identity.study)
     if view.charts and identity.environment != RESULTS:
         for name, value in views.environment_view(view, identity.environment).items():
-            client.set_experiment_tag(experiment_id, name, value)
+            store.set_experiment_tag(client, experiment_id, name, value)
 
 
 def _run_name(identity: Identity) -> str:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from subcritic.config import digest
 from subcritic.provenance import versions
 
-from .claim import claim, try_claim
+from .claim import claim, locks, try_claim
 
 # Files of a record: what it measures, and what it used meanwhile, which is never the same twice.
 METRICS, SYSTEM = "metrics.csv", "system.csv"
@@ -290,7 +290,11 @@ def records(results: Path) -> Iterator[Path]:
 
 def mark_killed(folder: Path) -> bool:
     """Set the status of a record to KILLED if it is RUNNING and its process has ended; returns whether it was."""
-    if read(folder)["status"] != "RUNNING":
+    content = read(folder)
+    if content["status"] != "RUNNING":
+        return False
+    if content["process"]["host"] != socket.gethostname() and not locks(folder.parent):
+        # Nobody here can tell whether it lives.
         return False
     with try_claim(folder.parent) as mine:
         content = read(folder)
