@@ -25,7 +25,12 @@ def test_the_profile_for_slurm_says_what_the_default_one_says_but_for_cores():
 
 
 def test_every_rule_that_runs_something_states_threads_and_resources():
-    text = "".join((PROJECT / path).read_text() for path in ("Snakefile", "workflow/rules/studies.smk"))
+    files = [
+        PROJECT / "Snakefile",
+        *(PROJECT / "workflow").rglob("Snakefile"),
+        *PROJECT.glob("workflow/**/*.smk"),
+    ]
+    text = "\n".join(path.read_text() for path in files)
     rules = [rule for rule in re.split(r"\n *rule\b", text)[1:] if "shell:" in rule]
     assert len(rules) == 3
     for rule in rules:
