@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 from sphinx.application import Sphinx
 
-NAMES = r"[A-Za-z]\w*(?:, [A-Za-z]\w*)*"
+NAME = r"(?:[a-z]\w*|[A-Z])"
+NAMES = rf"{NAME}(?:, {NAME})*"
 # A paragraph that starts with what a name stands for; and, further on in it, the next name.
 DESCRIBES = re.compile(rf"{NAMES}:\s")
 NEXT = re.compile(rf"(?<=[.;)])\s+(?={NAMES}:\s)")

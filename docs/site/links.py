@@ -74,7 +74,7 @@ class Shown:
         return path
 
     def _content(self, path: Path) -> str:
-        head = f"---\norphan: true\n---\n\n# `{path}`\n\n"
+        head = f"---\norphan: true\nnosearch: true\n---\n\n# `{path}`\n\n"
         full = self.root / path
         if full.is_dir():
             return head + "".join(

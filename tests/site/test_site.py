@@ -37,6 +37,14 @@ def site(tmp_path_factory):
     shutil.rmtree(folder)
 
 
+def test_every_document_is_in_the_navigation():
+    """The build fails too where one is not; this says which line is missing."""
+    listed = re.findall(
+        r"^- \[.*?\]\((\w[\w-]*\.md)\)", (PROJECT / "docs" / "README.md").read_text(), re.MULTILINE
+    )
+    assert {path.name for path in (PROJECT / "docs").glob("*.md")} == {*listed, "README.md"}
+
+
 class Page(HTMLParser):
     """What a page links to, shows and fetches, and the ids in it; its text outside of code."""
 
