@@ -42,10 +42,9 @@ def build(output: Path, root: Path = ROOT) -> int:
 
 def write(root: Path, source: Path) -> None:
     """Write what Sphinx reads."""
+    documents = (*root.glob("*.md"), *sorted((root / "docs").glob("*.md")), root / "benchmarks" / "README.md")
     pages = {
-        Path("README.md"): (root / "README.md").read_text(),
-        **{path.relative_to(root): path.read_text() for path in sorted((root / "docs").glob("*.md"))},
-        Path("benchmarks/README.md"): (root / "benchmarks" / "README.md").read_text(),
+        **{path.relative_to(root): path.read_text() for path in documents},
         **studies.pages(root),
     }
     modules = api.modules(pages[api.PAGE])

@@ -19,8 +19,8 @@ import contents
 LINK = re.compile(r"(\]\(|^```\{figure\} )([^)\s]+)", re.MULTILINE)
 # How files that are shown as text are coloured.
 LANGUAGES = {
-    ".py": "python", ".yaml": "yaml", ".json": "json", ".smk": "python", ".cff": "yaml", ".toml": "toml",
-    ".rst": "rst", "": "none",
+    ".py": "python", ".yaml": "yaml", ".yml": "yaml", ".sh": "bash", ".json": "json", ".smk": "python",
+    ".cff": "yaml", ".toml": "toml", ".rst": "rst", "": "none",
 }  # fmt: skip
 
 

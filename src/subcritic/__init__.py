@@ -1,3 +1,1 @@
 """Backpropagation-free parallel deep reinforcement learning: the paper's experiments as a tracked pipeline."""
-
-__version__ = "0.1.0"

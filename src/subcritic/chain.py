@@ -20,6 +20,7 @@ from subcritic.publishing.check import chosen, sources
 from subcritic.reporting import documents
 from subcritic.studies import STUDIES
 from subcritic.study import Job
+from subcritic.tracking import keep_mirrored
 
 # Seconds between two looks at the folder.
 LOOK_EVERY = 2.0
@@ -73,7 +74,8 @@ def seconds_left(
 class ChainProgress:
     """Says, whenever a job of a chain ends, how many are done and about how long the rest takes.
 
-    A context manager: it looks at the folder `root` of the chain until it is left. Only what ends meanwhile is news.
+    A context manager: it looks at the folder `root` of the chain until it is left. Only what ends meanwhile is news. It also
+    sees to it that MLflow follows, which jobs on other hosts leave to the host of the chain.
     """
 
     def __init__(self, root: Path, jobs: Sequence[Job], cores: int) -> None:
@@ -119,6 +121,7 @@ class ChainProgress:
 
     def _watch(self) -> None:
         while not self.stop.wait(LOOK_EVERY):
+            keep_mirrored(self.root.parent)
             if line := self.line():
                 print(line, flush=True)
 

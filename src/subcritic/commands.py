@@ -143,6 +143,13 @@ def verify(options: argparse.Namespace) -> int:
     return verifying.verify(profile, published, Path("docs"), options.steps, options.cores)
 
 
+def crate(options: argparse.Namespace) -> None:
+    from subcritic.publishing import crate as crates
+
+    folder = options.output or Path("build") / "crates" / options.profile
+    _say([crates.export(options.profile, options.results / "published", Path(), folder)])
+
+
 def write_docs(options: argparse.Namespace) -> None:
     from subcritic.publishing import generated
 
@@ -279,6 +286,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--cores", type=_count, default=os.cpu_count(), help="jobs at a time (default: all cores)"
     )
+    sub = add("crate", crate, "export a published profile, with the workflow, as an RO-Crate", _results)
+    sub.add_argument("--profile", default="quick", help="the profile's name (default: quick)")
+    sub.add_argument("--output", type=Path, help="a folder (default: build/crates/<profile>)")
     add("docs", write_docs, "make the parts of the documents that come from the code")
     sub = add(
         "tracking",

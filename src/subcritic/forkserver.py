@@ -252,6 +252,7 @@ def preload(arguments: Sequence[str]) -> None:
             importlib.import_module(f"subcritic.studies.{arguments[1]}.report")
         else:
             importlib.import_module(f"subcritic.studies.{arguments[0]}.run")
+            importlib.import_module("subcritic.tracking.system")
             compiled = importlib.import_module("subcritic.nn.compiled")
             for path in compiled.MODULES if compiled.allowed() else ():
                 compiled.kernels(path.removesuffix(".py").replace("/", "."))

@@ -138,10 +138,19 @@ def _overrides(arguments: Sequence[str]) -> list[str]:
 
 
 def _cores(arguments: Sequence[str]) -> int:
-    """The number behind Snakemake's --cores; all there are where it is not given, as in profiles/default."""
+    """How many jobs run at once: the number behind Snakemake's --cores or --jobs, or that of the workflow profile given.
+
+    All cores there are where there is none, as in profiles/default.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--cores", "-c", "--jobs", "-j")
-    given = parser.parse_known_args(arguments)[0].cores
+    parser.add_argument("--workflow-profile", type=Path)
+    options = parser.parse_known_args(arguments)[0]
+    given = options.cores
+    if given is None and options.workflow_profile:
+        with contextlib.suppress(OSError):
+            settings = yaml.safe_load((options.workflow_profile / "config.yaml").read_text())
+            given = str(settings.get("jobs") or settings.get("cores"))
     return int(given) if given and given.isdigit() else os.cpu_count() or 1
 
 

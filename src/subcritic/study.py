@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from subcritic.config import (
     AgentSettings,
@@ -180,17 +180,30 @@ def method_records(study: str) -> dict[str, Recorded]:
     }
 
 
+class Read(NamedTuple):
+    """Files of one kind that a report reads. path: as declared; paths: of every job; both below results/<profile>/."""
+
+    name: str
+    path: str
+    paths: Paths
+    columns: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class View:
     """What MLflow shows of a study. about: the experiment's description. charts: heading → a chart's title → a metric.
 
     columns: metrics in the table of runs. grouped: whether its runs are trainings, one per environment, method, seed.
+    left_out: metrics that MLflow does not get, as patterns (`fnmatch`); files have them all. policies: whether the policies
+    of its runs, which act on one observation without a memory, are MLflow models.
     """
 
     about: str
     charts: dict[str, dict[str, str]] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     grouped: bool = True
+    left_out: tuple[str, ...] = ()
+    policies: bool = False
 
 
 def no_jobs(profile: Profile) -> Iterator[Job]:
@@ -261,6 +274,17 @@ class Study:
             if (job.environment, job.method) == (environment, method):
                 return job
         raise ConfigError(f"the study {self.name} has no job on {environment!r} with {method!r}")
+
+    def report_reads(self, profile: Profile, others: dict[str, Study]) -> Iterator[Read]:
+        """What its report reads: what its own jobs record, and what the studies record and show that it names."""
+        for study in (self, *(others[name] for name in self.reads)):
+            jobs = list(study.jobs(profile))
+            for name, file in study.records.items() if jobs else ():
+                paths = tuple(job.path(file.path) for job in jobs)
+                yield Read(f"{study.name}/{name}", file.path, paths, file.columns)
+        for name in self.reads_shown:
+            for key, shown in others[name].shown.items():
+                yield Read(f"{name}/{key}", shown.path, (shown.path,))
 
     def report_depends_on(self, profile: Profile, others: dict[str, Study]) -> dict[str, Any]:
         """All of the profile that its report depends on, besides the files it reads."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,13 @@ from subcritic.study import Job, Shown, Study
 DEFAULT = Path("configs/quick.yaml")
 # Digests of environments that were checked, and what is to be said of them.
 CHECKED = Path("results/.checked.json")
+# Names in one label of Snakemake's report.
+LONGEST_LIST = 4
+
+# CPUs of a cluster's node for a job that must be alone on it: its threads, and the one that acts.
+CORES_OF_A_NODE = 4
+# What a report and the summary need: megabytes and minutes.
+REPORT_NEEDS = {"mem_mb": 1500, "runtime": 30}
 
 
 def resolve(given: dict[str, Any], source: str = "config") -> Profile:
@@ -45,11 +53,27 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
 
 def begin(profile: Profile, root: Path) -> None:
     """What Snakemake does first: claim the profile's folder until it ends, write the profile, start MLflow's copy."""
-    _CLAIMED.enter_context(tracking.claim_chain(root))
+    chain = _CLAIMED.enter_context(tracking.claim_chain(root))
+    # Jobs inherit it, also those of a cluster.
+    os.environ.update(chain.environment)
     path, text = root / "config.yaml", written_out(profile)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
     tracking.keep_mirrored(root.parent)
+
+
+def enter_node(profile: Profile, root: Path) -> None:
+    """What Snakemake does first in a job on a cluster's node.
+
+    Raises ConfigError where the chain was killed before the job began. Writes the profile where the node has no files of the
+    chain's host.
+    """
+    if tracking.chain_ended(root):
+        raise ConfigError(f"{root}: the chain that this job belongs to has ended; nothing is done")
+    path = root / "config.yaml"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(written_out(profile))
 
 
 def end(root: Path) -> None:
@@ -171,16 +195,7 @@ def _data(study: Study) -> list[str]:
 
 def report_reads(study: Study, profile: Profile, root: str) -> list[str]:
     """The files that a report reads: what its own jobs record, and what the studies record and show that it names."""
-    files = _recorded(study, profile)
-    for name in study.reads:
-        files += _recorded(STUDIES[name], profile)
-    for name in study.reads_shown:
-        files += [file.path for file in STUDIES[name].shown.values()]
-    return [f"{root}/{path}" for path in files]
-
-
-def _recorded(study: Study, profile: Profile) -> list[str]:
-    return [job.path(file.path) for job in study.jobs(profile) for file in study.records.values()]
+    return [f"{root}/{path}" for kind in study.report_reads(profile, STUDIES) for path in kind.paths]
 
 
 def shown(profile: Profile, root: str) -> list[str]:
@@ -206,6 +221,29 @@ def names(profile: Profile, study: Study) -> dict[str, str]:
 def job_path(study: Study) -> str:
     """The study, and what tells its jobs apart as wildcards, such as `experiment2/{environment}/{method}`."""
     return "/".join([study.name, *(f"{{{kind}}}" for kind in study.over)])
+
+
+def options(wildcards: dict[str, str]) -> list[str]:
+    """What tells a job apart, as words of the study's command."""
+    return [word for kind, name in wildcards.items() for word in (f"--{kind}", name)]
+
+
+def labels(study: Study, file: Shown, profile: Profile) -> dict[str, str]:
+    """How Snakemake's report lists a file: what it is, and of which environments and methods."""
+    jobs = [job for each in (study, *map(STUDIES.get, study.reads)) if each for job in each.jobs(profile)]
+    path = Path(file.path)
+    return {
+        "result": path.stem.replace("_", " "),
+        "kind": "figure" if path.parent.name == "figures" else "table",
+        "environments": _listed([job.environment for job in jobs], "environments"),
+        "methods": _listed([job.method for job in jobs], "methods"),
+    }
+
+
+def _listed(names: list[str], kind: str) -> str:
+    """Each name once, or how many there are; a dash for none."""
+    found = list(dict.fromkeys(filter(None, names)))
+    return f"{len(found)} {kind}" if len(found) > LONGEST_LIST else ", ".join(found) or "–"
 
 
 def caption(study: Study, file: Shown) -> str:

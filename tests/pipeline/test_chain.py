@@ -1,7 +1,6 @@
 """The whole chain as a user runs it: one command, all outputs, nothing done twice."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -310,23 +309,22 @@ def test_every_record_says_how_long_it_ran_and_how_much_of_that_was_logging(fini
         assert 0 < record["timing"]["logging_seconds"] < record["timing"]["wall_seconds"]
 
 
-def test_the_notebook_redraws_the_findings(finished):
+@pytest.mark.parametrize(("name", "pictures"), [("findings", 2), ("own_runs", 1)])
+def test_a_notebook_shows_what_the_chain_has_made(finished, monkeypatch, name, pictures):
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(finished.folder / "notebooks" / "findings.ipynb", as_version=4)
-    assert all(not cell.get("outputs") for cell in notebook.cells), "outputs are stripped"
-    os.environ["SUBCRITIC_PROFILE"] = "tiny"
-    try:
-        NotebookClient(
-            notebook, timeout=300, resources={"metadata": {"path": str(finished.folder)}}
-        ).execute()
-    finally:
-        del os.environ["SUBCRITIC_PROFILE"]
-    images = [
-        o for cell in notebook.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
+    notebook = nbformat.read(finished.folder / "notebooks" / f"{name}.ipynb", as_version=4)
+    monkeypatch.setenv("SUBCRITIC_PROFILE", "tiny")
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(finished.folder)}}).execute()
+    shown = [
+        kind
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        for kind in output.get("data", {})
     ]
-    assert len(images) >= 2
+    assert shown.count("image/png") >= pictures
+    assert shown.count("image/gif") == (name == "own_runs")
 
 
 @pytest.mark.parametrize(

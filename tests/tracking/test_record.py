@@ -37,7 +37,8 @@ def test_the_record_says_what_it_is(tmp_path):
     run = Run.open(tmp_path, identity(), CONFIG)
     run.finish("FINISHED", {"logging_seconds": 1.5})
     content = json.loads((run.folder / "run.json").read_text())
-    assert content["params"] == {
+    assert content["config"] == CONFIG
+    assert record.params(content) == {
         "environment.id": "Pendulum-v1",
         "method.hidden": "[8, 8]",
         "method.rate": "0.001",

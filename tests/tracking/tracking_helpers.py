@@ -19,12 +19,13 @@ def mlflow_runs(results, study="experiment2", deleted=False):
     return client.search_runs([experiment], run_view_type=2 if deleted else 1)
 
 
-def mlflow_points(results, run):
-    """All points MLflow holds of a run, sorted, doubled ones doubled."""
+def mlflow_points(results, run, system=False):
+    """All points MLflow holds of a run, sorted, doubled ones doubled; those of the system's metrics, or the others."""
     client = store.connect(results)
     return sorted(
         (name, metric.step, metric.value, metric.timestamp)
         for name in run.data.metrics
+        if name.startswith("system/") == system
         for metric in client.get_metric_history(run.info.run_id, name)
     )
 
@@ -35,7 +36,19 @@ def everything(results):
     for run in mlflow_runs(results):
         tags = {k: v for k, v in run.data.tags.items() if k not in ("mlflow.user", "mlflow.runName")}
         times = (run.info.start_time, run.info.end_time)
+        points = mlflow_points(results, run) + mlflow_points(results, run, system=True)
+        inputs = sorted((held.dataset.name, held.dataset.digest) for held in run.inputs.dataset_inputs)
+        told = {name: value for name, value in tags.items() if name != "model"}
         shown.append(
-            (run.info.run_name, run.info.status, times, run.data.params, tags, mlflow_points(results, run))
+            (
+                run.info.run_name,
+                run.info.status,
+                times,
+                run.data.params,
+                told,
+                points,
+                inputs,
+                "model" in tags,
+            )
         )
     return sorted(shown, key=lambda entry: entry[0])

@@ -17,8 +17,7 @@ def depends_on(study):
 
 
 def options_of(wildcards):
-    """What tells the job apart, as options of the study's command."""
-    return " ".join(f"--{kind} {name}" for kind, name in wildcards.items())
+    return subcritic_workflow.options(dict(wildcards))
 
 
 def reads_of(study):
@@ -30,11 +29,33 @@ def reads_of(study):
     return reads
 
 
+def memory_of(study):
+    """Megabytes; a job that was killed for want of memory gets more when it is tried again."""
+
+    def memory(wildcards, attempt):
+        return study.memory * attempt
+
+    return memory
+
+
+def threads_of(study):
+    """One; a study that must be alone gets all cores of this machine, or some of a node where a cluster counts them."""
+    if study.threads == "one":
+        return 1
+    try:
+        return workflow.cores
+    except WorkflowError:
+        return subcritic_workflow.CORES_OF_A_NODE
+
+
 def in_report(study, file):
     """The file as an output; one with a caption is shown in Snakemake's report."""
     path = f"{ROOT}/{file.path}"
     caption = subcritic_workflow.caption(study, file)
-    return report(path, category=study.question, caption=caption) if caption else path
+    if not caption:
+        return path
+    labels = subcritic_workflow.labels(study, file, profile)
+    return report(path, category=study.question, caption=caption, labels=labels)
 
 
 for study in STUDIES.values():
@@ -57,9 +78,9 @@ for study in STUDIES.values():
             priority: study.priority
             conda:
                 "../../environment.yml"
-            threads: workflow.cores if study.threads == "all" else 1
+            threads: threads_of(study)
             resources:
-                mem_mb=study.memory,
+                mem_mb=memory_of(study),
                 runtime=study.minutes,
             params:
                 config=CONFIG,
@@ -69,8 +90,8 @@ for study in STUDIES.values():
             message:
                 f"{study.name}: {study.question}"
             shell:
-                "OMP_NUM_THREADS=1 subcritic {params.study} --config {params.config} {params.options} --traceback"
-                " 2>&1 | tee -i {log}"
+                "OMP_NUM_THREADS=1 subcritic {params.study:q} --config {params.config:q} {params.options:q} --traceback"
+                " 2>&1 | tee -i {log:q}"
 
     if study.shown:
 
@@ -91,6 +112,9 @@ for study in STUDIES.values():
             localrule: True
             conda:
                 "../../environment.yml"
+            threads: 1
+            resources:
+                **subcritic_workflow.REPORT_NEEDS,
             params:
                 config=CONFIG,
                 study=study.name,
@@ -98,4 +122,4 @@ for study in STUDIES.values():
             message:
                 f"{study.name}: tables and figures"
             shell:
-                "subcritic report {params.study} --config {params.config} > {log} 2>&1"
+                "subcritic report {params.study:q} --config {params.config:q} > {log:q} 2>&1"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from subcritic.config.encoder import EncoderSettings, Trained
-from subcritic.config.sections import Activation, Count, Fraction, Rate, Section, Sizes
+from subcritic.config.sections import LONGEST_NAME, Activation, Count, Fraction, Rate, Section, Sizes
 
 Scale = Annotated[float, Field(ge=0)]
 Role = Literal["local", "backpropagation", "control"]
@@ -25,7 +25,7 @@ class AgentSettings(Section):
         description="Which agent or local rule: a name in subcritic.config.methods.AGENTS or subcritic.rules.RULES, or a "
         'class of another package as "package.module:Class".',
     )
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = Field(
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=LONGEST_NAME)] = Field(
         "",
         description="What files, tables and figures call the method; unique in a list. Default: from `algorithm`.",
     )

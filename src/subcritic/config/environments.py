@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from subcritic import suite
-from subcritic.config.sections import Count, Section
+from subcritic.config.sections import Count, Name, Section
 
 INFINITE = (math.inf, -math.inf)
 # An entry that stands for tasks of the suite.
@@ -30,7 +30,7 @@ class Task(Section):
     id: Annotated[str, Field(min_length=1)] = Field(
         description="A Gymnasium id, or `module:Id` for an environment of your own module."
     )
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+    name: Name = Field(
         description="Name in results and tables; unless given, the id without its module, with `-` for `/`."
     )
     kwargs: dict[str, Any] = Field(

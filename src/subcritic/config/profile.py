@@ -10,19 +10,21 @@ from pydantic import Field, field_validator, model_validator
 from subcritic.config.agents import AgentSettings
 from subcritic.config.environments import Environment, expanded
 from subcritic.config.methods import Method
-from subcritic.config.sections import ConfigError, Count, Section
+from subcritic.config.sections import ConfigError, Count, Name, Section
 from subcritic.config.training import Runtime, Statistics, Training
 
 Kind = TypeVar("Kind", bound=Section)
 Named = TypeVar("Named", AgentSettings, Environment)
 
 
+# Beside the profiles in results/.
+SHARED_FOLDERS = ("published", "mlartifacts")
+
+
 class Profile(Section):
     """The whole of one reproduction."""
 
-    profile: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
-        description="Name of the profile; its results go to `results/<profile>/`."
-    )
+    profile: Name = Field(description="Name of the profile; its results go to `results/<profile>/`.")
     studies: tuple[str, ...] = Field((), description="The studies that the profile runs, by name.")
     seeds: Count = Field(3, description="Number of seeds of every training.")
     first_seed: Annotated[int, Field(ge=0)] = Field(0, description="The first seed; the others follow it.")
@@ -36,6 +38,13 @@ class Profile(Section):
     training: Training = Field(Training(), description="Length and evaluation of the trainings.")
     runtime: Runtime = Field(Runtime(), description="How often something is saved or logged.")
     statistics: Statistics = Field(Statistics(), description="How results over seeds are summarised.")
+
+    @field_validator("profile")
+    @classmethod
+    def _has_a_folder_of_its_own(cls, name: str) -> str:
+        if name.lower() in SHARED_FOLDERS:
+            raise ValueError(f"results/{name} belongs to all profiles; choose another name")
+        return name
 
     @field_validator("environments", mode="before")
     @classmethod

@@ -15,6 +15,9 @@ Rate = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Sizes = Annotated[tuple[Count, ...], Field(min_length=1)]
+# Names become folders and words of commands: nothing in them means something to a shell or leads elsewhere.
+LONGEST_NAME = 100
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME)]
 Activation = Literal["relu", "tanh", "sigmoid"]
 
 

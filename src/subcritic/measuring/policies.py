@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subcritic import stored
 from subcritic.agents import PictureAgent
 from subcritic.config import ConfigError
 from subcritic.nn import MLP
@@ -50,16 +51,22 @@ def save(path: Path, policies: list[dict[str, Any]]) -> Path:
 
 
 def load_one(path: Path) -> dict[str, Any]:
-    """The actor of one seed, as `of` gives it, from the file of its record."""
-    found: dict[str, Any] = torch.load(path, weights_only=True)
+    """The actor of one seed, as `of` gives it, from the file of its record.
+
+    Raises ConfigError for a file that is damaged, or asks for more than data.
+    """
+    found: dict[str, Any] = _read(path)
     return found
 
 
 def load(path: Path) -> tuple[MLP, Tensor, list[int]]:
-    """What `save` wrote: the network, its parameters (S, P), and the seeds. Raises ConfigError when there is none."""
+    """What `save` wrote: the network, its parameters (S, P), and the seeds.
+
+    Raises ConfigError when there is none, or for a file that is damaged, or asks for more than data.
+    """
     if not path.is_file():
         raise ConfigError(f"{path} is missing; run `subcritic experiment2` with the same options first")
-    found = torch.load(path, weights_only=True)
+    found = _read(path)
     if not found:
         raise ConfigError(
             f"{path} has no policy: its seeds were taken from published runs; `subcritic reproduce --from-scratch` trains "
@@ -72,3 +79,10 @@ def load(path: Path) -> tuple[MLP, Tensor, list[int]]:
         torch.stack([policy["parameters"] for policy in found]),
         [policy["seed"] for policy in found],
     )
+
+
+def _read(path: Path) -> Any:
+    try:
+        return stored.read(path)
+    except stored.UnreadableFile as error:
+        raise ConfigError(str(error)) from None

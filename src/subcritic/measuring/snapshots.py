@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from subcritic import stored
 from subcritic.config import ConfigError, Section, digest, dump
 
 # What is kept of one run, in the order it was taken.
@@ -18,7 +19,10 @@ def load_snapshots(path: Path, config: Section, environment: str) -> dict[str, A
     advice = f"run `subcritic experiment1 --environment {environment}` with the same options first"
     if not path.exists():
         raise ConfigError(f"{path} is missing; {advice}")
-    saved = torch.load(path, weights_only=False)
+    try:
+        saved = stored.read(path)
+    except stored.UnreadableFile as error:
+        raise ConfigError(f"{error}; {advice}") from None
     if saved.get("key") != digest(dump(config)):
         raise ConfigError(f"{path} was made with other settings, seeds or steps; {advice}")
     return saved

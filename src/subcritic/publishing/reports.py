@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from subcritic.config import Profile, dump
+from subcritic.studies import STUDIES
 from subcritic.study import Study
-from subcritic.tracking import log_results
+from subcritic.tracking import inputs, log_results
 
 
 def module_of(study: Study) -> ModuleType:
@@ -23,5 +25,15 @@ def make(study: Study, profile: Profile, results: Path) -> list[Path]:
     if study.view:
         pages = [path.read_text() for path in files if path.suffix == ".md"]
         metrics = module.metrics(root / "table") if hasattr(module, "metrics") else {}
-        log_results(results, profile.profile, study.name, dump(profile), files, metrics, "\n\n".join(pages))
+        note, read = "\n\n".join(pages), reads(study, profile, results)
+        log_results(results, profile.profile, study.name, dump(profile), files, metrics, note, read)
     return files
+
+
+def reads(study: Study, profile: Profile, results: Path) -> list[dict[str, Any]]:
+    """What a report reads, as datasets: one for each kind of file that its own jobs and other studies' record or show."""
+    root, found = results / profile.profile, []
+    for name, pattern, paths, columns in study.report_reads(profile, STUDIES):
+        place = f"{profile.profile}/{pattern}"
+        found.append(inputs.dataset(name, place, (root / path for path in paths), results, columns))
+    return [dataset for dataset in found if dataset["files"]]

@@ -4,7 +4,7 @@ The files under `results/<profile>/runs/` are authoritative. MLflow is written f
 nothing is lost when it fails or is deleted or moved.
 """
 
-from .claim import claim, claim_chain, claim_job
+from .claim import chain_ended, claim, claim_chain, claim_job
 from .group import RunGroup, Terminated
 from .mirror import Mirror
 from .process import finish, follow, keep_mirrored
@@ -22,6 +22,7 @@ __all__ = [
     "StoreError",
     "Terminated",
     "bring_up_to_date",
+    "chain_ended",
     "claim",
     "claim_chain",
     "claim_job",

@@ -2,6 +2,9 @@
 
 A chain, Snakemake at work on a profile, claims the profile's folder. So does each of its jobs, by another lock, which any
 number of jobs hold at once: after a chain was killed, the next one waits for the jobs that survived.
+
+On a cluster the folder is on a file system that nodes share, and so are its locks (NFS, Lustre mounted with `flock`, and
+others). The file says which process of which host holds it, to be read where locks cannot say.
 """
 
 from __future__ import annotations
@@ -10,15 +13,17 @@ import contextlib
 import errno
 import fcntl
 import os
+import socket
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 FILE, JOBS = "lock", "jobs.lock"
-# The folder that the process which started this one has claimed for both.
-CHAIN = "SUBCRITIC_CHAIN"
+# The folder that the process which started this one has claimed for both, and which of all chains there it is.
+CHAIN, CHAIN_ID = "SUBCRITIC_CHAIN", "SUBCRITIC_CHAIN_ID"
 # What flock raises on a file system without locks (some cluster mounts): work then goes on without a lock.
 UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 _held: dict[Path, int] = {}
@@ -70,10 +75,34 @@ def claimed(folder: Path) -> bool:
 
 def owner(folder: Path) -> str:
     """The id of the process that holds `folder`, or that was killed while it did; empty where the last one ended well."""
-    try:
-        return (folder / FILE).read_text().strip()
-    except FileNotFoundError:
-        return ""
+    return (_named(folder) or [""])[0]
+
+
+def held_elsewhere(folder: Path) -> bool:
+    """Whether a process of another host holds `folder`, or was killed while it did: only a lock tells which, if it can."""
+    return _named(folder)[1:2] not in ([], [socket.gethostname()])
+
+
+def locks(folder: Path) -> bool:
+    """Whether the file system of `folder` has locks at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / FILE).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in UNSUPPORTED
+    return True
+
+
+def chain_ended(folder: Path) -> bool:
+    """Whether this process belongs to a chain that holds `folder` no more: it was killed, and its jobs were still waiting.
+
+    Another chain may be at work there, whose files such a job would remove before it made them again.
+    """
+    mine = os.environ.get(CHAIN_ID)
+    if mine is None or os.environ.get(CHAIN) != str(folder.resolve()):
+        return False
+    return mine not in _named(folder)
 
 
 class Chain:
@@ -81,6 +110,8 @@ class Chain:
 
     def __init__(self, folder: Path, file: IO[str] | None):
         self._folder, self._file = folder, file
+        self._id = uuid.uuid4().hex
+        self.name(os.getpid())
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -90,12 +121,12 @@ class Chain:
     @property
     def environment(self) -> dict[str, str]:
         """What tells a child that it need not claim the folder."""
-        return {CHAIN: str(self._folder)}
+        return {CHAIN: str(self._folder), CHAIN_ID: self._id} if self._file else {}
 
     def name(self, process: int) -> None:
         """Write the child's id into the lock: it is the one to stop."""
         if self._file:
-            _name(self._file, process)
+            _name(self._file, process, self._id)
 
 
 @contextlib.contextmanager
@@ -105,6 +136,12 @@ def claim_chain(folder: Path) -> Iterator[Chain]:
     if os.environ.get(CHAIN) == str(folder):
         yield Chain(folder, None)
         return
+    if not locks(folder):
+        print(
+            f"subcritic: warning: {folder}: its file system has no locks, so nothing keeps another chain from starting here",
+            file=sys.stderr,
+            flush=True,
+        )
     with _held_at_last(folder) as file:
         with (folder / JOBS).open("a+") as jobs:
             _lock(jobs, folder)
@@ -147,19 +184,28 @@ def _lock(file: IO[str], folder: Path) -> None:
     """Lock it, and say whom this waits for."""
     if _try_twice(file):
         return
-    file.seek(0)
-    owner = file.read().strip() or "unknown"
+    process, host, *_ = [*_named(folder, Path(file.name).name), "unknown", "unknown"]
+    here = host in (socket.gethostname(), "unknown")
     print(
-        f"{folder}: process {owner} is still working here; waiting for it to end (`kill {owner}` stops it)",
+        f"{folder}: process {process}{'' if here else f' of {host}'} is still working here; waiting for it to end "
+        f"(`kill {process}`{'' if here else ' there'} stops it)",
         file=sys.stderr,
         flush=True,
     )
     fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def _name(file: IO[str], process: int) -> None:
+def _named(folder: Path, name: str = FILE) -> list[str]:
+    """What the process that holds a folder, or was killed while it did, has written: its id, its host, its chain's id."""
+    try:
+        return (folder / name).read_text().split()
+    except FileNotFoundError:
+        return []
+
+
+def _name(file: IO[str], process: int, *more: str) -> None:
     file.truncate(0)
-    file.write(f"{process}\n")
+    file.write(" ".join([str(process), socket.gethostname(), *more]) + "\n")
     file.flush()
 
 

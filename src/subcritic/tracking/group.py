@@ -9,12 +9,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .process import failure, keep_mirrored
-from .record import Identity, RecordError, Run
+from .record import RESULTS, Identity, RecordError, Run
+from .redaction import redact
+
+if TYPE_CHECKING:
+    from .system import Usage
 
 FLUSH_SECONDS, MIRROR_SECONDS = 1.0, 5.0
+# Between two readings of what the process and its machine use, as MLflow has it.
+SYSTEM_SECONDS = 10.0
 
 
 class Terminated(SystemExit):
@@ -55,7 +61,8 @@ class RunGroup:
             for identity, own, position in zip(identities, configs, positions, strict=True)
         ]
         self._results, self._mirror = Path(results), mirror
-        self._flushed = self._mirrored = 0.0
+        self._flushed = self._mirrored = self._read = 0.0
+        self._usage: Usage | None = None
         self.runs: list[Run] = []
 
     def __enter__(self) -> RunGroup:
@@ -65,6 +72,7 @@ class RunGroup:
             with self._timed():
                 for arguments in self._arguments:
                     self.runs.append(Run.open(*arguments))
+                self._watch_system()
                 self._keep_mirrored()
         except BaseException as error:
             self._end(_status(error), _describe(error))
@@ -82,6 +90,8 @@ class RunGroup:
             for run in self.runs:
                 run.flush()
             self._flushed = time.perf_counter()
+            if self._flushed - self._read > SYSTEM_SECONDS:
+                self._read_system()
             if self._flushed - self._mirrored > MIRROR_SECONDS:
                 self._keep_mirrored()
         self.logging_seconds += time.perf_counter() - start
@@ -96,6 +106,26 @@ class RunGroup:
         with self._timed():
             self.runs[seed_index].artifact(source, data)
 
+    def inputs(self, seed_index: int, found: Sequence[Mapping[str, Any]]) -> None:
+        """Say what one seed's run read, see `Run.inputs`."""
+        with self._timed():
+            self.runs[seed_index].inputs(found)
+
+    def _watch_system(self) -> None:
+        """Tables and figures take no time to speak of."""
+        if any(run.content["identity"]["environment"] != RESULTS for run in self.runs):
+            from .system import Usage
+
+            self._usage, self._read = Usage(), time.perf_counter()
+
+    def _read_system(self) -> None:
+        """One reading for all runs: one process trains them all."""
+        if self._usage:
+            values = self._usage.read()
+            for run in self.runs:
+                run.log_system(values)
+        self._read = time.perf_counter()
+
     def _keep_mirrored(self) -> None:
         if self._mirror:
             keep_mirrored(self._results)
@@ -103,6 +133,11 @@ class RunGroup:
 
     def _end(self, status: str, error: str) -> None:
         try:
+            # On a full disk that is said when the runs are finished.
+            with contextlib.suppress(RecordError):
+                # Where nothing was logged, nothing was trained: the training had ended before.
+                if self._flushed:
+                    self._read_system()
             self._finish_all(status, error)
             self._keep_mirrored()
             print(failure(self._results, self._began), end="", file=sys.stderr, flush=True)
@@ -144,7 +179,7 @@ def _status(error: BaseException | None) -> str:
 def _describe(error: BaseException | None) -> str:
     if error is None or isinstance(error, (KeyboardInterrupt, Terminated)):
         return ""
-    return f"{type(error).__name__}: {error}"
+    return redact(f"{type(error).__name__}: {error}")
 
 
 def raise_on_sigterm() -> Any:

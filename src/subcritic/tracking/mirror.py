@@ -12,17 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 from . import store, views
 from .claim import claimed
-from .record import RESULTS, Identity, Point, RecordError, mark_killed, read, read_metrics, records
-from .store import IDENTITY, RECORD
+from .inputs import as_mlflow
+from .record import (
+    METRICS,
+    RESULTS,
+    SYSTEM,
+    Identity,
+    Point,
+    RecordError,
+    mark_killed,
+    params,
+    read,
+    read_metrics,
+    records,
+)
+from .store import IDENTITY, RECORD, RESULTS_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
     from mlflow.entities import Run as MlflowRun
 
-SUPERSEDED = "superseded"
+# Tags of a run: it was replaced; the address of its policy.
+SUPERSEDED, MODEL = "superseded", "model"
 BATCH, LONGEST_PARAM, LONGEST_TAG = 1000, 6000, 8000
-# When run.json was written and its inode, and the size of metrics.csv.
-Stamp = tuple[int, int, int]
+# When run.json was written and its inode, and the sizes of metrics.csv and system.csv.
+Stamp = tuple[int, int, int, int]
+# Bytes of these two that were read.
+Offsets = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -31,11 +48,13 @@ class Held:
 
     run_id: str
     record: str
-    offset: int = 0
+    offsets: Offsets = (0, 0)
     status: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     params: frozenset[str] = frozenset()
     artifacts: dict[str, str] = field(default_factory=dict)
+    inputs: frozenset[tuple[str, str]] = frozenset()
+    model: str = ""
     points: dict[tuple[str, int], float] = field(default_factory=dict)
 
 
@@ -44,27 +63,32 @@ def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None =
 
     Only what is missing is written, also after an earlier call that was interrupted. `held`, the result of an earlier call,
     saves asking MLflow what it has. MLflow runs of the same identity that belong to an older record, or whose points
-    contradict this one, are deleted (MLflow keeps deleted runs in its trash), with the tag `superseded`.
+    contradict this one, are deleted (MLflow keeps deleted runs in its trash), with the tag `superseded`. Those of other
+    results folders are left alone.
     """
     content = read(folder)
     if held is None or held.record != content["record"]:
         held = _find_or_create(client, results, folder, content)
-    points, offset = read_metrics(folder, held.offset)
+    points, offsets = _points(folder, content, held.offsets)
     ahead = _ahead(held.points, points, content["status"])
     if ahead is None:
         return agree(client, results, folder)
     fresh = [point for point in points if (point.metric, point.step) not in held.points]
     _write_batches(client, held, content, fresh)
     _write_artifacts(client, held, content, folder)
+    inputs = _write_inputs(client, held, content)
+    model = held.model or _write_model(client, held, content, folder)
     if content["status"] != held.status:
         _write_status(client, held.run_id, content)
     return replace(
         held,
-        offset=offset,
+        offsets=offsets,
         status=content["status"],
         tags=_tags(content),
         params=frozenset(_params(content)),
         artifacts=content["artifacts"],
+        inputs=inputs,
+        model=model,
         points=ahead,
     )
 
@@ -104,8 +128,7 @@ class Mirror:
 
     def _update(self, folder: Path) -> None:
         content = read(folder)
-        ended = content["record"], content["status"], content["end_ms"]
-        if self._complete.pop(Identity.of(content).key, None) == ended:
+        if self._complete.pop(content["record"], None) == (content["status"], content["end_ms"]):
             return
         # Removed during the update, so that after an interruption MLflow is asked what it has.
         held, _ = self._held.pop(folder, (None, ""))
@@ -129,19 +152,30 @@ class Mirror:
 
 
 def _stamp(folder: Path) -> Stamp:
-    """Changes whenever run.json is written, which every start, end and resumption does, or metrics.csv grows."""
+    """Changes whenever run.json is written, which every start, end and resumption does, or one of the others grows."""
     try:
-        content = (folder / "run.json").stat()
-        return content.st_mtime_ns, content.st_ino, (folder / "metrics.csv").stat().st_size
+        content, system = (folder / "run.json").stat(), folder / SYSTEM
+        grown = (folder / METRICS).stat().st_size, system.stat().st_size if system.exists() else 0
+        return content.st_mtime_ns, content.st_ino, *grown
     except FileNotFoundError:
-        return 0, 0, 0
+        return 0, 0, 0, 0
+
+
+def _points(folder: Path, content: dict[str, Any], offsets: Offsets = (0, 0)) -> tuple[list[Point], Offsets]:
+    """What MLflow is to have of metrics.csv and system.csv from these offsets on, and the offsets to continue from."""
+    study = Identity.of(content).study
+    measured, first = read_metrics(folder, offsets[0])
+    system, second = read_metrics(folder, offsets[1], SYSTEM)
+    return [point for point in measured if views.shows(study, point.metric)] + system, (first, second)
 
 
 def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: dict[str, Any]) -> Held:
     experiment_id = store.experiment(client, results, Identity.of(content).study)
-    points, _ = read_metrics(folder)
-    found = None
+    points, _ = _points(folder, content)
+    found, own = None, store.results_id(results)
     for run in _runs_of(client, experiment_id, content):
+        if run.data.tags.get(RECORD) != content["record"] and run.data.tags.get(RESULTS_ID, own) != own:
+            continue
         held = _held(client, run)
         if (
             found is None
@@ -151,8 +185,9 @@ def _find_or_create(client: MlflowClient, results: Path, folder: Path, content: 
             found = held
         else:
             client.set_tag(run.info.run_id, SUPERSEDED, "true")
+            _delete_models(client, experiment_id, run.info.run_id)
             client.delete_run(run.info.run_id)
-    return found or _create(client, experiment_id, content)
+    return found or _create(client, experiment_id, content, own)
 
 
 def _runs_of(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> list[MlflowRun]:
@@ -168,12 +203,18 @@ def _held(client: MlflowClient, run: MlflowRun) -> Held:
         tags=run.data.tags,
         params=frozenset(run.data.params),
         artifacts=artifact_digests(run.data.tags),
+        inputs=frozenset((read.dataset.name, read.dataset.digest) for read in _inputs(run)),
+        model=run.data.tags.get(MODEL, "").removeprefix("models:/"),
         points={
             (name, metric.step): metric.value
             for name in run.data.metrics
             for metric in client.get_metric_history(run.info.run_id, name)
         },
     )
+
+
+def _inputs(run: MlflowRun) -> list[DatasetInput]:
+    return run.inputs.dataset_inputs if run.inputs else []
 
 
 def _ahead(
@@ -199,8 +240,8 @@ def _same(recorded: float, held: float) -> bool:
     return recorded == held or (math.isinf(held) and math.copysign(sys.float_info.max, held) == recorded)
 
 
-def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any]) -> Held:
-    tags = _tags(content)
+def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any], results_id: str) -> Held:
+    tags = {**_tags(content), RESULTS_ID: results_id}
     identity = Identity.of(content)
     _offer_view(client, experiment_id, identity)
     run = client.create_run(
@@ -213,7 +254,7 @@ def _offer_view(client: MlflowClient, experiment_id: str, identity: Identity) ->
     view = views.view_of(identity.study)
     if view.charts and identity.environment != RESULTS:
         for name, value in views.environment_view(view, identity.environment).items():
-            client.set_experiment_tag(experiment_id, name, value)
+            store.set_experiment_tag(client, experiment_id, name, value)
 
 
 def _run_name(identity: Identity) -> str:
@@ -223,10 +264,10 @@ def _run_name(identity: Identity) -> str:
 def _params(content: dict[str, Any]) -> dict[str, str]:
     identity = Identity.of(content)
     if identity.environment == RESULTS:
-        return {**content["params"], "profile": identity.profile}
+        return {**params(content), "profile": identity.profile}
     curve = f"{identity.method} {identity.environment} ({identity.profile})"
     return {
-        **content["params"],
+        **params(content),
         **{name: str(value) for name, value in content["identity"].items()},
         views.CURVE: curve,
     }
@@ -256,9 +297,9 @@ def _write_batches(client: MlflowClient, held: Held, content: dict[str, Any], po
     from mlflow.entities import Metric, Param, RunTag
 
     tags = [RunTag(k, v) for k, v in _tags(content).items() if held.tags.get(k) != v]
-    params = [Param(k, v[:LONGEST_PARAM]) for k, v in _params(content).items() if k not in held.params]
-    for start in range(0, len(params), 100):
-        client.log_batch(held.run_id, params=params[start : start + 100])
+    settings = [Param(k, v[:LONGEST_PARAM]) for k, v in _params(content).items() if k not in held.params]
+    for start in range(0, len(settings), 100):
+        client.log_batch(held.run_id, params=settings[start : start + 100])
     if tags:
         client.log_batch(held.run_id, tags=tags)
     if "error" in held.tags and "error" not in content["tags"]:
@@ -273,6 +314,42 @@ def _write_artifacts(client: MlflowClient, held: Held, content: dict[str, Any], 
         if held.artifacts.get(name) != digest:
             client.log_artifact(held.run_id, str(folder / "artifacts" / name))
             client.set_tag(held.run_id, f"artifact.{name}", digest)
+
+
+def _write_inputs(client: MlflowClient, held: Held, content: dict[str, Any]) -> frozenset[tuple[str, str]]:
+    """Records of earlier versions name none."""
+    entries = {(entry["name"], entry["digest"]): entry for entry in content.get("inputs", [])}
+    if fresh := [as_mlflow(entry) for key, entry in entries.items() if key not in held.inputs]:
+        client.log_inputs(held.run_id, fresh)
+    return held.inputs | frozenset(entries)
+
+
+def _write_model(client: MlflowClient, held: Held, content: dict[str, Any], folder: Path) -> str:
+    """The policy of a finished training as an MLflow model; returns its id, empty where there is none.
+
+    What an interrupted call has left of one is deleted first. Records of earlier versions do not tell their task.
+    """
+    study, task = Identity.of(content).study, content.get("config", {}).get("environment")
+    if content["status"] != "FINISHED" or not task or not views.view_of(study).policies:
+        return ""
+    # It imports PyTorch, which a mirror of other records need not.
+    from . import policy
+
+    if policy.FILE not in content["artifacts"]:
+        return ""
+    run, identity = client.get_run(held.run_id), content["identity"]
+    _delete_models(client, run.info.experiment_id, held.run_id)
+    # What tells models apart in a list of them.
+    told = {name: str(value) for name, value in identity.items()}
+    model = policy.write(client, run, task, folder / "artifacts" / policy.FILE, told)
+    if model:
+        client.set_tag(held.run_id, MODEL, f"models:/{model}")
+    return model
+
+
+def _delete_models(client: MlflowClient, experiment_id: str, run_id: str) -> None:
+    for model in client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'"):
+        client.delete_logged_model(model.model_id)
 
 
 def _write_status(client: MlflowClient, run_id: str, content: dict[str, Any]) -> None:

@@ -1,8 +1,9 @@
 """The process that copies records to MLflow while they are written, so that no job imports MLflow.
 
-There is one for a results folder. Whoever writes a record starts it where it is missing (`keep_mirrored`). It ends when
-nothing has changed for a minute, or when it is asked to (`finish`). Killing it loses nothing: the next one asks MLflow what
-it has.
+There is one for a results folder. Whoever writes a record starts it where it is missing (`keep_mirrored`), on the host of
+the chain: on the nodes of a cluster it would take memory that jobs have asked for, and end with the job that started it. It
+ends when no chain is at work and nothing has changed for a minute, or when it is asked to (`finish`). Killing it loses
+nothing: the next one asks MLflow what it has.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import store
-from .claim import FILE, claimed, owner, try_claim
+from .claim import FILE, claimed, held_elsewhere, owner, try_claim
 
 if TYPE_CHECKING:
     from .mirror import Mirror
@@ -38,7 +39,12 @@ _started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def keep_mirrored(results: Path) -> None:
-    """See to it that MLflow follows the records in `results`: start the process that does, unless there is one. Cheap."""
+    """See to it that MLflow follows the records in `results`: start the process that does, unless there is one. Cheap.
+
+    Where a chain of another host is at work, that is left to it.
+    """
+    if any(held_elsewhere(lock.parent) for lock in _locks_of_chains(results)):
+        return
     folder = _folder(results)
     status = _started[folder].poll() if folder in _started else -1
     # None: it is about to claim the folder. Above 0: it cannot run at all. Below: it was killed.
@@ -79,7 +85,8 @@ def instead(results: Path) -> Iterator[None]:
         finish(results)
         with try_claim(_folder(results)) as mine:
             if mine:
-                yield
+                with store.plain_errors():
+                    yield
                 return
 
 
@@ -99,8 +106,7 @@ def follow(results: Path) -> None:
             try:
                 mirror = _follow(results, folder)
             except Exception as error:
-                reason = f"{type(error).__name__}: {error}".strip().split("\n")[0]
-                (folder / FAILURE).write_text(WARNING.format(reason=reason))
+                (folder / FAILURE).write_text(WARNING.format(reason=store.describe(error)))
                 return
         # What ended in between found the folder claimed, and counts on this process.
         left = mirror is not None and mirror.left()
@@ -119,6 +125,8 @@ def _follow(results: Path, folder: Path) -> Mirror | None:
         last, start = (folder / FINISH).exists(), time.monotonic()
         if mirror.catch_up():
             active = time.monotonic()
+        if any(claimed(lock.parent) for lock in _locks_of_chains(results)):
+            active = time.monotonic()
         if last or time.monotonic() - active > IDLE_SECONDS:
             (folder / FINISH).unlink(missing_ok=True)
             return mirror
@@ -129,6 +137,10 @@ def _follow(results: Path, folder: Path) -> Mirror | None:
         if _inodes(results) != mine:
             # The folder or the store was removed or replaced: this process would write to what is no longer there.
             return None
+
+
+def _locks_of_chains(results: Path) -> Iterator[Path]:
+    return Path(results).glob(f"*/{FILE}")
 
 
 def _inodes(results: Path) -> list[int]:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +21,10 @@ from typing import Any, NamedTuple
 from subcritic.config import digest
 from subcritic.provenance import versions
 
-from .claim import claim, try_claim
+from .claim import claim, locks, try_claim
 
+# Files of a record: what it measures, and what it used meanwhile, which is never the same twice.
+METRICS, SYSTEM = "metrics.csv", "system.csv"
 HEADER = b"step,metric,value,timestamp_ms\n"
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 # Used as environment and method of the run that has the tables and figures of a study.
@@ -79,6 +81,7 @@ class Run:
         self.content = content
         self._lines: list[str] = []
         self._last_step: dict[str, int] = {}
+        self._readings = 0
         self._claim = contextlib.ExitStack()
 
     @classmethod
@@ -133,7 +136,7 @@ class Run:
 
     def flush(self, durable: bool = False) -> None:
         """Append what was logged to metrics.csv; `durable` waits until it is on the disk."""
-        path = self.folder / "metrics.csv"
+        path = self.folder / METRICS
         with _naming(path), path.open("ab") as file:
             file.write("".join(self._lines).encode())
             file.flush()
@@ -141,10 +144,21 @@ class Run:
                 os.fsync(file.fileno())
         self._lines.clear()
 
+    def log_system(self, values: Mapping[str, float]) -> None:
+        """Write a reading of the system's metrics to system.csv; its step is its number in the record.
+
+        When a record is continued, the readings before stay, those of work that is done again included.
+        """
+        lines = [f"{self._readings},{name},{value!r},{_now()}\n" for name, value in values.items()]
+        path = self.folder / SYSTEM
+        with _naming(path), path.open("ab") as file:
+            file.write("".join(lines).encode() if file.tell() else HEADER + "".join(lines).encode())
+        self._readings += 1
+
     def position(self) -> dict[str, Any]:
         """The state of the record for a checkpoint, to be passed to `open` as `resume`. Everything is on disk on return."""
         self.flush(durable=True)
-        return {"record": self.content["record"], "bytes": (self.folder / "metrics.csv").stat().st_size}
+        return {"record": self.content["record"], "bytes": (self.folder / METRICS).stat().st_size}
 
     def artifact(self, source: Path | str, data: bytes | None = None) -> Path:
         """Keep a file with the run: a copy of the file `source`, or `data` under the name `source`."""
@@ -156,6 +170,11 @@ class Run:
         self.content["artifacts"][source.name] = hashlib.sha256(data).hexdigest()[:12]
         self._save()
         return target
+
+    def inputs(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """Say what the run read, see `inputs.dataset`."""
+        self.content["inputs"] = [dict(entry) for entry in found]
+        self._save()
 
     def finish(
         self, status: str = "FINISHED", timing: dict[str, float] | None = None, error: str = ""
@@ -186,17 +205,18 @@ class Run:
             "start_ms": _now(),
             "end_ms": None,
             "process": _process(),
-            "params": flatten(config),
+            "config": config,
             "tags": _tags(identity, config) | dict(tags),
             "note": note,
             "timing": {},
             "artifacts": {},
+            "inputs": [],
         }
-        write_atomically(self.folder / "metrics.csv", HEADER)
+        write_atomically(self.folder / METRICS, HEADER)
         self._save()
 
     def _continue(self, config: dict[str, Any], resume: dict[str, Any]) -> None:
-        content, path = read(self.folder), self.folder / "metrics.csv"
+        content, path = read(self.folder), self.folder / METRICS
         if content["record"] != resume["record"]:
             raise RecordError(
                 f"{self.folder}: is not the record the checkpoint belongs to; delete the checkpoint to start again"
@@ -212,6 +232,11 @@ class Run:
                 )
             os.truncate(path, resume["bytes"])
         self._last_step = {point.metric: point.step for point in read_metrics(self.folder)[0]}
+        readings, end = read_metrics(self.folder, name=SYSTEM)
+        if readings:
+            # Without the line that was being written when the process was killed.
+            os.truncate(self.folder / SYSTEM, end)
+            self._readings = readings[-1].step + 1
         content["tags"].pop("error", None)
         self.content = {**content, "status": "RUNNING", "end_ms": None, "process": _process()}
         self._save()
@@ -232,9 +257,14 @@ def read(folder: Path) -> dict[str, Any]:
         raise RecordError(f"{path}: is not JSON: {error}") from None
 
 
-def read_metrics(folder: Path, offset: int = 0) -> tuple[list[Point], int]:
-    """The points of a record from byte `offset` on, and the offset to continue from; an incomplete last line is left out."""
-    path = Path(folder) / "metrics.csv"
+def read_metrics(folder: Path, offset: int = 0, name: str = METRICS) -> tuple[list[Point], int]:
+    """The points of a record from byte `offset` on, and the offset to continue from; an incomplete last line is left out.
+
+    name: METRICS or SYSTEM; a record may have no readings of the system.
+    """
+    path = Path(folder) / name
+    if name == SYSTEM and not path.exists():
+        return [], 0
     with _naming(path), path.open("rb") as file:
         file.seek(offset or len(HEADER))
         data = file.read()
@@ -246,6 +276,12 @@ def read_metrics(folder: Path, offset: int = 0) -> tuple[list[Point], int]:
     return points, (offset or len(HEADER)) + len(whole)
 
 
+def params(content: Mapping[str, Any]) -> dict[str, str]:
+    """The config of a record, flat."""
+    # Records of earlier versions have it flat alone.
+    return dict(content["params"]) if "params" in content else flatten(content["config"])
+
+
 def records(results: Path) -> Iterator[Path]:
     """The folders of all records under `results`, of every profile, sorted by name."""
     for path in sorted(Path(results).glob("*/runs/*/*/*/s*/run.json")):
@@ -254,7 +290,11 @@ def records(results: Path) -> Iterator[Path]:
 
 def mark_killed(folder: Path) -> bool:
     """Set the status of a record to KILLED if it is RUNNING and its process has ended; returns whether it was."""
-    if read(folder)["status"] != "RUNNING":
+    content = read(folder)
+    if content["status"] != "RUNNING":
+        return False
+    if content["process"]["host"] != socket.gethostname() and not locks(folder.parent):
+        # Nobody here can tell whether it lives.
         return False
     with try_claim(folder.parent) as mine:
         content = read(folder)

@@ -1,4 +1,8 @@
-"""MLflow's store: SQLite with a write-ahead log (WAL) under `results/`, or the store that MLFLOW_TRACKING_URI names."""
+"""MLflow's store: SQLite with a write-ahead log (WAL) under `results/`, or the store that MLFLOW_TRACKING_URI names.
+
+That is a database, `postgresql://…`, whose artifacts are files in `results/mlartifacts/` all the same; or a server,
+`http://…`, that keeps artifacts too. Results folders may share a store: each has an id, and touches no run of another.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,53 @@ from typing import TYPE_CHECKING
 
 from . import views
 from .claim import claim
+from .redaction import Redacting, redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Tags by which a run is found: the identity and the id of its record.
-IDENTITY, RECORD = "subcritic.identity", "subcritic.record"
+# Tags by which a run is found: the identity, and the ids of its record and of its results folder.
+IDENTITY, RECORD, RESULTS_ID = "subcritic.identity", "subcritic.record", "subcritic.results"
 # Set before mlflow is imported: no telemetry, and a server that is down is noticed within seconds.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "PGCONNECT_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 
+DATABASES = ("postgresql", "mysql", "mssql")
+# Packages whose errors are about the store.
+LIBRARIES = {"mlflow", "sqlalchemy", "alembic", "psycopg2", "requests", "urllib3"}
+# Of the lock that those take who may make the tables of a database.
+TABLES_LOCK = 0x5B_C417
+
+
 class StoreError(RuntimeError):
-    """The MLflow store cannot be used; the message says how to repair it."""
+    """The MLflow store cannot be used; the message says how to repair it. It holds no password."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line, without passwords."""
+    text = str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+    return redact(text.strip()).split("\n")[0]
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise what MLflow and the libraries below it raise as a StoreError: one line for the user, without passwords."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in LIBRARIES:
+            raise
+        raise StoreError(f"MLflow: {describe(error)}") from None
 
 
 def local_database(results: Path) -> Path | None:
@@ -109,14 +142,54 @@ def disconnect(uri: str) -> None:
 
 
 def client_of(uri: str) -> MlflowClient:
-    """An MlflowClient for `uri`. MLflow is imported here because the import takes over a second."""
+    """An MlflowClient for `uri`. MLflow is imported here because the import takes over a second.
+
+    Raises StoreError where a database does not answer.
+    """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri)
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        for handler in logger.handlers:
+            if not any(isinstance(known, Redacting) for known in handler.filters):
+                handler.addFilter(Redacting())
+    # MLflow makes the tables of an empty database here.
+    with _alone(uri) if uri.startswith(DATABASES) else contextlib.nullcontext():
+        return MlflowClient(tracking_uri=uri)
+
+
+@contextlib.contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """One process at a time, because two that make tables at once fail (PostgreSQL only).
+
+    Also sees to it that the database answers: MLflow would try for minutes to reach one that is down.
+    """
+    import sqlalchemy
+    from sqlalchemy.pool import NullPool
+
+    try:
+        # Without a pool the connection ends at once, and the lock with it.
+        engine = sqlalchemy.create_engine(uri, poolclass=NullPool)
+    except ValueError:
+        # Its text may hold a part of the password, where that has a slash.
+        raise StoreError(
+            f"{uri}: is not postgresql://user:password@host:port/database, where other characters of the password than "
+            "letters and digits are written as % and two hexadecimal digits"
+        ) from None
+    except ModuleNotFoundError as error:
+        raise StoreError(f"{uri} needs the package {error.name}: pip install 'subcritic[postgres]'") from None
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise StoreError(f"{uri}: {describe(error)}") from None
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({TABLES_LOCK})"))
+            yield
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise StoreError(f"{uri}: {describe(error)}") from None
 
 
 def describe_experiments(client: MlflowClient, results: Path) -> None:
@@ -127,15 +200,34 @@ def describe_experiments(client: MlflowClient, results: Path) -> None:
         held = client.get_experiment(experiment_id).tags
         for name, value in views.experiment_tags(view).items():
             if held.get(name) != value:
-                client.set_experiment_tag(experiment_id, name, value)
+                set_experiment_tag(client, experiment_id, name, value)
+
+
+def set_experiment_tag(client: MlflowClient, experiment_id: str, name: str, value: str) -> None:
+    """Set a tag, which another process may set at the same time."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_experiment_tag(experiment_id, name, value)
+    except MlflowException:
+        if client.get_experiment(experiment_id).tags.get(name) != value:
+            raise
 
 
 def experiment(client: MlflowClient, results: Path, study: str) -> str:
     """The id of a study's experiment, which is created, or restored from MLflow's trash, if necessary."""
+    from mlflow.exceptions import MlflowException
+
     name = views.experiment_name(study)
     found = client.get_experiment_by_name(name)
     if found is None:
-        return client.create_experiment(name, artifact_location=artifact_location(results, study))
+        try:
+            return client.create_experiment(name, artifact_location=artifact_location(results, study))
+        except MlflowException:
+            # Another process may have created it at the same time.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return found.experiment_id
@@ -143,25 +235,41 @@ def experiment(client: MlflowClient, results: Path, study: str) -> str:
 
 def artifact_location(results: Path, study: str) -> str | None:
     """Where the artifacts of a study are stored; None: the server decides."""
-    if local_database(results) is None:
+    if tracking_uri(results).startswith("http"):
         return None
     return (Path(results).resolve() / "mlartifacts" / study).as_uri()
 
 
-def ended(client: MlflowClient) -> dict[str, tuple[str, str, int]]:
-    """The runs that MLflow has in full, by their identity: record, status, and when it ended.
+def results_id(results: Path) -> str:
+    """What tells this results folder from others that use the same store; it stays when the folder is moved."""
+    path = Path(results).resolve() / ".mlflow" / "id"
+    with contextlib.suppress(FileExistsError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x") as file:
+            file.write(f"{uuid.uuid4().hex}\n")
+    return path.read_text().strip()
+
+
+def ended(client: MlflowClient) -> dict[str, tuple[str, int]]:
+    """What MLflow has in full, by the id of its record: status, and when it ended. Without what it has twice.
 
     The status is what is written last. A record that is continued ends at another time.
     """
     found = [client.get_experiment_by_name(views.experiment_name(study)) for study in views.VIEWS]
     experiments = [experiment.experiment_id for experiment in found if experiment]
-    complete, token = {}, None
+    complete: dict[str, tuple[str, int]] = {}
+    seen: set[str] = set()
+    token = None
     while experiments:
         page = client.search_runs(experiments, max_results=1000, page_token=token)
         for run in page:
-            tags = run.data.tags
-            if IDENTITY in tags and RECORD in tags and run.info.end_time:
-                complete[tags[IDENTITY]] = (tags[RECORD], run.info.status, run.info.end_time)
+            record = run.data.tags.get(RECORD)
+            if record in seen:
+                complete.pop(record, None)
+            elif record:
+                seen.add(record)
+                if run.info.end_time:
+                    complete[record] = (run.info.status, run.info.end_time)
         token = page.token
         if not token:
             break

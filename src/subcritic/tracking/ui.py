@@ -14,6 +14,7 @@ from . import store, views
 from .group import raise_on_sigterm
 from .mirror import artifact_digests
 from .record import RESULTS
+from .redaction import without_login
 from .upkeep import bring_up_to_date, sweep
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ SERVER_ENVIRONMENT = {
 }
 
 
+@store.plain_errors()
 def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, str]]:
     """Pairs of a study's experiment and the address that shows it: its curves, or the tables of its newest results.
 
@@ -80,13 +82,19 @@ def serve(results: Path, port: int = 5000) -> int:
     sweep(results)
     bring_up_to_date(results)
     if remote.startswith("http"):
-        _print_links(results, remote.rstrip("/"))
+        _print_links(results, without_login(remote).rstrip("/"))
         return 0
     raise_on_sigterm()
     # In its own session, so that Ctrl-C reaches only this process, which then shuts the server down.
     server = subprocess.Popen(
         _command(results, port),
-        env={**os.environ, **store.ENVIRONMENT, **SERVER_ENVIRONMENT},
+        # The address of the store, which may hold a password, is not for the list of processes.
+        env={
+            **os.environ,
+            **store.ENVIRONMENT,
+            **SERVER_ENVIRONMENT,
+            "MLFLOW_BACKEND_STORE_URI": store.tracking_uri(results),
+        },
         start_new_session=True,
     )
     try:
@@ -104,7 +112,6 @@ def serve(results: Path, port: int = 5000) -> int:
 def _command(results: Path, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "mlflow", "ui"),
-        *("--backend-store-uri", store.tracking_uri(results)),
         *("--artifacts-destination", str(results / "mlartifacts")),
         *("--host", HOST, "--port", str(port), "--workers", "1"),
         *("--uvicorn-opts", "--log-level warning"),

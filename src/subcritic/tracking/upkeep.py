@@ -13,6 +13,9 @@ from .group import RunGroup
 from .mirror import Mirror, agree
 from .record import RESULTS, Identity, mark_killed, records
 
+# MLflow's folder of an experiment's models, beside those of its runs.
+MODELS = "models"
+
 __all__ = ["bring_up", "bring_up_to_date", "log_results", "rebuild", "sweep"]
 
 
@@ -65,11 +68,13 @@ def _rebuild(results: Path) -> int:
 def _rebuild_local(results: Path, database: Path, folders: Sequence[Path]) -> None:
     with store.new_database(results) as (client, new):
         store.describe_experiments(client, results)
-        kept = {agree(client, results, folder).run_id for folder in folders}
+        held = [agree(client, results, folder) for folder in folders]
     store.replace_database(new, database)
-    for folder in (results / "mlartifacts").glob("*/*"):
-        if folder.name not in kept:
-            shutil.rmtree(folder)
+    kept = {MODELS} | {name for one in held for name in (one.run_id, one.model)}
+    for pattern in ("*/*", f"*/{MODELS}/*"):
+        for folder in (results / "mlartifacts").glob(pattern):
+            if folder.name not in kept:
+                shutil.rmtree(folder)
 
 
 def sweep(results: Path) -> list[Path]:
@@ -85,6 +90,7 @@ def log_results(
     files: Sequence[Path] = (),
     metrics: Mapping[str, float] | None = None,
     note: str = "",
+    inputs: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Record the results of a study, its tables, figures and main numbers, as one run called `results`.
 
@@ -92,9 +98,11 @@ def log_results(
         files: the run's artifacts; a missing file raises RecordError.
         metrics: name to number, recorded at step 0.
         note: markdown, shown as the run's description.
+        inputs: what the results were made from, see `inputs.dataset`.
     """
     identity = Identity(profile, study, RESULTS, RESULTS, 0)
     with RunGroup(results, [identity], config, note=note) as group:
         group.log(0, 0, metrics or {})
+        group.inputs(0, inputs)
         for file in files:
             group.artifact(0, file)

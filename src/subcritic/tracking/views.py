@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from fnmatch import fnmatchcase
 from typing import Any
 
 from subcritic.study import View
 
-VIEW = "all"
+from .record import RESULTS
+
+VIEW, PROFILES = "all", "profiles"
 # The param that the saved views group by: its value names the curve that a run's seed is a part of.
 CURVE = "curve"
 READING = """
 
 One run per environment, method and seed, named `environment/method/s0`. The saved views (button *Views*: `all`, and one
 for each environment) draw one curve per environment and method: the mean over seeds, with the band from the lowest to
-the highest seed. The run `results` holds the study's tables and figures (tab *Artifacts*). Everything here mirrors the
-files under `results/<profile>/`; `subcritic tracking rebuild` writes it anew from them."""
+the highest seed. The run `results` of a profile holds the study's tables and figures (tab *Artifacts*); the saved view
+`profiles` has their main numbers, a column for each profile. Everything here mirrors the files under
+`results/<profile>/`; `subcritic tracking rebuild` writes it anew from them."""
 
 
 # Study → what MLflow shows of it, in reading order. `subcritic.studies` declares it.
@@ -36,6 +40,14 @@ def view_of(study: str) -> View:
     return VIEWS[study]
 
 
+def shows(study: str, metric: str) -> bool:
+    """Whether MLflow gets a metric; the files of a record have all.
+
+    Every name is a column and a chart, and hundreds of them make MLflow's pages slow.
+    """
+    return not any(fnmatchcase(metric, pattern) for pattern in view_of(study).left_out)
+
+
 def experiment_name(study: str) -> str:
     """The MLflow experiment of a study; the number keeps the studies in reading order."""
     view_of(study)
@@ -47,23 +59,48 @@ def experiment_tags(view: View) -> dict[str, str]:
     return {
         "mlflow.note.content": view.about + (READING if view.grouped else ""),
         "mlflow.experimentKind": "custom_model_development",
-        **view_tag(view, VIEW),
+        **view_tag(VIEW, view_state(view)),
+        **view_tag(PROFILES, profiles_state()),
     }
 
 
 def environment_view(view: View, environment: str) -> dict[str, str]:
     """A saved view of one environment, since returns of different environments do not share a scale."""
-    return view_tag(view, environment, f"params.environment = '{environment}'")
+    return view_tag(environment, view_state(view, f"params.environment = '{environment}'"))
 
 
-def view_tag(view: View, name: str, search: str = "") -> dict[str, str]:
-    """A saved view called `name`, of the runs that `search` finds."""
-    saved = {"name": name, "createdAt": 0, "updatedAt": 0, "state": _packed(view_state(view, search))}
+def view_tag(name: str, state: dict[str, Any]) -> dict[str, str]:
+    """A saved view called `name`."""
+    saved = {"name": name, "createdAt": 0, "updatedAt": 0, "state": _packed(state)}
     return {f"mlflow.sharedViewState.{name}": json.dumps(saved)}
 
 
+def profiles_state() -> dict[str, Any]:
+    """A table of the numbers of the runs `results`: a row for each, such as a method's score on an environment, and a column
+    for each profile.
+    """
+    heading = "Profiles side by side"
+    table = {
+        "uuid": PROFILES,
+        "type": "DIFFERENCE",
+        "metricSectionId": heading,
+        "deleted": False,
+        "isGenerated": False,
+        "chartName": "Numbers of each profile's results",
+        "compareGroups": ["Model metrics"],
+        "showChangeFromBaseline": False,
+        "showDifferencesOnly": False,
+        "baselineColumnUuid": "",
+    }
+    state = view_state(View("", grouped=False), f"tags.environment = '{RESULTS}'")
+    return state | {"compareRunSections": [_section(heading, 1)], "compareRunCharts": [table]}
+
+
 def view_state(view: View, search: str = "") -> dict[str, Any]:
-    """The state of MLflow's runs page: grouping, columns, charts. Its format is not documented by MLflow."""
+    """The state of MLflow's runs page of the runs that `search` finds: grouping, columns, charts.
+
+    Its format is not documented by MLflow.
+    """
     grouping = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": CURVE}]}
     return {
         "groupBy": grouping if view.grouped else None,
@@ -78,7 +115,7 @@ def view_state(view: View, search: str = "") -> dict[str, Any]:
         "runsHiddenMode": "SHOW_ALL",
         "hideEmptyCharts": True,
         "useGroupedValuesInCharts": True,
-        "compareRunSections": _sections(view),
+        "compareRunSections": [_section(heading, 2) for heading in view.charts],
         "compareRunCharts": _charts(view),
         "isAccordionReordered": True,
     }
@@ -91,9 +128,9 @@ def _columns(view: View) -> list[str]:
     ]
 
 
-def _sections(view: View) -> list[dict[str, Any]]:
-    shape = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False, "columns": 2}
-    return [{"uuid": heading, "name": heading, **shape} for heading in view.charts]
+def _section(heading: str, columns: int) -> dict[str, Any]:
+    shape = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False, "columns": columns}
+    return {"uuid": heading, "name": heading, **shape}
 
 
 def _charts(view: View) -> list[dict[str, Any]]:

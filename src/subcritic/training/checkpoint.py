@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from subcritic import stored
+
 # Bytes of free space below which a failed write is put down to the full disk.
 NEARLY_NOTHING = 2**20
 
@@ -48,12 +50,10 @@ def load(path: Path, identity: str) -> dict[str, Any] | None:
         return None
     try:
         # What was on a device is copied back to it by who takes it.
-        saved = torch.load(path, weights_only=False, map_location="cpu")
+        saved = stored.read(path)
         found, state = saved["identity"], saved["state"]
-    except Exception as error:  # whatever a damaged pickle raises
-        print(
-            f"{path}: unreadable checkpoint ({type(error).__name__}: {error}); starting anew", file=sys.stderr
-        )
+    except (stored.UnreadableFile, LookupError, TypeError) as error:
+        print(f"{path}: unreadable checkpoint ({error}); starting anew", file=sys.stderr)
         return None
     if found != identity:
         print(f"{path}: made by another configuration or version of the code; starting anew", file=sys.stderr)

@@ -35,6 +35,7 @@ true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1:
             },
         },
         ("return/evaluation", "cosine/actor", "diagnostic/action_entropy"),
+        policies=True,
     ),
     settings=Ablation,
     jobs=jobs,

@@ -16,6 +16,7 @@ that learn while the agent acts, from a replay they share without a lock; a glob
 the figure, with updates per second for one and two threads (tab *Artifacts*).""",
         {"Does it learn as well?": {"Return of the greedy policy": "return/evaluation"}},
         ("return/evaluation",),
+        policies=True,
     ),
     settings=Asynchronous,
     on_cpu_alone=True,

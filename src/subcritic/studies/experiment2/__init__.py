@@ -34,6 +34,7 @@ reward that follows in the evaluation's episodes, `value/realised` what follows.
             },
         },
         ("return/evaluation", "cosine/actor"),
+        policies=True,
     ),
     jobs=jobs,
     over=("environment", "method"),

@@ -15,6 +15,15 @@ policy gradient.
 *Look at* `agreement/…`: a cosine or Pearson correlation of 1 is full agreement, 0 is chance. Read it beside the
 controls: `oracle` must be 1 (the true gradient, computed another way), `permuted` neurons and `untrained` sub-critics
 show what chance looks like.""",
+        left_out=(
+            "*/equality",
+            "*/proportionality",
+            "*/scale",
+            "*/scalar_*",
+            "*/value_pearson",
+            "*/chance_spread",
+            "*/finite_difference_error",
+        ),
     ),
     jobs=jobs,
     over=("environment",),

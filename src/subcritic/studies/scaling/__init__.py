@@ -15,6 +15,7 @@ neuron's voltage gets noise of its own, and all receive one scalar: how much bet
 the drafts' linear critics.
 
 *Look at* `scaling/…/cosine`, the step being the number of draws: 1 is the true policy gradient's direction.""",
+        left_out=("*/noise_to_signal", "*/value_pearson"),
     ),
     settings=Scaling,
     jobs=jobs,

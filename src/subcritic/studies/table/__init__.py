@@ -11,7 +11,8 @@ STUDY = Study(
 Average, best and interval over seeds of each method on each environment, raw and normalised (0 = uniform random
 actions, 1 = the reference return), with aggregates over environments.
 
-*Open* the run `results` and its tab *Artifacts*: `table.md`, `table.csv`, `table.tex` and the figure.""",
+*Open* the run `results` and its tab *Artifacts*: `table.md`, `table.csv`, `table.tex` and the figure. The saved view
+`profiles` (button *Views*) has every method's score on every environment, a column for each profile.""",
         grouped=False,
     ),
     shown={

@@ -15,6 +15,7 @@ On the trained agents of Experiment 1, the relative difference between both grad
 (setting a voltage and letting the rest follow) must be rounding; `one_step` is 1 for hidden neurons; `right_slope` and
 `opposite_slope` are two critics that the data of the trajectory cannot tell apart; `aliased` holds in the mean only.
 The run `results` holds the table and the figure (tab *Artifacts*); `docs/theory.md` has the proofs.""",
+        left_out=("*_per_state", "*_of_mean/*"),
     ),
     settings=Theorem,
     jobs=jobs,
