@@ -22,6 +22,8 @@ from subcritic.studies import STUDIES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+# Pages that are not in docs/.
+ELSEWHERE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
 
 
 def build(output: Path, root: Path = ROOT) -> int:
@@ -42,9 +44,9 @@ def build(output: Path, root: Path = ROOT) -> int:
 
 def write(root: Path, source: Path) -> None:
     """Write what Sphinx reads."""
-    documents = (*root.glob("*.md"), *sorted((root / "docs").glob("*.md")), root / "benchmarks" / "README.md")
     pages = {
-        **{path.relative_to(root): path.read_text() for path in documents},
+        **{path.relative_to(root): path.read_text() for path in sorted((root / "docs").glob("*.md"))},
+        **{Path(name): (root / name).read_text() for name in ELSEWHERE},
         **studies.pages(root),
     }
     modules = api.modules(pages[api.PAGE])

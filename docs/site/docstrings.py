@@ -30,7 +30,7 @@ def process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: li
 def readable(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> Any:
-    """autodoc's event: the signature of what is called; none of settings, which a profile makes and docs/settings.md describes."""
+    """autodoc's event: the signature of what is called; none of settings, which profiles make."""
     if isinstance(obj, type) and issubclass(obj, BaseModel):
         return "", None
     return signature and re.sub(r"<function (\w+)>", r"\1", signature), returns

@@ -6,7 +6,7 @@ import pytest
 import synthetic
 
 from subcritic.publishing import summary
-from subcritic.publishing.reports import module_of
+from subcritic.publishing.reports import module_of, reads
 from subcritic.reporting import records, style
 from subcritic.studies import STUDIES
 from subcritic.studies.table import report as table
@@ -34,6 +34,23 @@ def made(recorded):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "FORMATS", ("png",))
         return {name: module_of(STUDIES[name]).make(profile, root) for name in SHOWN}
+
+
+def test_a_report_names_what_it_reads_kind_by_kind(recorded):
+    profile, root = recorded
+    found = {entry["name"]: entry for entry in reads(STUDIES["table"], profile, root.parent)}
+    assert {
+        "experiment2/curves",
+        "experiment2/scores",
+        "experiment2/method",
+        "anchors/anchors",
+    } <= found.keys()
+    curves = found["experiment2/curves"]
+    assert curves["source"] == f"{root.name}/experiment2/{{environment}}/{{method}}.csv"
+    assert curves["files"] == len(profile.environments) * len(profile.methods)
+    assert curves["columns"] == ["environment", "method", "seed", "step", "metric", "value"]
+    paths = [read.path for read in STUDIES["lab_book"].report_reads(profile, STUDIES)]
+    assert "table/ablation.csv" in paths and len(set(paths)) == len(paths)
 
 
 @pytest.mark.parametrize("name", SHOWN)

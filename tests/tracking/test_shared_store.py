@@ -92,9 +92,13 @@ def test_four_jobs_write_at_once_and_nothing_is_lost_or_doubled(shared, tmp_path
         assert kept.read_text() == run.data.tags["seed"]
 
 
-def test_artifacts_of_a_database_are_beside_the_results_and_those_of_a_server_are_its_own(shared, tmp_path):
+def test_artifacts_of_a_database_are_beside_the_results_and_those_of_a_server_are_its_own(
+    shared, tmp_path, capfd
+):
     fill(tmp_path, seeds=1)
     (run,) = own(tmp_path)
+    said = capfd.readouterr()
+    assert servers.QUOTED not in said.out + said.err, "MLflow prints links to runs, with the login in them"
     if shared == "http":
         assert run.info.artifact_uri.startswith("mlflow-artifacts:/")
         assert not (tmp_path / "mlartifacts").exists()

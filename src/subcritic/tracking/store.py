@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 # Tags by which a run is found: the identity, and the ids of its record and of its results folder.
 IDENTITY, RECORD, RESULTS_ID = "subcritic.identity", "subcritic.record", "subcritic.results"
-# Set before mlflow is imported: no telemetry, and a server that is down is noticed within seconds.
+# Set before mlflow is imported: no telemetry, no links printed (with the server's password in them), and a server that is
+# down is noticed within seconds.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "PGCONNECT_TIMEOUT": "10",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
