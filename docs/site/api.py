@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 PAGE = Path("docs/api.md")
 
@@ -28,10 +29,32 @@ def path(module: str) -> Path:
 
 def page(module: str, modules: list[str]) -> str:
     """What a module offers, without what it passes on from another one that has a page."""
-    found = import_module(module)
     left_out = ["model_config"]
-    for offered in getattr(found, "__all__", ()):
-        home = getattr(getattr(found, offered), "__module__", module)
+    for offered, thing in _offered(module):
+        home = getattr(thing, "__module__", module)
         left_out += [offered] if home != module and home in modules else []
     options = f"   :exclude-members: {', '.join(left_out)}"
     return f"# {module.removeprefix('subcritic.')}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{options}\n```\n"
+
+
+def linked(text: str, modules: list[str]) -> str:
+    """The text of a page in which names of code, `module:name`, lead to their place in the API, where they have one."""
+    passed_on = {
+        f"{getattr(offered, '__module__', module)}.{name}": f"{module}.{name}"
+        for module in modules
+        for name, offered in _offered(module)
+    }
+
+    def link(found: re.Match[str]) -> str:
+        module, name = found.groups()
+        first, dot, rest = name.partition(".")
+        place = passed_on.get(f"{module}.{first}", f"{module}.{first}") + dot + rest
+        return f"{{py:obj}}`{module}:{name} <{place}>`"
+
+    return re.sub(r"`(subcritic(?:\.\w+)+):([\w.]+)`", link, text)
+
+
+def _offered(module: str) -> list[tuple[str, Any]]:
+    """What a package offers by `__all__`, by its name."""
+    found = import_module(module)
+    return [(name, getattr(found, name)) for name in getattr(found, "__all__", ())]

@@ -52,7 +52,7 @@ def write(root: Path, source: Path) -> None:
     modules = api.modules(pages[api.PAGE])
     pages |= {api.path(module): api.page(module, modules) for module in modules}
     shown = links.Shown(root, set(pages), modules, studies.of)
-    written = {path: shown.turned(path, unbroken(text)) for path, text in pages.items()}
+    written = {path: shown.turned(path, api.linked(unbroken(text), modules)) for path, text in pages.items()}
     # The start page is the README, under the name that a site starts with.
     written[contents.START] = contents.start(written.pop(Path("README.md")), written[contents.PAGE])
     written[studies.INDEX] += contents.hidden(STUDIES)

@@ -15,7 +15,7 @@ extensions = [
     "sphinx.ext.viewcode",
     # Ours, beside this file.
     "docstrings",
-    "figures",
+    "layout",
     "mathml",
     "notation",
 ]

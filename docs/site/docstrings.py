@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 from sphinx.application import Sphinx
 
-NAMES = r"[A-Za-z]\w*(?:, [A-Za-z]\w*)*"
+NAME = r"(?:[a-z]\w*|[A-Z])"
+NAMES = rf"{NAME}(?:, {NAME})*"
 # A paragraph that starts with what a name stands for; and, further on in it, the next name.
 DESCRIBES = re.compile(rf"{NAMES}:\s")
 NEXT = re.compile(rf"(?<=[.;)])\s+(?={NAMES}:\s)")
@@ -26,9 +27,13 @@ def process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: li
     lines[:] = [line for block in blocks for line in (*_block(block), "")]
 
 
-def without_settings(app: Sphinx, what: str, name: str, obj: Any, *more: Any) -> tuple[str, None] | None:
-    """autodoc's event: a class of settings is made from a profile; what it may hold is on the page of settings."""
-    return ("", None) if isinstance(obj, type) and issubclass(obj, BaseModel) else None
+def readable(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> Any:
+    """autodoc's event: the signature of what is called; none of settings, which profiles make."""
+    if isinstance(obj, type) and issubclass(obj, BaseModel):
+        return "", None
+    return signature and re.sub(r"<function (\w+)>", r"\1", signature), returns
 
 
 def unexplained(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
@@ -61,6 +66,6 @@ def _plain(text: str) -> str:
 def setup(app: Sphinx) -> dict[str, bool]:
     # Before napoleon, which takes the sections such as `Raises:`.
     app.connect("autodoc-process-docstring", process, priority=400)
-    app.connect("autodoc-process-signature", without_settings)
+    app.connect("autodoc-process-signature", readable)
     app.connect("autodoc-skip-member", unexplained)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

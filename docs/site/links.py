@@ -19,8 +19,8 @@ import contents
 LINK = re.compile(r"(\]\(|^```\{figure\} )([^)\s]+)", re.MULTILINE)
 # How files that are shown as text are coloured.
 LANGUAGES = {
-    ".py": "python", ".yaml": "yaml", ".json": "json", ".smk": "python", ".cff": "yaml", ".toml": "toml",
-    ".rst": "rst", "": "none",
+    ".py": "python", ".yaml": "yaml", ".yml": "yaml", ".sh": "bash", ".json": "json", ".smk": "python",
+    ".cff": "yaml", ".toml": "toml", ".rst": "rst", "": "none",
 }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ class Shown:
         return path
 
     def _content(self, path: Path) -> str:
-        head = f"---\norphan: true\n---\n\n# `{path}`\n\n"
+        head = f"---\norphan: true\nnosearch: true\n---\n\n# `{path}`\n\n"
         full = self.root / path
         if full.is_dir():
             return head + "".join(
