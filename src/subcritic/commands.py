@@ -175,7 +175,7 @@ def tracking(options: argparse.Namespace) -> None:
 def ui(options: argparse.Namespace) -> None:
     from subcritic import tracking as store
 
-    store.serve(options.results, options.port)
+    store.serve(options.results, options.port, options.host, options.allowed_hosts)
 
 
 def _profile(options: argparse.Namespace, *, recorded: bool = False) -> Profile:
@@ -297,8 +297,17 @@ def _parser() -> argparse.ArgumentParser:
         _results,
     )
     sub.add_argument("action", choices=("follow", "mirror", "rebuild", "sweep"))
-    sub = add("ui", ui, "look at the runs in MLflow, on this machine only", _results)
+    sub = add("ui", ui, "look at the runs in MLflow, on this machine only unless told otherwise", _results)
     sub.add_argument("--port", type=int, default=5000)
+    sub.add_argument(
+        "--host", default="127.0.0.1", help="where it listens (default: 127.0.0.1, this machine alone)"
+    )
+    sub.add_argument(
+        "--allowed-hosts",
+        default="",
+        metavar="NAMES",
+        help="with --host: names by which it may be called, such as 'server.example.org:5000,localhost:*'",
+    )
     return parser
 
 

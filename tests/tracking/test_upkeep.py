@@ -303,3 +303,18 @@ def test_the_page_answers_and_ends_with_sigterm(results):
         server.communicate()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("127.0.0.1", "only this machine can open it"),
+        ("localhost", "only this machine can open it"),
+        ("0.0.0.0", "warning: it listens at 0.0.0.0 and asks for no password: whoever reaches port 5000 can"),
+        ("192.0.2.1", "warning: it listens at 192.0.2.1"),
+    ],
+)
+def test_it_is_said_who_can_open_the_page(host, words):
+    from subcritic.tracking.ui import _reached_by
+
+    assert words in _reached_by(host, 5000)

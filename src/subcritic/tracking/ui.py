@@ -1,7 +1,9 @@
-"""MLflow's web page, served on this machine only, and links to its most useful views."""
+"""MLflow's web page, served on this machine only unless told otherwise, and links to its most useful views."""
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import os
 import socket
 import subprocess
@@ -20,7 +22,7 @@ from .upkeep import bring_up_to_date, sweep
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-HOST = "127.0.0.1"
+HOST, ANY = "127.0.0.1", "0.0.0.0"
 STARTUP_SECONDS = 120.0
 # Without the jobs for language models, which would take ten processes and two gigabytes of memory.
 SERVER_ENVIRONMENT = {
@@ -69,16 +71,19 @@ def _first_page(tags: dict[str, str]) -> str:
     return ""
 
 
-def serve(results: Path, port: int = 5000) -> int:
+def serve(results: Path, port: int = 5000, host: str = HOST, allowed_hosts: str = "") -> int:
     """Show MLflow until Ctrl-C; returns the exit status of its server.
 
+    host: the address to listen at; a warning says so where others can reach it. allowed_hosts: names by which the server may
+    be called, as MLflow's option of this name takes them.
+
     Raises:
-        StoreError: the port is taken, or the server does not start.
+        StoreError: the port is taken, there is no such address, or the server does not start.
     """
     results = Path(results).resolve()
     remote = os.environ.get("MLFLOW_TRACKING_URI", "")
     if not remote.startswith("http"):
-        _require_free(port)
+        _require_free(host, port)
     sweep(results)
     bring_up_to_date(results)
     if remote.startswith("http"):
@@ -87,7 +92,7 @@ def serve(results: Path, port: int = 5000) -> int:
     raise_on_sigterm()
     # In its own session, so that Ctrl-C reaches only this process, which then shuts the server down.
     server = subprocess.Popen(
-        _command(results, port),
+        _command(results, port, host, allowed_hosts),
         # The address of the store, which may hold a password, is not for the list of processes.
         env={
             **os.environ,
@@ -98,8 +103,9 @@ def serve(results: Path, port: int = 5000) -> int:
         start_new_session=True,
     )
     try:
-        _wait_until_up(server, port)
-        _print_links(results, f"http://{HOST}:{port}")
+        _wait_until_up(server, host, port)
+        _print_links(results, f"http://{HOST if host == ANY else host}:{port}")
+        print(_reached_by(host, port))
         print("Ctrl-C ends it.", flush=True)
         return server.wait()
     except KeyboardInterrupt:
@@ -109,33 +115,42 @@ def serve(results: Path, port: int = 5000) -> int:
         server.wait()
 
 
-def _command(results: Path, port: int) -> list[str]:
+def _reached_by(host: str, port: int) -> str:
+    """Who can open the page."""
+    with contextlib.suppress(OSError):
+        if ipaddress.ip_address(socket.gethostbyname(host)).is_loopback:
+            return f"It listens at {host}, so that only this machine can open it."
+    return f"warning: it listens at {host} and asks for no password: whoever reaches port {port} can read, change and delete runs."
+
+
+def _command(results: Path, port: int, host: str, allowed_hosts: str) -> list[str]:
     return [
         *(sys.executable, "-m", "mlflow", "ui"),
         *("--artifacts-destination", str(results / "mlartifacts")),
-        *("--host", HOST, "--port", str(port), "--workers", "1"),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+        *(("--allowed-hosts", allowed_hosts) if allowed_hosts else ()),
         *("--uvicorn-opts", "--log-level warning"),
     ]
 
 
-def _require_free(port: int) -> None:
+def _require_free(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             raise store.StoreError(
-                f"port {port} on {HOST}: {error.strerror}; choose another, for example --port {port + 1}"
+                f"port {port} at {host}: {error.strerror}; choose another, for example --port {port + 1}"
             ) from None
 
 
-def _wait_until_up(server: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_up(server: subprocess.Popen[bytes], host: str, port: int) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise store.StoreError(f"the MLflow server ended at once, with status {server.returncode}")
         with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.2)
     raise store.StoreError(f"the MLflow server did not answer within {STARTUP_SECONDS:.0f} s")
