@@ -21,7 +21,10 @@ COPY --chown=subcritic requirements.lock ./
 RUN python3 -m venv .venv && .venv/bin/python -m pip install --quiet --requirement requirements.lock
 
 COPY --chown=subcritic . .
-RUN make .venv/installed
+# What Snakemake keeps about outputs lies with them: without it, the next container would take those of another config for current.
+RUN ln -s results/.snakemake .snakemake && make .venv/installed
 
 VOLUME /subcritic/results
+# A folder of the host, or a volume of before, has no such folder yet.
+ENTRYPOINT ["sh", "-c", "mkdir -p results/.snakemake && exec \"$@\"", "sh"]
 CMD ["make", "reproduce"]
