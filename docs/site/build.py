@@ -1,6 +1,6 @@
 """Build the site: `python docs/site/build.py [FOLDER]`, by default into build/site; warnings are errors.
 
-Sphinx reads build/site-source, where this script puts the documents as they are in the repository, in the same places, and
+Sphinx reads a temporary folder, where this script puts the documents as they are in the repository, in the same places, and
 beside them what is made from the code: a page for every study, and the API's. Links that lead to files of the repository
 are turned to the pages that show them (links.py).
 """
@@ -8,8 +8,8 @@ are turned to the pages that show them (links.py).
 from __future__ import annotations
 
 import re
-import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx
@@ -18,6 +18,7 @@ import api
 import contents
 import links
 import studies
+from subcritic.publishing.folders import replaced
 from subcritic.studies import STUDIES
 
 HERE = Path(__file__).resolve().parent
@@ -26,20 +27,21 @@ ROOT = HERE.parents[1]
 ELSEWHERE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
 
 
-def build(output: Path, root: Path = ROOT) -> int:
-    """Write the site to `output`, and beside it what it is made from; returns Sphinx's exit code.
+def build(output: Path, root: Path = ROOT) -> None:
+    """Write the site to `output`, in place of one that is there.
 
-    Raises FileExistsError for a folder that holds something else than a site.
+    Raises:
+        FileExistsError: the folder holds something else than a site.
+        SystemExit: Sphinx's exit code, where it failed; `output` is as it was.
     """
-    source, read = (output.with_name(f"{output.name}-{part}") for part in ("source", "doctrees"))
-    if output.exists() and not (output / "objects.inv").exists():
-        raise FileExistsError(f"{output} is there, and is no site")
-    for folder in (output, source, read):
-        shutil.rmtree(folder, ignore_errors=True)
-    write(root, source)
-    return sphinx(
-        ["-c", str(HERE), "-d", str(read), "-W", "--keep-going", "--quiet", str(source), str(output)]
-    )
+    if output.exists() and not (output / "objects.inv").exists() and any(output.iterdir()):
+        raise FileExistsError(f"{output} holds something else than a site; remove it or name another folder")
+    with replaced(output) as new, tempfile.TemporaryDirectory(prefix="subcritic-") as folder:
+        source, read = Path(folder) / "source", Path(folder) / "doctrees"
+        write(root, source)
+        settings = ["-c", str(HERE), "-d", str(read), "-W", "--keep-going", "--quiet"]
+        if status := sphinx([*settings, str(source), str(new)]):
+            raise SystemExit(status)
 
 
 def write(root: Path, source: Path) -> None:
@@ -75,7 +77,5 @@ def unbroken(text: str) -> str:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "site"
-    status = build(folder.resolve())
-    if not status:
-        print(f"{folder}/index.html")
-    sys.exit(status)
+    build(folder.resolve())
+    print(f"{folder}/index.html")

@@ -25,16 +25,30 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The folder of the site, built with warnings as errors."""
+    """The folder of the site, built with warnings as errors, and beside it one that looks like the builder's own."""
     folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, PROJECT / "docs" / "site" / "build.py", folder / "site"],
-        capture_output=True,
-        text=True,
-    )
+    (folder / "site-source").mkdir()
+    (folder / "site-source" / "thesis.tex").touch()
+    done = build(folder / "site")
     assert not done.returncode, done.stderr
     yield folder / "site"
     shutil.rmtree(folder)
+
+
+def build(folder):
+    command = [sys.executable, PROJECT / "docs" / "site" / "build.py", folder]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_nothing_but_the_site_is_written_or_removed(site):
+    assert {path.name for path in site.parent.iterdir()} == {"site", "site-source"}
+    assert (site.parent / "site-source" / "thesis.tex").exists()
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    assert "holds something else than a site" in build(tmp_path).stderr
+    assert (tmp_path / "thesis.tex").exists()
 
 
 def test_every_document_is_in_the_navigation():

@@ -1,0 +1,32 @@
+"""A folder is replaced whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from subcritic.publishing.folders import replaced
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def test_a_folder_is_made_and_then_replaced(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        with replaced(tmp_path / "some" / "site") as new:
+            (new / name).touch()
+        assert contents(tmp_path) == {"some", "some/site", f"some/site/{name}"}
+    monkeypatch.chdir(tmp_path / "some" / "site")
+    with replaced(Path()) as new:
+        (new / "third").touch()
+    assert contents(tmp_path) == {"some", "some/site", "some/site/third"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, OSError])
+def test_what_was_there_stays_where_writing_ends_early(tmp_path, error):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "old").touch()
+    with pytest.raises(error), replaced(tmp_path / "site") as new:
+        (new / "half").touch()
+        raise error
+    assert contents(tmp_path) == {"site", "site/old"}
