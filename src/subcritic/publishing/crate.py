@@ -7,14 +7,16 @@ can make it.
 
 from __future__ import annotations
 
+import json
 import mimetypes
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from subcritic.config import ConfigError
+from subcritic.publishing import provenance
+from subcritic.publishing.folders import replaced
 from subcritic.studies import STUDIES
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ CONFORMS_TO = (
     "https://w3id.org/ro/wfrun/workflow/0.5",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
 )
+METADATA = "ro-crate-metadata.json"
 LICENCE = "https://spdx.org/licenses/MIT"
 # Kinds of files that Python does not know by their suffix on every system.
 FORMATS = {
@@ -58,23 +61,34 @@ def export(name: str, published: Path, project: Path, folder: Path) -> Path:
     if not (source / "provenance.json").is_file():
         known = ", ".join(sorted(path.parent.name for path in published.glob("*/provenance.json")))
         raise ConfigError(f"profile {name!r}: nothing is published in {source}; known: {known}")
-    metadata = folder / "ro-crate-metadata.json"
-    if folder.exists():
-        if any(folder.iterdir()) and not metadata.exists():
-            raise ConfigError(f"{folder} exists and is no crate; name another folder with --output")
-        shutil.rmtree(folder)
     try:
         from rocrate.rocrate import ROCrate
     except ImportError:
         raise ConfigError("an RO-Crate needs the package rocrate: pip install -e '.[crate]'") from None
+    if kept := _not_ours(folder, name):
+        raise ConfigError(
+            f"{folder} holds {kept}, which is of no crate of {name!r}; name another folder with --output"
+        )
     # The version of RO-Crate that these profiles refer to.
     crate = ROCrate(version="1.1")
     facts = yaml.safe_load((source / "provenance.json").read_text())
     _describe(crate, name, facts, yaml.safe_load((project / "CITATION.cff").read_text()))
     workflow = _workflow(crate, project, facts)
     _run(crate, name, source, workflow, facts)
-    crate.write(folder)
-    return metadata
+    with replaced(folder) as new:
+        crate.write(new)
+    return folder / METADATA
+
+
+def _not_ours(folder: Path, name: str) -> str | None:
+    """A file in the folder that no crate of this profile describes; None where all of them may be replaced."""
+    there = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    try:
+        described = {entity["@id"] for entity in json.loads((folder / METADATA).read_text())["@graph"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        described = set()
+    ours = {*described, METADATA} if f"#run-{name}" in described else set()
+    return next((path for path in there if path not in ours), None)
 
 
 def _describe(crate: ROCrate, name: str, facts: dict[str, Any], citation: dict[str, Any]) -> None:
@@ -126,8 +140,8 @@ def _workflow(crate: ROCrate, project: Path, facts: dict[str, Any]) -> Any:
     )
     workflow["name"] = "subcritic"
     workflow["description"] = "Measures every study of a profile, and makes its tables, figures and summary."
-    # The commit that measured; `git describe` adds that files were changed.
-    workflow["version"] = ", ".join(facts["run_commits"])
+    # Of the file in the crate; those of the runs may be earlier ones.
+    workflow["version"] = provenance.source_name()
     workflow["softwareRequirements"] = [
         _package(crate, package, version)
         for package, version in {"python": facts["machine"]["python"], **facts["versions"]}.items()
@@ -176,8 +190,8 @@ def _run(crate: ROCrate, name: str, source: Path, workflow: Any, facts: dict[str
         properties={
             "name": f"Reproduction of the profile {name}",
             "description": f"On {machine['cores']} cores of {machine['processor']} under {machine['system']}, in "
-            f"{facts['minutes_from_first_start_to_last_end']} minutes from the first start to the last end.",
-            "endTime": facts["published"],
+            f"{facts['minutes_from_first_start_to_last_end']} minutes from the first start to the last end, "
+            f"with the code of {', '.join(facts['run_commits'])}.",
             "actionStatus": "http://schema.org/CompletedActionStatus",
             "agent": crate.creator,
         },
