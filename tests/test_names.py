@@ -66,8 +66,10 @@ def test_usual_names_are_accepted(name):
     assert parsed(name, name, "ddpg-2_a").environments[0].name == name
 
 
-@pytest.mark.parametrize("name", ["published", "Published", "mlartifacts"])
-def test_a_profile_cannot_have_the_folder_that_all_share(name):
+@pytest.mark.parametrize(
+    "name", ["published", "Published", "mlartifacts", "mlartifacts-shared", "mlflow.db", "logs"]
+)
+def test_a_profile_cannot_have_a_name_that_all_share(name):
     with pytest.raises(ConfigError, match="belongs to all profiles; choose another name"):
         parsed(name, "a", "a")
 

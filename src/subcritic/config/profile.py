@@ -18,7 +18,7 @@ Named = TypeVar("Named", AgentSettings, Environment)
 
 
 # Beside the profiles in results/.
-SHARED_FOLDERS = ("published", "mlartifacts")
+SHARED_FOLDERS = ("published", "mlartifacts", "mlartifacts-shared", "mlflow.db", "logs")
 
 
 class Profile(Section):
