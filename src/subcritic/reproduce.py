@@ -149,7 +149,7 @@ def _cores(arguments: Sequence[str]) -> int:
     given = options.cores
     if given is None and options.workflow_profile:
         with contextlib.suppress(OSError):
-            settings = yaml.safe_load((options.workflow_profile / "config.yaml").read_text())
+            settings = yaml.safe_load((options.workflow_profile / "config.yaml").read_text()) or {}
             given = str(settings.get("jobs") or settings.get("cores"))
     return int(given) if given and given.isdigit() else os.cpu_count() or 1
 
