@@ -1,6 +1,7 @@
 """Files from elsewhere are read as data, and one that would run something is refused before it does."""
 
 import os
+from collections import deque
 
 import numpy as np
 import pytest
@@ -77,17 +78,55 @@ def test_what_checkpoints_hold_is_read_as_it_was(tmp_path):
         "tensor": torch.randn(3, dtype=torch.float64),
         "random": generator.bit_generator.state,
         "torch": torch.get_rng_state(),
-        "arrays": [generator.random(4, dtype=np.float32), np.arange(3), np.array([True]), np.array(["a"])],
+        "arrays": [
+            generator.random(4, dtype=np.float32),
+            np.arange(3, dtype=np.uint64),
+            np.array([True]),
+            np.arange(6.0)[::-2],
+            np.zeros((0, 2), np.uint8),
+            np.array(2.5),
+        ],
         "scalar": np.float32(1.5),
-        "plain": {"none": None, "pair": (1, 2.5, "text"), "bytes": b"x", "large": 2**100},
+        "plain": {"none": None, "pair": (1, 2.5, "text"), "bytes": b"x", "large": 2**100, 7: {1, 2}},
     }
-    torch.save(saved, path)
+    stored.write(path, saved)
     found = stored.read(path)
     torch.testing.assert_close(found["tensor"], saved["tensor"], rtol=0, atol=0)
     torch.testing.assert_close(found["torch"], saved["torch"], rtol=0, atol=0)
     assert found["random"] == saved["random"]
     assert found["plain"] == saved["plain"]
-    assert found["scalar"] == 1.5
+    assert found["scalar"] == 1.5 and type(found["scalar"]) is np.float32
     for mine, theirs in zip(found["arrays"], saved["arrays"], strict=True):
         np.testing.assert_array_equal(mine, theirs)
-        assert mine.dtype == theirs.dtype
+        assert mine.dtype == theirs.dtype and mine.shape == theirs.shape
+
+
+def test_an_array_is_not_copied_to_be_written_and_its_file_makes_no_dtype(tmp_path):
+    path = tmp_path / "state.pt"
+    stored.write(path, {"array": np.zeros(1000)})
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(path) == []
+    assert stored._packed(array := np.zeros(3), "")[stored.ARRAY].data_ptr() == array.ctypes.data
+
+
+def test_an_array_of_anything_else_is_refused_when_it_is_read(tmp_path):
+    """NumPy makes a dtype as a pickle says, pointers that lead nowhere included."""
+    path = tmp_path / "crafted.pt"
+    torch.save(np.zeros(3), path)
+    with pytest.raises(stored.UnreadableFile, match=r"it asks for numpy.*dtype"):
+        stored.read(path)
+
+
+@pytest.mark.parametrize("kept", [deque([1]), np.random.default_rng(), np.array(["a"]), torch.device("cpu")])
+def test_what_could_not_be_read_is_not_written(tmp_path, kept):
+    state = {"agent": [{"kept": kept}]}
+    with pytest.raises(TypeError, match=r"^\['agent'\]\[0\]\['kept'\] is a .*; what is kept must be tensors"):
+        stored.write(tmp_path / "state.pt", state)
+
+
+def test_a_checkpoint_that_could_not_be_read_says_what_is_in_the_way_and_leaves_the_last_one(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, "a", {"step": 1})
+    with pytest.raises(checkpoint.CheckpointError, match=r"\['state'\]\['mine'\] is a collections.deque"):
+        checkpoint.save(path, "a", {"mine": deque()})
+    assert checkpoint.load(path, "a") == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]

@@ -129,7 +129,10 @@ class Agent(Protocol):
         """Metrics of the last update, (S,) each."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that acting and learning depend on, for a checkpoint."""
+        """All that acting and learning depend on, for a checkpoint.
+
+        It must be data: tensors, arrays, numbers, text, bytes and None, in dicts, lists, tuples and sets.
+        """
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""

@@ -45,7 +45,7 @@ def save(path: Path, policies: list[dict[str, Any]]) -> Path:
     """Write the policies of all seeds to one file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    torch.save(policies, temporary)
+    stored.write(temporary, policies)
     temporary.replace(path)
     return path
 

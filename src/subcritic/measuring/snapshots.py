@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from subcritic import stored
 from subcritic.config import ConfigError, Section, digest, dump
 
@@ -35,6 +33,6 @@ def save_snapshots(
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     kept = {"snapshots": drafts, "neuron_noise": neuron_noise}
-    torch.save({"key": digest(dump(config)), "sizes": sizes, **kept}, temporary)
+    stored.write(temporary, {"key": digest(dump(config)), "sizes": sizes, **kept})
     temporary.replace(path)
     return path

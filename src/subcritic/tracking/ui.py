@@ -120,7 +120,7 @@ def _reached_by(host: str, port: int) -> str:
     with contextlib.suppress(OSError):
         if ipaddress.ip_address(socket.gethostbyname(host)).is_loopback:
             return f"It listens at {host}, so that only this machine can open it."
-    return f"warning: it listens at {host} and asks for no password: whoever reaches port {port} can read, change and delete runs."
+    return f"warning: it listens at {host} and asks for no password: whoever reaches port {port} can change and delete runs."
 
 
 def _command(results: Path, port: int, host: str, allowed_hosts: str) -> list[str]:

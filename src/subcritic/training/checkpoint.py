@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from subcritic import stored
 
 # Bytes of free space below which a failed write is put down to the full disk.
@@ -26,10 +24,13 @@ def save(path: Path, identity: str, state: dict[str, Any]) -> None:
     temporary = path.with_suffix(".tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save({"identity": identity, "state": state}, file)
+            stored.write(file, {"identity": identity, "state": state})
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except TypeError as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: the training could not be continued from it: {error}") from error
     except (OSError, RuntimeError) as error:
         # torch reports a full disk as an internal error of its archive writer.
         full = shutil.disk_usage(path.parent).free < NEARLY_NOTHING
