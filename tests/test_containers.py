@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +29,7 @@ def test_a_new_container_knows_from_which_config_the_results_in_the_volume_are(t
         subprocess.run(link.split(), cwd=folder, check=True)
         if (volume := tmp_path / "results").exists():
             volume.rename(folder / "results")
-        command = [*json.loads(entry_point), "snakemake", "--cores", "1", *arguments]
+        command = [*json.loads(entry_point), sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         assert not done.returncode, done.stderr
         (folder / "results").rename(volume)
