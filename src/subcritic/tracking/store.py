@@ -1,7 +1,7 @@
 """MLflow's store: SQLite with a write-ahead log (WAL) under `results/`, or the store that MLFLOW_TRACKING_URI names.
 
-That is a database, `postgresql://…`, whose artifacts are files in `results/mlartifacts/` all the same; or a server,
-`http://…`, that keeps artifacts too. Results folders may share a store: each has an id, and touches no run of another.
+That is a database, `postgresql://…`, whose artifacts are files in `results/mlartifacts-shared/`; or a server, `http://…`,
+that keeps artifacts too. Results folders may share a store: each has an id, and touches no run of another.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ ENVIRONMENT = {
 }
 
 
+# Below the results folder: the artifacts of the local store, and of a database that MLFLOW_TRACKING_URI names. Rebuilding the
+# local store removes what it does not know from its own folder, and from no other.
+ARTIFACTS, SHARED_ARTIFACTS = "mlartifacts", "mlartifacts-shared"
 DATABASES = ("postgresql", "mysql", "mssql")
 # Packages whose errors are about the store.
 LIBRARIES = {"mlflow", "sqlalchemy", "alembic", "psycopg2", "requests", "urllib3"}
@@ -239,7 +242,8 @@ def artifact_location(results: Path, study: str) -> str | None:
     """Where the artifacts of a study are stored; None: the server decides."""
     if tracking_uri(results).startswith("http"):
         return None
-    return (Path(results).resolve() / "mlartifacts" / study).as_uri()
+    folder = ARTIFACTS if local_database(results) else SHARED_ARTIFACTS
+    return (Path(results).resolve() / folder / study).as_uri()
 
 
 def results_id(results: Path) -> str:
