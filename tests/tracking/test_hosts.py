@@ -1,6 +1,7 @@
 """A results folder that several hosts share: who holds it, who mirrors it, and who is known to be dead."""
 
 import fcntl
+import importlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from subcritic.config import ConfigError
 from subcritic.tracking import Run, claim, claim_chain, process, record
 from subcritic.tracking.claim import CHAIN, CHAIN_ID, UNSUPPORTED
 
+# `tracking.claim` is the function.
+claims = importlib.import_module("subcritic.tracking.claim")
 # On another host, for all that its process can tell.
 HOLDING = """
 import socket, sys
@@ -65,10 +68,33 @@ def test_mlflow_is_left_to_the_host_of_the_chain(tmp_path, monkeypatch):
     holder = hold(tmp_path / "tiny")
     process.keep_mirrored(tmp_path)
     assert started == []
+    with claim_chain(tmp_path / "other"):
+        process.keep_mirrored(tmp_path)
+        assert started.pop() == tmp_path, "each of two chains sees to it"
+    process._started.clear()
     holder.communicate()
     with claim_chain(tmp_path / "tiny"):
         process.keep_mirrored(tmp_path)
     assert started == [tmp_path]
+
+
+@pytest.mark.parametrize("left_to_it", [None, "no locks", "own chain"])
+def test_what_a_killed_chain_of_another_host_left_counts_only_where_locks_tell_nothing(
+    left_to_it, tmp_path, monkeypatch
+):
+    started = []
+    monkeypatch.setattr(process, "_start", lambda results: started.append(results))
+    monkeypatch.setattr(process, "_started", {})
+    holder = hold(tmp_path / "tiny")
+    holder.kill()
+    holder.communicate()
+    chain = (tmp_path / "tiny" / "lock").read_text().split()[2]
+    if left_to_it == "no locks":
+        monkeypatch.setattr(claims, "locks", lambda folder: False)
+    if left_to_it == "own chain":
+        monkeypatch.setenv(CHAIN_ID, chain)
+    process.keep_mirrored(tmp_path)
+    assert started == ([] if left_to_it else [tmp_path])
 
 
 def test_the_process_that_mirrors_stays_for_as_long_as_the_chain(results, monkeypatch):

@@ -37,8 +37,8 @@ ENVIRONMENT = {
 }
 
 
-# Below the results folder: the artifacts of the local store, and of a database that MLFLOW_TRACKING_URI names. Rebuilding the
-# local store removes what it does not know from its own folder, and from no other.
+# Folders of artifacts below the results: of the local store, and of a database that MLFLOW_TRACKING_URI names. Rebuilding
+# the local store removes what it does not know from its own folder, and from no other.
 ARTIFACTS, SHARED_ARTIFACTS = "mlartifacts", "mlartifacts-shared"
 DATABASES = ("postgresql", "mysql", "mssql")
 # Packages whose errors are about the store.
