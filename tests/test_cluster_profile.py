@@ -45,7 +45,7 @@ def test_the_estimate_counts_the_jobs_that_the_profile_submits():
 
 @pytest.mark.skipif(
     not importlib.util.find_spec("snakemake_executor_plugin_slurm"),
-    reason="no SLURM plugin: pip install 'subcritic[slurm]'",
+    reason="no SLURM plugin: pip install -e '.[slurm]'",
 )
 def test_snakemake_knows_every_setting_of_the_profile():
     shown = subprocess.run(
