@@ -149,7 +149,7 @@ def disconnect(uri: str) -> None:
 def client_of(uri: str) -> MlflowClient:
     """An MlflowClient for `uri`. MLflow is imported here because the import takes over a second.
 
-    Raises StoreError where a database does not answer.
+    Raises StoreError where `uri` is no address, or a database does not answer.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -162,8 +162,12 @@ def client_of(uri: str) -> MlflowClient:
             if not any(isinstance(known, Redacting) for known in handler.filters):
                 handler.addFilter(Redacting())
     # MLflow makes the tables of an empty database here.
-    with _alone(uri) if uri.startswith(DATABASES) else contextlib.nullcontext():
-        return MlflowClient(tracking_uri=uri)
+    try:
+        with _alone(uri) if uri.startswith(DATABASES) else contextlib.nullcontext():
+            return MlflowClient(tracking_uri=uri)
+    except ValueError:
+        # Its text may hold a part of the password.
+        raise StoreError(f"{uri}: is not an address; one is http://user:password@host:port") from None
 
 
 @contextlib.contextmanager
@@ -185,7 +189,9 @@ def _alone(uri: str) -> Iterator[None]:
             "letters and digits are written as % and two hexadecimal digits"
         ) from None
     except ModuleNotFoundError as error:
-        raise StoreError(f"{uri} needs the package {error.name}: pip install 'subcritic[postgres]'") from None
+        # PostgreSQL's driver is in an extra of this package, others are not.
+        extra = ": pip install -e '.[postgres]'" if uri.startswith("postgresql") else ""
+        raise StoreError(f"{uri} needs the package {error.name}{extra}") from None
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise StoreError(f"{uri}: {describe(error)}") from None
     try:
