@@ -3,6 +3,7 @@
 import fcntl
 import importlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -139,6 +140,18 @@ def test_where_files_have_no_locks_a_run_of_another_host_is_not_called_dead(
     monkeypatch.setattr(record, "locks", lambda folder: locks)
     tracking.sweep(tmp_path)
     assert record.read(run.folder)["status"] == status
+
+
+def test_who_holds_a_folder_is_on_disk_before_anything_is_done_there(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(os, "fsync", lambda file: written.append((tmp_path / "lock").read_text().split()))
+    with claim_chain(tmp_path) as chain:
+        assert written == [
+            [str(os.getpid()), socket.gethostname()],
+            [*written[0], chain.environment[CHAIN_ID]],
+        ]
+        chain.name(12345)
+        assert written[-1][0] == "12345" and len(written) == 3
 
 
 def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, capfd):

@@ -215,6 +215,8 @@ def _name(file: IO[str], process: int, *more: str) -> None:
     file.truncate(0)
     file.write(" ".join([str(process), socket.gethostname(), *more]) + "\n")
     file.flush()
+    # At once for other hosts too: a job on a node would take an empty file for the end of its chain.
+    os.fsync(file.fileno())
 
 
 def _try_twice(file: IO[str]) -> bool:
