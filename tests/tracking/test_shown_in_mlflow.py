@@ -189,7 +189,11 @@ def test_a_run_has_one_model_however_often_it_is_mirrored(results, monkeypatch):
     train(results)
     (run,) = mlflow_runs(results)
     folder = identity().folder(results)
-    assert mirror.agree(store.connect(results), results, folder).model == models(results)[0].model_id
+    (made,) = models(results)
+    assert mirror.agree(store.connect(results), results, folder).model == made.model_id
+    assert [model.model_id for model in models(results)] == [made.model_id], (
+        "as after a restart: it is not made anew"
+    )
     live, artifacts = (
         everything(results),
         sorted(path.name for path in results.glob("mlartifacts/*/models/*")),
