@@ -51,7 +51,7 @@ def test_a_profile_of_comments_alone_leaves_the_number_of_jobs_to_the_machine(tm
 
 @pytest.mark.skipif(
     not importlib.util.find_spec("snakemake_executor_plugin_slurm"),
-    reason="no SLURM plugin: pip install 'subcritic[slurm]'",
+    reason="no SLURM plugin: pip install -e '.[slurm]'",
 )
 def test_snakemake_knows_every_setting_of_the_profile():
     shown = subprocess.run(

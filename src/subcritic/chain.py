@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from subcritic.publishing.check import chosen, sources
 from subcritic.reporting import documents
 from subcritic.studies import STUDIES
 from subcritic.study import Job
-from subcritic.tracking import keep_mirrored
+from subcritic.tracking import finish, keep_mirrored
 
 # Seconds between two looks at the folder.
 LOOK_EVERY = 2.0
@@ -95,6 +96,8 @@ class ChainProgress:
     ) -> None:
         self.stop.set()
         self.thread.join()
+        # What was started since Snakemake ended would stay for a minute.
+        finish(self.root.parent)
 
     def line(self) -> str | None:
         """What there is to say since the last call, if anything."""
@@ -121,7 +124,9 @@ class ChainProgress:
 
     def _watch(self) -> None:
         while not self.stop.wait(LOOK_EVERY):
-            keep_mirrored(self.root.parent)
+            # It is tried again at the next look.
+            with contextlib.suppress(OSError):
+                keep_mirrored(self.root.parent)
             if line := self.line():
                 print(line, flush=True)
 

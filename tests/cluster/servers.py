@@ -28,7 +28,7 @@ QUOTED = "s3cret%2Fw%40rd"
 def missing() -> str:
     """Why no PostgreSQL can be started here; empty where it can."""
     if not importlib.util.find_spec("psycopg2"):
-        return "no driver for PostgreSQL: pip install 'subcritic[postgres]'"
+        return "no driver for PostgreSQL: pip install -e '.[postgres]'"
     if not _programs():
         return "PostgreSQL's initdb not found, on PATH or in /usr/lib/postgresql"
     return ""

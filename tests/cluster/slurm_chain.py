@@ -37,7 +37,7 @@ HASTE = (
 
 def main(all_studies: bool = False) -> int:
     plugin = importlib.util.find_spec("snakemake_executor_plugin_slurm")
-    if reason := slurm.missing() or ("" if plugin else "no SLURM plugin: pip install 'subcritic[slurm]'"):
+    if reason := slurm.missing() or ("" if plugin else "no SLURM plugin: pip install -e '.[slurm]'"):
         return skip("slurm", reason)
     config = ["--config", *LONG, *([] if all_studies else [CUT])]
     command = ["subcritic", "reproduce", "--profile", "tiny"]

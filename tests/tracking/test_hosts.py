@@ -1,7 +1,9 @@
 """A results folder that several hosts share: who holds it, who mirrors it, and who is known to be dead."""
 
 import fcntl
+import importlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +17,8 @@ from subcritic.config import ConfigError
 from subcritic.tracking import Run, claim, claim_chain, process, record
 from subcritic.tracking.claim import CHAIN, CHAIN_ID, UNSUPPORTED
 
+# `tracking.claim` is the function.
+claims = importlib.import_module("subcritic.tracking.claim")
 # On another host, for all that its process can tell.
 HOLDING = """
 import socket, sys
@@ -65,10 +69,33 @@ def test_mlflow_is_left_to_the_host_of_the_chain(tmp_path, monkeypatch):
     holder = hold(tmp_path / "tiny")
     process.keep_mirrored(tmp_path)
     assert started == []
+    with claim_chain(tmp_path / "other"):
+        process.keep_mirrored(tmp_path)
+        assert started.pop() == tmp_path, "each of two chains sees to it"
+    process._started.clear()
     holder.communicate()
     with claim_chain(tmp_path / "tiny"):
         process.keep_mirrored(tmp_path)
     assert started == [tmp_path]
+
+
+@pytest.mark.parametrize("left_to_it", [None, "no locks", "own chain"])
+def test_what_a_killed_chain_of_another_host_left_counts_only_where_locks_tell_nothing(
+    left_to_it, tmp_path, monkeypatch
+):
+    started = []
+    monkeypatch.setattr(process, "_start", lambda results: started.append(results))
+    monkeypatch.setattr(process, "_started", {})
+    holder = hold(tmp_path / "tiny")
+    holder.kill()
+    holder.communicate()
+    chain = (tmp_path / "tiny" / "lock").read_text().split()[2]
+    if left_to_it == "no locks":
+        monkeypatch.setattr(claims, "locks", lambda folder: False)
+    if left_to_it == "own chain":
+        monkeypatch.setenv(CHAIN_ID, chain)
+    process.keep_mirrored(tmp_path)
+    assert started == ([] if left_to_it else [tmp_path])
 
 
 def test_the_process_that_mirrors_stays_for_as_long_as_the_chain(results, monkeypatch):
@@ -113,6 +140,18 @@ def test_where_files_have_no_locks_a_run_of_another_host_is_not_called_dead(
     monkeypatch.setattr(record, "locks", lambda folder: locks)
     tracking.sweep(tmp_path)
     assert record.read(run.folder)["status"] == status
+
+
+def test_who_holds_a_folder_is_on_disk_before_anything_is_done_there(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(os, "fsync", lambda file: written.append((tmp_path / "lock").read_text().split()))
+    with claim_chain(tmp_path) as chain:
+        assert written == [
+            [str(os.getpid()), socket.gethostname()],
+            [*written[0], chain.environment[CHAIN_ID]],
+        ]
+        chain.name(12345)
+        assert written[-1][0] == "12345" and len(written) == 3
 
 
 def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, capfd):

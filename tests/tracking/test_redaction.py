@@ -25,6 +25,12 @@ SECRET = "op3n-sesame"
         ("postgresql://host/db?user=me&password=op3n-sesame", "postgresql://host/db?user=me&password=***"),
         ("invalid dsn: host=h password=op3n-sesame user=me", "invalid dsn: host=h password=*** user=me"),
         ("token: op3n-sesame", "token: ***"),
+        ('{"password": "op3n-sesame"}', '{"password": "***"}'),
+        ('{"a": 1, "password":"op3n, \\" sesame", "b": 2}', '{"a": 1, "password":"***", "b": 2}'),
+        ("{'password': 'op3n', 'host': 'h'}", "{'password': '***', 'host': 'h'}"),
+        ("export MLFLOW_TRACKING_PASSWORD=op3n", "export MLFLOW_TRACKING_PASSWORD=***"),
+        ("sslpassword='op3n sesame' host=h", "sslpassword='***' host=h"),
+        ("password='op3n", "password='***"),
         ("http://127.0.0.1:5000/#/experiments/1/runs", "http://127.0.0.1:5000/#/experiments/1/runs"),
         ("http://host/a@b and mail@host", "http://host/a@b and mail@host"),
         ("postgresql://me@host/db", "postgresql://***@host/db"),
@@ -63,7 +69,7 @@ def test_log_records_and_their_tracebacks_are_redacted(capsys):
 
 
 # A server that is down, a database that is, schemes unknown to MLflow and to SQLAlchemy, a port
-# that is none, a slash in the password.
+# that is none, a slash in the password, no login but a field, an IPv6 address without its end.
 ADDRESSES = [
     f"http://me:{SECRET}@127.0.0.1:9",
     f"postgresql://me:{SECRET}@127.0.0.1:9/db",
@@ -72,13 +78,14 @@ ADDRESSES = [
     f"postgresql://me:{SECRET}@127.0.0.1:port/db",
     f"postgresql://me:{SECRET}/more@127.0.0.1/db",
     f"postgresql://127.0.0.1:9/db?user=me&password={SECRET}",
+    f"http://me:{SECRET}@[::1",
 ]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_no_store_that_fails_gives_the_password_away(address, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    monkeypatch.setattr(ui, "_require_free", lambda port: None)
+    monkeypatch.setattr(ui, "_require_free", lambda host, port: None)
     with RunGroup(tmp_path, [identity()], CONFIG, mirror=False) as group:
         group.log(1, 0, {"a": 1.0})
     with warnings.catch_warnings():
@@ -104,19 +111,22 @@ def test_an_error_of_a_training_is_recorded_without_a_password(tmp_path):
     assert group.runs[0].content["tags"]["error"] == "OSError: http://***@host is down"
 
 
-def test_a_database_without_its_driver_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://me:{SECRET}@127.0.0.1:9/db")
-    monkeypatch.setitem(sys.modules, "psycopg2", None)
-    with pytest.raises(
-        StoreError, match=r"postgresql://\*\*\*@.* needs the package psycopg2: .*subcritic\[postgres\]"
-    ):
+@pytest.mark.parametrize(
+    ("scheme", "driver", "install"),
+    [("postgresql", "psycopg2", ": pip install -e '.[postgres]'"), ("mysql", "MySQLdb", "")],
+)
+def test_a_database_without_its_driver_says_what_to_install(scheme, driver, install, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://me:{SECRET}@127.0.0.1:9/db")
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(StoreError) as failed:
         store.connect(tmp_path)
+    assert str(failed.value) == f"{scheme}://***@127.0.0.1:9/db needs the package {driver}{install}"
 
 
 def test_the_page_is_served_without_the_address_among_its_arguments(tmp_path, monkeypatch):
     """Anybody on the machine can list the arguments of processes."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"postgresql://me:{SECRET}@127.0.0.1:9/db")
-    assert SECRET not in " ".join(ui._command(tmp_path, 5000))
+    assert SECRET not in " ".join(ui._command(tmp_path, 5000, ui.HOST, ""))
 
 
 def test_the_command_line_says_it_in_one_line(tmp_path):

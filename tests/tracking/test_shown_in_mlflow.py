@@ -3,7 +3,9 @@
 import base64
 import io
 import json
+import sys
 import zlib
+from types import SimpleNamespace as Names
 
 import gymnasium as gym
 import mlflow
@@ -18,7 +20,18 @@ from subcritic.config import parse_method
 from subcritic.measuring import kept
 from subcritic.nn import MLP
 from subcritic.studies import STUDIES
-from subcritic.tracking import RunGroup, group, inputs, mirror, policy, read_metrics, record, store, views
+from subcritic.tracking import (
+    RunGroup,
+    group,
+    inputs,
+    mirror,
+    policy,
+    read_metrics,
+    record,
+    store,
+    system,
+    views,
+)
 
 PENDULUM = {"environment": {"id": "Pendulum-v1", "name": "Pendulum-v1", "kwargs": {}}}
 ACTOR = MLP((3, 8, 1), "tanh", "tanh")
@@ -99,11 +112,9 @@ def test_what_trains_nothing_has_no_readings(results):
     assert len(list(results.glob("tiny/runs/**/system.csv"))) == 1
 
 
-def test_metrics_of_gpus_have_the_names_of_mlflow(monkeypatch):
-    from types import SimpleNamespace as Names
-
-    from subcritic.tracking import system
-
+@pytest.fixture
+def nvml(monkeypatch):
+    """A stand-in for NVIDIA's library: one GPU."""
     library = Names(
         NVMLError=OSError,
         nvmlInit=lambda: None,
@@ -113,7 +124,11 @@ def test_metrics_of_gpus_have_the_names_of_mlflow(monkeypatch):
         nvmlDeviceGetUtilizationRates=lambda handle: Names(gpu=40),
         nvmlDeviceGetPowerUsage=lambda handle: 150_000,
     )
-    monkeypatch.setitem(__import__("sys").modules, "pynvml", library)
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    return library
+
+
+def test_metrics_of_gpus_have_the_names_of_mlflow(nvml):
     read = system.Usage().read()
     assert {name: value for name, value in read.items() if "gpu" in name} == {
         "system/gpu_0_memory_usage_megabytes": 2000,
@@ -121,6 +136,18 @@ def test_metrics_of_gpus_have_the_names_of_mlflow(monkeypatch):
         "system/gpu_0_utilization_percentage": 40,
         "system/gpu_0_power_usage_watts": 150,
     }
+
+
+def test_a_driver_that_fails_takes_only_the_metrics_of_gpus(nvml):
+    def fails(*_):
+        raise nvml.NVMLError("GPU is lost")
+
+    usage = system.Usage()
+    for name in ("nvmlDeviceGetHandleByIndex", "nvmlDeviceGetCount"):
+        setattr(nvml, name, fails)
+        for used in (usage, system.Usage()):
+            read = used.read()
+            assert "system/process_memory_usage_megabytes" in read and "gpu" not in str(read)
 
 
 @pytest.fixture
@@ -162,7 +189,11 @@ def test_a_run_has_one_model_however_often_it_is_mirrored(results, monkeypatch):
     train(results)
     (run,) = mlflow_runs(results)
     folder = identity().folder(results)
-    assert mirror.agree(store.connect(results), results, folder).model == models(results)[0].model_id
+    (made,) = models(results)
+    assert mirror.agree(store.connect(results), results, folder).model == made.model_id
+    assert [model.model_id for model in models(results)] == [made.model_id], (
+        "as after a restart: it is not made anew"
+    )
     live, artifacts = (
         everything(results),
         sorted(path.name for path in results.glob("mlartifacts/*/models/*")),
@@ -186,10 +217,13 @@ def test_the_model_of_a_replaced_run_goes_with_it(results):
     assert models(results) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"weights", as_file({"encoder": None, **saved()})])
-def test_a_file_that_holds_no_policy_is_kept_as_it_is(results, data):
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"weights", {"encoder": None, **saved()}, {"parameters": torch.ones(3)}, [1.0], torch.ones(3)],
+)
+def test_a_file_that_holds_no_policy_is_kept_as_it_is(results, content):
     with RunGroup(results, [identity()], PENDULUM) as runs:
-        runs.artifact(0, "policy.pt", data)
+        runs.artifact(0, "policy.pt", content if isinstance(content, bytes) else as_file(content))
     (run,) = mlflow_runs(results)
     assert run.info.status == "FINISHED" and models(results) == []
     assert policy.FILE == kept.POLICY

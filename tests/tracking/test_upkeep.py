@@ -64,6 +64,21 @@ def test_rebuilding_leaves_no_artifact_of_older_runs(results):
     assert len(list((results / "mlartifacts").glob("*/*"))) == 2
 
 
+def test_rebuilding_leaves_the_artifacts_of_a_named_database(results, tmp_path, template, monkeypatch):
+    """Whoever forgets the variable once must not lose what the group's database points to."""
+    fill(results)
+    tracking.bring_up_to_date(results)
+    shutil.copy(template, tmp_path / "group.db")
+    with monkeypatch.context() as named:
+        named.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'group.db'}")
+        kept = artifacts(results)
+        assert len(kept) == 2
+    tracking.rebuild(results)
+    with monkeypatch.context() as named:
+        named.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'group.db'}")
+        assert artifacts(results) == kept
+
+
 def test_rebuilding_repairs_a_store_that_cannot_be_read(results):
     fill(results)
     (results / "mlflow.db").write_bytes(b"not a database" * 100)

@@ -78,9 +78,17 @@ def owner(folder: Path) -> str:
     return (_named(folder) or [""])[0]
 
 
-def held_elsewhere(folder: Path) -> bool:
-    """Whether a process of another host holds `folder`, or was killed while it did: only a lock tells which, if it can."""
-    return _named(folder)[1:2] not in ([], [socket.gethostname()])
+def host_of(folder: Path) -> str:
+    """The host of the process that holds `folder`; empty where none does.
+
+    A process that was killed is still named, so the lock decides. What the file says is believed where locks may tell
+    nothing: on a file system without them, and in a job of the chain that is named, whose node may not see locks of others.
+    """
+    named = _named(folder)
+    if len(named) < 2:
+        return ""
+    told = os.environ.get(CHAIN_ID) in named or not locks(folder)
+    return named[1] if told or claimed(folder) else ""
 
 
 def locks(folder: Path) -> bool:
@@ -207,6 +215,8 @@ def _name(file: IO[str], process: int, *more: str) -> None:
     file.truncate(0)
     file.write(" ".join([str(process), socket.gethostname(), *more]) + "\n")
     file.flush()
+    # At once for other hosts too: a job on a node would take an empty file for the end of its chain.
+    os.fsync(file.fileno())
 
 
 def _try_twice(file: IO[str]) -> bool:

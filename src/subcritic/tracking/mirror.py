@@ -30,7 +30,6 @@ from .store import IDENTITY, RECORD, RESULTS_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput
     from mlflow.entities import Run as MlflowRun
 
 # Tags of a run: it was replaced; the address of its policy.
@@ -53,7 +52,6 @@ class Held:
     tags: dict[str, str] = field(default_factory=dict)
     params: frozenset[str] = frozenset()
     artifacts: dict[str, str] = field(default_factory=dict)
-    inputs: frozenset[tuple[str, str]] = frozenset()
     model: str = ""
     points: dict[tuple[str, int], float] = field(default_factory=dict)
 
@@ -76,7 +74,7 @@ def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None =
     fresh = [point for point in points if (point.metric, point.step) not in held.points]
     _write_batches(client, held, content, fresh)
     _write_artifacts(client, held, content, folder)
-    inputs = _write_inputs(client, held, content)
+    _write_inputs(client, held, content)
     model = held.model or _write_model(client, held, content, folder)
     if content["status"] != held.status:
         _write_status(client, held.run_id, content)
@@ -87,7 +85,6 @@ def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None =
         tags=_tags(content),
         params=frozenset(_params(content)),
         artifacts=content["artifacts"],
-        inputs=inputs,
         model=model,
         points=ahead,
     )
@@ -203,7 +200,6 @@ def _held(client: MlflowClient, run: MlflowRun) -> Held:
         tags=run.data.tags,
         params=frozenset(run.data.params),
         artifacts=artifact_digests(run.data.tags),
-        inputs=frozenset((read.dataset.name, read.dataset.digest) for read in _inputs(run)),
         model=run.data.tags.get(MODEL, "").removeprefix("models:/"),
         points={
             (name, metric.step): metric.value
@@ -211,10 +207,6 @@ def _held(client: MlflowClient, run: MlflowRun) -> Held:
             for metric in client.get_metric_history(run.info.run_id, name)
         },
     )
-
-
-def _inputs(run: MlflowRun) -> list[DatasetInput]:
-    return run.inputs.dataset_inputs if run.inputs else []
 
 
 def _ahead(
@@ -316,12 +308,10 @@ def _write_artifacts(client: MlflowClient, held: Held, content: dict[str, Any], 
             client.set_tag(held.run_id, f"artifact.{name}", digest)
 
 
-def _write_inputs(client: MlflowClient, held: Held, content: dict[str, Any]) -> frozenset[tuple[str, str]]:
-    """Records of earlier versions name none."""
-    entries = {(entry["name"], entry["digest"]): entry for entry in content.get("inputs", [])}
-    if fresh := [as_mlflow(entry) for key, entry in entries.items() if key not in held.inputs]:
-        client.log_inputs(held.run_id, fresh)
-    return held.inputs | frozenset(entries)
+def _write_inputs(client: MlflowClient, held: Held, content: dict[str, Any]) -> None:
+    """MLflow keeps a dataset once, however often it is told of it. Records of earlier versions name none."""
+    if entries := content.get("inputs"):
+        client.log_inputs(held.run_id, [as_mlflow(entry) for entry in entries])
 
 
 def _write_model(client: MlflowClient, held: Held, content: dict[str, Any], folder: Path) -> str:

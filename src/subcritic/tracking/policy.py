@@ -6,7 +6,6 @@ no code comes from the store. MLflow finds its task in the model's configuration
 
 from __future__ import annotations
 
-import pickle
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from subcritic import envs
+from subcritic import envs, stored
 from subcritic.envs.adapter import Adapter
 from subcritic.nn import MLP
 from subcritic.nn.convolution import Convolutions
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 # The artifact of a record that holds the policy; its model's name.
 FILE, NAME = "policy.pt", "policy"
+# What the file says of the actor.
+ACTOR = {"sizes", "hidden", "output", "parameters"}
 
 
 class Policy:
@@ -129,15 +130,17 @@ def write(
 def _read(file: Path) -> dict[str, Any] | None:
     """None of a file that is no policy, and of a seed that was stopped, whose encoder is not kept."""
     try:
-        saved: dict[str, Any] = torch.load(file, weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError):
+        saved = stored.read(file)
+    except stored.UnreadableFile:
         return None
-    return None if saved.get("encoder", saved) is None else saved
+    if not isinstance(saved, dict) or not saved.keys() >= ACTOR or saved.get("encoder", saved) is None:
+        return None
+    return saved
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> Policy:
     """What MLflow calls to load a model."""
-    return Policy(torch.load(path, weights_only=True), model_config["task"])
+    return Policy(stored.read(Path(path)), model_config["task"])
 
 
 def _convolutions(encoder: Mapping[str, Any]) -> Convolutions:

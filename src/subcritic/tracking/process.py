@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import store
-from .claim import FILE, claimed, held_elsewhere, owner, try_claim
+from .claim import FILE, claimed, host_of, owner, try_claim
 
 if TYPE_CHECKING:
     from .mirror import Mirror
@@ -41,9 +42,10 @@ _started: dict[Path, subprocess.Popen[bytes]] = {}
 def keep_mirrored(results: Path) -> None:
     """See to it that MLflow follows the records in `results`: start the process that does, unless there is one. Cheap.
 
-    Where a chain of another host is at work, that is left to it.
+    Where chains of other hosts are at work and none of this one, that is left to them.
     """
-    if any(held_elsewhere(lock.parent) for lock in _locks_of_chains(results)):
+    hosts = {host for lock in _locks_of_chains(results) if (host := host_of(lock.parent))}
+    if hosts and socket.gethostname() not in hosts:
         return
     folder = _folder(results)
     status = _started[folder].poll() if folder in _started else -1

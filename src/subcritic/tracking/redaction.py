@@ -13,14 +13,18 @@ ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE
 SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD")
 # Before the last @ that can end it: a password may have an @ in it, and what follows the host may not.
 LOGIN = re.compile(r"(?<=://)[^\s/?#'\"]*@")
-FIELD = re.compile(r"(?i)\b(password|passwd|passphrase|sslpassword|token|secret)(\s*[=:]\s*)([^\s&;,'\")]+)")
+# Named in addresses, settings, variables (`…_PASSWORD=`), JSON and Python's dicts; quotes may surround both name and value.
+FIELD = re.compile(
+    r"""(?ix) (?<![a-z]) ((?:ssl)?password|passwd|passphrase|token|secret) (["']?\s*[=:]\s*)
+    (["']?) (?: (?<=["']) (?:\\.|(?!\3)[^\\])* (?=\3) | [^\s&;,'")]+ )"""
+)
 
 
 def redact(text: str) -> str:
     """The same text with `***` for the login in any address, and for what is known to be secret."""
     for secret in sorted(_known(), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return FIELD.sub(rf"\1\2{HIDDEN}", LOGIN.sub(f"{HIDDEN}@", text))
+    return FIELD.sub(rf"\1\2\3{HIDDEN}", LOGIN.sub(f"{HIDDEN}@", text))
 
 
 def without_login(address: str) -> str:

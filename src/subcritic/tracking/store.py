@@ -1,7 +1,7 @@
 """MLflow's store: SQLite with a write-ahead log (WAL) under `results/`, or the store that MLFLOW_TRACKING_URI names.
 
-That is a database, `postgresql://…`, whose artifacts are files in `results/mlartifacts/` all the same; or a server,
-`http://…`, that keeps artifacts too. Results folders may share a store: each has an id, and touches no run of another.
+That is a database, `postgresql://…`, whose artifacts are files in `results/mlartifacts-shared/`; or a server, `http://…`,
+that keeps artifacts too. Results folders may share a store: each has an id, and touches no run of another.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ ENVIRONMENT = {
 }
 
 
+# Folders of artifacts below the results: of the local store, and of a database that MLFLOW_TRACKING_URI names. Rebuilding
+# the local store removes what it does not know from its own folder, and from no other.
+ARTIFACTS, SHARED_ARTIFACTS = "mlartifacts", "mlartifacts-shared"
 DATABASES = ("postgresql", "mysql", "mssql")
 # Packages whose errors are about the store.
 LIBRARIES = {"mlflow", "sqlalchemy", "alembic", "psycopg2", "requests", "urllib3"}
@@ -146,7 +149,7 @@ def disconnect(uri: str) -> None:
 def client_of(uri: str) -> MlflowClient:
     """An MlflowClient for `uri`. MLflow is imported here because the import takes over a second.
 
-    Raises StoreError where a database does not answer.
+    Raises StoreError where `uri` is no address, or a database does not answer.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -159,8 +162,12 @@ def client_of(uri: str) -> MlflowClient:
             if not any(isinstance(known, Redacting) for known in handler.filters):
                 handler.addFilter(Redacting())
     # MLflow makes the tables of an empty database here.
-    with _alone(uri) if uri.startswith(DATABASES) else contextlib.nullcontext():
-        return MlflowClient(tracking_uri=uri)
+    try:
+        with _alone(uri) if uri.startswith(DATABASES) else contextlib.nullcontext():
+            return MlflowClient(tracking_uri=uri)
+    except ValueError:
+        # Its text may hold a part of the password.
+        raise StoreError(f"{uri}: is not an address; one is http://user:password@host:port") from None
 
 
 @contextlib.contextmanager
@@ -182,7 +189,9 @@ def _alone(uri: str) -> Iterator[None]:
             "letters and digits are written as % and two hexadecimal digits"
         ) from None
     except ModuleNotFoundError as error:
-        raise StoreError(f"{uri} needs the package {error.name}: pip install 'subcritic[postgres]'") from None
+        # PostgreSQL's driver is in an extra of this package, others are not.
+        extra = ": pip install -e '.[postgres]'" if uri.startswith("postgresql") else ""
+        raise StoreError(f"{uri} needs the package {error.name}{extra}") from None
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise StoreError(f"{uri}: {describe(error)}") from None
     try:
@@ -239,7 +248,8 @@ def artifact_location(results: Path, study: str) -> str | None:
     """Where the artifacts of a study are stored; None: the server decides."""
     if tracking_uri(results).startswith("http"):
         return None
-    return (Path(results).resolve() / "mlartifacts" / study).as_uri()
+    folder = ARTIFACTS if local_database(results) else SHARED_ARTIFACTS
+    return (Path(results).resolve() / folder / study).as_uri()
 
 
 def results_id(results: Path) -> str:

@@ -24,7 +24,7 @@ class Usage:
 
     def __init__(self) -> None:
         self._process = psutil.Process()
-        self._gpus = _gpus()
+        self._library, self._gpus = _gpus()
         self._last = self._times()
         psutil.cpu_percent()
 
@@ -41,8 +41,8 @@ class Usage:
             found["cpu_utilization_percentage"] = psutil.cpu_percent()
             found["system_memory_usage_megabytes"] = memory.used / MEGABYTE
             found["system_memory_usage_percentage"] = 100 * memory.used / memory.total
-        for index in range(self._gpus.nvmlDeviceGetCount() if self._gpus else 0):
-            found |= {f"gpu_{index}_{name}": value for name, value in _of_gpu(self._gpus, index).items()}
+        for index in range(self._gpus):
+            found |= {f"gpu_{index}_{name}": value for name, value in _of_gpu(self._library, index).items()}
         return {f"{PREFIX}{name}": round(value, 1) for name, value in found.items()}
 
     def _times(self) -> tuple[float, float]:
@@ -51,15 +51,15 @@ class Usage:
         return time.perf_counter(), used.user + used.system
 
 
-def _gpus() -> Any:
-    """NVIDIA's management library, or None where there is none."""
+def _gpus() -> tuple[Any, int]:
+    """NVIDIA's management library and the number of GPUs that it finds; None and 0 where it cannot be used."""
     try:
         library = importlib.import_module("pynvml")
         library.nvmlInit()
+        return library, library.nvmlDeviceGetCount()
     except Exception:
         # Neither a missing package nor a missing driver is a fault.
-        return None
-    return library
+        return None, 0
 
 
 def _of_gpu(library: Any, index: int) -> dict[str, float]:

@@ -126,7 +126,7 @@ def _reached_by(host: str, port: int) -> str:
 def _command(results: Path, port: int, host: str, allowed_hosts: str) -> list[str]:
     return [
         *(sys.executable, "-m", "mlflow", "ui"),
-        *("--artifacts-destination", str(results / "mlartifacts")),
+        *("--artifacts-destination", str(results / store.ARTIFACTS)),
         *("--host", host, "--port", str(port), "--workers", "1"),
         *(("--allowed-hosts", allowed_hosts) if allowed_hosts else ()),
         *("--uvicorn-opts", "--log-level warning"),

@@ -72,7 +72,7 @@ def _rebuild_local(results: Path, database: Path, folders: Sequence[Path]) -> No
     store.replace_database(new, database)
     kept = {MODELS} | {name for one in held for name in (one.run_id, one.model)}
     for pattern in ("*/*", f"*/{MODELS}/*"):
-        for folder in (results / "mlartifacts").glob(pattern):
+        for folder in (results / store.ARTIFACTS).glob(pattern):
             if folder.name not in kept:
                 shutil.rmtree(folder)
 
