@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import time
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ from subcritic.publishing.check import chosen, sources
 from subcritic.reporting import documents
 from subcritic.studies import STUDIES
 from subcritic.study import Job
-from subcritic.tracking import finish, keep_mirrored
 
 # Seconds between two looks at the folder.
 LOOK_EVERY = 2.0
@@ -75,8 +73,7 @@ def seconds_left(
 class ChainProgress:
     """Says, whenever a job of a chain ends, how many are done and about how long the rest takes.
 
-    A context manager: it looks at the folder `root` of the chain until it is left. Only what ends meanwhile is news. It also
-    sees to it that MLflow follows, which jobs on other hosts leave to the host of the chain.
+    A context manager: it looks at the folder `root` of the chain until it is left. Only what ends meanwhile is news.
     """
 
     def __init__(self, root: Path, jobs: Sequence[Job], cores: int) -> None:
@@ -96,8 +93,6 @@ class ChainProgress:
     ) -> None:
         self.stop.set()
         self.thread.join()
-        # What was started since Snakemake ended would stay for a minute.
-        finish(self.root.parent)
 
     def line(self) -> str | None:
         """What there is to say since the last call, if anything."""
@@ -124,9 +119,6 @@ class ChainProgress:
 
     def _watch(self) -> None:
         while not self.stop.wait(LOOK_EVERY):
-            # It is tried again at the next look.
-            with contextlib.suppress(OSError):
-                keep_mirrored(self.root.parent)
             if line := self.line():
                 print(line, flush=True)
 

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import yaml
@@ -25,6 +26,8 @@ from subcritic.study import Job, Shown, Study
 DEFAULT = Path("configs/quick.yaml")
 # Digests of environments that were checked, and what is to be said of them.
 CHECKED = Path("results/.checked.json")
+# Seconds between two looks whether the process that copies to MLflow is there.
+FOLLOW_EVERY = 5.0
 # Names in one label of Snakemake's report.
 LONGEST_LIST = 4
 
@@ -59,7 +62,7 @@ def begin(profile: Profile, root: Path) -> None:
     path, text = root / "config.yaml", written_out(profile)
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
-    tracking.keep_mirrored(root.parent)
+    _FOLLOWED.append(_Followed(root.parent))
 
 
 def enter_node(profile: Profile, root: Path) -> None:
@@ -78,12 +81,36 @@ def enter_node(profile: Profile, root: Path) -> None:
 
 def end(root: Path) -> None:
     """What it does last: mark runs as KILLED whose process is gone, and wait until MLflow has all."""
+    while _FOLLOWED:
+        _FOLLOWED.pop().stop()
     if tracking.sweep(root.parent):
         tracking.keep_mirrored(root.parent)
     tracking.finish(root.parent)
 
 
+class _Followed:
+    """Sees to it that MLflow follows while Snakemake runs: jobs on other hosts leave that to the host of the chain."""
+
+    def __init__(self, results: Path) -> None:
+        self.results, self.ended = results, Event()
+        self.thread = Thread(target=self._keep, daemon=True)
+        tracking.keep_mirrored(results)
+        self.thread.start()
+
+    def _keep(self) -> None:
+        while not self.ended.wait(FOLLOW_EVERY):
+            # A disk that is full for a while ends nothing.
+            with contextlib.suppress(OSError):
+                tracking.keep_mirrored(self.results)
+
+    def stop(self) -> None:
+        """Start no further process that copies."""
+        self.ended.set()
+        self.thread.join()
+
+
 _CLAIMED = contextlib.ExitStack()
+_FOLLOWED: list[_Followed] = []
 
 
 def written_out(profile: Profile) -> str:

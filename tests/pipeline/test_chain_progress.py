@@ -7,7 +7,7 @@ import time
 import pytest
 
 from subcritic import chain as progress
-from subcritic import cost
+from subcritic import cost, workflow
 from subcritic.measuring.progress import duration
 from subcritic.study import Job
 
@@ -84,24 +84,25 @@ def test_a_chain_says_how_far_it_is_whenever_a_job_ends(tmp_path):
     assert "4 of 4 jobs done" in (line := chain.line()) and "left" not in line
 
 
-def test_mlflow_is_followed_until_the_chain_ends_and_not_longer(tmp_path, monkeypatch, capfd):
+def test_mlflow_is_followed_until_snakemake_ends_and_not_longer(tmp_path, monkeypatch):
     calls = []
 
     def keep_mirrored(results):
-        calls.append("started")
-        finish(tmp_path / "p", JOBS[0])
-        raise OSError("no process can be started")
+        calls.append(results)
+        if len(calls) > 1:
+            raise OSError("no process can be started")
 
-    monkeypatch.setattr(progress, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(progress, "keep_mirrored", keep_mirrored)
-    monkeypatch.setattr(progress, "finish", lambda results: calls.append(results))
-    with progress.ChainProgress(tmp_path / "p", JOBS, 1):
-        deadline = time.monotonic() + 10
-        while len(calls) < 3 and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert calls[:3] == ["started"] * 3, "an error ends nothing"
-    assert calls[3:].count(tmp_path) == 1 and calls[-1] == tmp_path
-    assert "1 of 4 jobs done" in capfd.readouterr().out
+    monkeypatch.setattr(workflow, "FOLLOW_EVERY", 0.01)
+    monkeypatch.setattr(workflow.tracking, "keep_mirrored", keep_mirrored)
+    followed = workflow._Followed(tmp_path)
+    deadline = time.monotonic() + 10
+    while len(calls) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert calls[:4] == [tmp_path] * 4, "an error ends nothing"
+    followed.stop()
+    count = len(calls)
+    time.sleep(0.1)
+    assert len(calls) == count
 
 
 def test_a_log_of_an_earlier_chain_is_no_running_job(tmp_path):

@@ -11,6 +11,9 @@ from subcritic.nn import compiled
 from subcritic.rules import RULES
 from subcritic.studies import STUDIES
 
+# What files of the copies are read as, by their path and text: most of them are the same in every copy.
+TREES, NAMES = {}, {}
+
 PENDULUM, MOUNTAIN, CART = "Pendulum-v1", "MountainCarContinuous-v0", "subcritic/CartRest-v0"
 
 
@@ -123,10 +126,13 @@ def copied(tmp_path, monkeypatch):
     package = tmp_path / "subcritic"
     shutil.copytree(provenance.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(provenance, "PACKAGE", package)
+    monkeypatch.setattr(provenance, "_tree", once(provenance._tree.__wrapped__, TREES))
+    names = provenance._names
+    monkeypatch.setattr(provenance, "_names", once(lambda file, package: list(names(file, package)), NAMES))
     chosen = profile()
 
     def digests():
-        for cached in (provenance._digest, provenance._tree, provenance._imported):
+        for cached in (provenance._digest, provenance._imported):
             cached.cache_clear()
         found = {job.name: code.job_code(job) for study in STUDIES.values() for job in study.jobs(chosen)}
         return found | {
@@ -136,8 +142,20 @@ def copied(tmp_path, monkeypatch):
         }
 
     yield package, digests
-    for cached in (provenance._digest, provenance._tree, provenance._imported):
+    for cached in (provenance._digest, provenance._imported):
         cached.cache_clear()
+
+
+def once(read, known):
+    """What is read of a file, read once for each text that it has had; a file of the same text is read in every copy."""
+
+    def reading(file, package):
+        key = file.relative_to(package), file.read_text()
+        if key not in known:
+            known[key] = read(file, package)
+        return known[key]
+
+    return reading
 
 
 def edit(path: Path, old: str = "", new: str = "\nEDITED = 1\n") -> None:
