@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from subcritic import config, profiles, provenance, workflow
+from subcritic.envs import code as environments
 from subcritic.measuring import code
 from subcritic.nn import compiled
 from subcritic.rules import RULES
@@ -13,8 +14,24 @@ from subcritic.studies import STUDIES
 
 # What files of the copies are read as, by their path and text: most of them are the same in every copy.
 TREES, NAMES = {}, {}
+# The same of modules of environments.
+IMPORTED = {}
 
 PENDULUM, MOUNTAIN, CART = "Pendulum-v1", "MountainCarContinuous-v0", "subcritic/CartRest-v0"
+
+
+@pytest.fixture(autouse=True)
+def environments_read_once(monkeypatch):
+    imported = environments._imported
+
+    def reading(module):
+        file = environments._file(module)
+        key = module, file and file.read_bytes()
+        if key not in IMPORTED:
+            IMPORTED[key] = list(imported(module))
+        return IMPORTED[key]
+
+    monkeypatch.setattr(environments, "_imported", reading)
 
 
 def profile(**changes):
