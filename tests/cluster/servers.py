@@ -16,6 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from subcritic.tracking.store import ENVIRONMENT
 from subcritic.tracking.ui import SERVER_ENVIRONMENT
@@ -136,15 +137,23 @@ def _has_account(name: str) -> bool:
 
 
 @contextlib.contextmanager
+def running(server: Any) -> Iterator[Any]:
+    """A server, started, and stopped at the end unless that was done already."""
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.process and server.process.poll() is None:
+            server.stop()
+
+
+@contextlib.contextmanager
 def postgres() -> Iterator[Postgres]:
-    with tempfile.TemporaryDirectory(prefix="subcritic-postgres-") as folder:
-        server = Postgres(Path(folder))
-        server.start()
-        try:
-            yield server
-        finally:
-            if server.process and server.process.poll() is None:
-                server.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="subcritic-postgres-") as folder,
+        running(Postgres(Path(folder))) as server,
+    ):
+        yield server
 
 
 class MlflowServer:
@@ -186,10 +195,5 @@ class MlflowServer:
 
 @contextlib.contextmanager
 def mlflow_server(backend: str, folder: Path) -> Iterator[MlflowServer]:
-    server = MlflowServer(backend, folder)
-    server.start()
-    try:
+    with running(MlflowServer(backend, folder)) as server:
         yield server
-    finally:
-        if server.process and server.process.poll() is None:
-            server.stop()
