@@ -12,7 +12,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 # No part of a number, though what computes numbers imports it. What counts of the config is in the config of a job; lists
-# of rules, tasks and studies import none of them, and what a job uses of a list is among the code of the job.
+# of rules, tasks and studies import none of them, and what a job uses of a list is among the code of the job. This file and
+# envs/code.py say what a number depends on.
 NO_PART_OF_NUMBERS = (
     "config",
     "tracking",
@@ -20,6 +21,7 @@ NO_PART_OF_NUMBERS = (
     "profiles.py",
     "study.py",
     "suite.py",
+    "envs/code.py",
     "rules/__init__.py",
     "envs/suite/__init__.py",
 )

@@ -6,7 +6,6 @@ import ast
 import functools
 import hashlib
 import importlib
-from collections.abc import Iterator
 from importlib import metadata, util
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -107,19 +106,26 @@ def _physics(module: str) -> set[str]:
     return found
 
 
-def _imported(module: str) -> Iterator[str]:
+def _imported(module: str) -> frozenset[str]:
     """Absolute names in the import statements of a module; of `from a import b`, both a and a.b."""
     file = _file(module)
     if file is None or file.suffix != ".py":
-        return
+        return frozenset()
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    return _names(file.read_bytes(), package)
+
+
+@functools.cache
+def _names(source: bytes, package: str) -> frozenset[str]:
+    """What `_imported` says, of the source of a module; parsed once for all jobs that ask."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = util.resolve_name("." * node.level + (node.module or ""), package)
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
 
 
 def _file(module: str) -> Path | None:

@@ -135,7 +135,7 @@ def register_atari(environment_id: str) -> None:
     try:
         import ale_py
     except ImportError:
-        message = "install the extra 'atari' (pip install 'subcritic[atari]')"
+        message = "install the extra 'atari' (pip install -e '.[atari]')"
         raise UnusableEnvironment(f"{environment_id!r} needs ale-py: {message}") from None
     gym.register_envs(ale_py)
 
