@@ -6,12 +6,23 @@ def under_root(paths):
     return [f"{ROOT}/{path}" for path in paths]
 
 
-def depends_on(study):
+def job_of(study):
+    """The job that wildcards name; all are made once, since each of them is asked for several times."""
+    jobs = {(job.environment, job.method): job for job in study.jobs(profile)}
+
+    def job(wildcards):
+        given = dict(wildcards)
+        named = given.get("environment", ""), given.get("method", "")
+        return jobs[named] if named in jobs else study.job(profile, **given)
+
+    return job
+
+
+def depends_on(job):
     """What a job's results depend on besides its input files, as a param: a change makes Snakemake run it again."""
 
     def depends(wildcards):
-        job = study.job(profile, **dict(wildcards))
-        return subcritic_workflow.job_depends_on(job)
+        return subcritic_workflow.job_depends_on(job(wildcards))
 
     return depends
 
@@ -20,11 +31,11 @@ def options_of(wildcards):
     return subcritic_workflow.options(dict(wildcards))
 
 
-def reads_of(study):
+def reads_of(job):
     """The files of other studies that a job reads."""
 
     def reads(wildcards):
-        return under_root(study.job(profile, **dict(wildcards)).reads)
+        return under_root(job(wildcards).reads)
 
     return reads
 
@@ -61,12 +72,13 @@ def in_report(study, file):
 for study in STUDIES.values():
     if study.measures:
         each = subcritic_workflow.job_path(study)
+        job = job_of(study)
 
         rule:
             name:
                 study.name
             input:
-                reads_of(study),
+                reads_of(job),
             output:
                 **{name: f"{ROOT}/{file.path}" for name, file in study.records.items()},
             log:
@@ -86,7 +98,7 @@ for study in STUDIES.values():
                 config=CONFIG,
                 study=study.name,
                 options=options_of,
-                depends=depends_on(study),
+                depends=depends_on(job),
             message:
                 f"{study.name}: {study.question}"
             shell:

@@ -39,7 +39,7 @@ def code_of(environment_id: str) -> dict[str, Any]:
     entry = suite.entry(environment_id)
     module = f"{suite.__name__}.{entry.family}" if entry else _module(_spec(environment_id))
     package = module.partition(".")[0]
-    packages = {name: metadata.version(name) for top in _physics(module) for name in _distributions(top)}
+    packages = {name: _version(name) for top in _physics(module) for name in _distributions(top)}
     if package == provenance.PACKAGE.name:
         own = Path(*module.split(".")[1:]).with_suffix(".py")
         files = [
@@ -50,11 +50,11 @@ def code_of(environment_id: str) -> dict[str, Any]:
             files += ["envs/suite/environment.py", "envs/suite/task.py"]
         return {
             "files": files,
-            "packages": packages | {"gymnasium": metadata.version("gymnasium")},
+            "packages": packages | {"gymnasium": _version("gymnasium")},
             **({"entry": list(entry)} if entry else {}),
         }
     installed = _distributions(package)
-    packages |= {name: metadata.version(name) for name in installed}
+    packages |= {name: _version(name) for name in installed}
     if installed and all(_from_an_index(name) for name in installed):
         return {"packages": packages}
     return {"packages": packages, "source": source_digest(package, environment_id)}
@@ -152,6 +152,11 @@ def _top_level(package: str) -> ModuleSpec | None:
 def _folders(spec: ModuleSpec | None) -> list[Path]:
     """Where the modules of a top-level package lie; empty for a module."""
     return [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    return metadata.version(distribution)
 
 
 @functools.cache
