@@ -80,8 +80,10 @@ def test_the_cosine_is_drawn_for_the_actor_and_every_layer_of_probed_methods(rec
     figure = learning.cosine_figure(profile, curves[curves["method"] == "linear"])
     assert [axes.get_title("left").split(", ")[1] for axes in figure.axes] == ["linear"] * 3
     assert all({"actor", "layer 1", "layer 2", "layer 3"} == set(texts(axes)) for axes in figure.axes)
-    unprobed = learning.cosine_figure(profile, curves[curves["metric"] == "return/evaluation"])
-    assert "no update was compared" in unprobed.axes[0].get_title("left")
+    unprobed = curves[curves["metric"] == "return/evaluation"]
+    for draw in (learning.cosine_figure, learning.small_cosine_figure):
+        figure = draw(profile, unprobed)
+        assert not figure.axes and [text.get_text() for text in figure.texts] == [learning.NOT_PROBED]
 
 
 def test_every_layer_has_its_curve_in_both_phases(recorded):

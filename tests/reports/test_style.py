@@ -20,6 +20,24 @@ def test_a_method_keeps_its_colour_whatever_stands_beside_it():
     assert len({many[name] for name in ("new", "linear", "ddpg", "other")}) == 4
 
 
+def test_no_two_of_many_methods_have_one_colour():
+    assert len(set(style.method_colours(f"method-{index}" for index in range(24)).values())) == 24 + 3
+
+
+@pytest.mark.parametrize(
+    ("names", "lines"), [(["ddpg", "linear"], 1), ([f"a-method-{n}" for n in range(14)], 5)]
+)
+def test_a_legend_stays_within_its_figure(names, lines):
+    figure = Figure(figsize=(4.5, 3), layout="constrained")
+    figure.subplots()
+    style.method_legend(figure, dict.fromkeys(names, style.INK))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    drawn = legend.get_window_extent()
+    assert drawn.x0 >= 0 and drawn.x1 <= figure.bbox.x1
+    assert len({round(text.get_window_extent().y0) for text in legend.get_texts()}) == lines
+
+
 @pytest.mark.parametrize("width", [3.0, 4.0, 6.0, 12.0])
 def test_a_note_stays_within_its_figure(width):
     parts = [

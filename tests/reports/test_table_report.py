@@ -268,6 +268,8 @@ def test_the_figure_of_aggregates_has_a_row_for_each_method_over_all_tasks_and_o
         "not of the reference itself"
     )
     assert len(right.lines) == 4 and "over 13 tasks" in figure.get_supxlabel()
+    alone = aggregates.aggregate(profile, scores, anchors, None, [])
+    assert len(drawing.aggregates_figure(profile, alone, shares).axes) == 2, "no reference to be better than"
 
 
 def test_what_crosses_layers_says_how_convolutions_learn():

@@ -72,9 +72,14 @@ def styled(draw):
 
 
 def method_colours(names: Iterable[str]) -> dict[str, str]:
-    """One colour per method: the fixed one, or for a name not known here the next spare one, in order."""
+    """One colour per method: the fixed one, or for a name not known here the next spare one, in order, then darker ones."""
     unknown = [name for name in names if name not in METHODS]
-    return {**METHODS, **{name: SPARE[index % len(SPARE)] for index, name in enumerate(unknown)}}
+    return {**METHODS, **{name: _spare(index) for index, name in enumerate(unknown)}}
+
+
+def _spare(index: int) -> str:
+    darker, place = divmod(index, len(SPARE))
+    return matplotlib.colors.to_hex(np.array(matplotlib.colors.to_rgb(SPARE[place])) * 0.6**darker)
 
 
 def layer_colours(layers: int) -> list[str]:
@@ -138,9 +143,20 @@ def draw_estimate(axes: Axes, estimate: tuple[float, float, float], y: float, co
 
 
 def method_legend(figure: Figure, colours: dict[str, str]) -> None:
-    """One line of coloured names above the panels, where there is no room for labels within them."""
+    """Coloured names above the panels, where there is no room for labels within them: in one line if they fit."""
     lines = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
-    figure.legend(handles=lines, loc="outside upper left", ncols=len(lines), frameon=False, fontsize=8)
+    # A name has a line of its colour beside it, and a gap.
+    widths, width = [CHARACTER * len(name) + 0.6 for name in colours], figure.get_size_inches()[0]
+    columns = len(lines) if sum(widths) <= width else max(1, int(width / max(widths)))
+    figure.legend(handles=lines, loc="outside upper left", ncols=columns, frameon=False, fontsize=8)
+
+
+@styled
+def empty_figure(text: str) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    figure = Figure(figsize=(5.0, 0.6), layout="constrained")
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
 
 
 def note(figure: Figure, text: str) -> None:

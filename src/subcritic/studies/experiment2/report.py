@@ -20,6 +20,7 @@ from subcritic.studies.experiment2 import STUDY
 # With more environments than this, panels are small, normalised, and share their axes. With more pairs of an environment and
 # a method, cosines are those of the whole actor, in one panel per method.
 LARGE_PANELS = 12
+NOT_PROBED = "No update was compared with the true gradient."
 
 
 def make(profile: Profile, root: Path) -> list[Path]:
@@ -104,7 +105,9 @@ def cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
     """Cosine of a local rule's update to the true policy gradient, one panel per environment and probed method."""
     probed = curves[curves["metric"].str.startswith("cosine/")]
     found = probed[["environment", "method"]].drop_duplicates().itertuples(index=False, name=None)
-    pairs = list(found) or [("no update was compared with the true gradient", "")]
+    pairs = list(found)
+    if not pairs:
+        return style.empty_figure(NOT_PROBED)
     fig, panels = style.grid(len(pairs), columns=3, width=4.0)
     for axes, (environment, method) in zip(panels, pairs, strict=True):
         labels = []
@@ -117,9 +120,7 @@ def cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
                 )
             )
         axes.axhline(0, color=style.INK, linewidth=0.6)
-        axes.set(
-            title=f"{environment}, {method}" if method else environment, ylabel="cosine to the true gradient"
-        )
+        axes.set(title=f"{environment}, {method}", ylabel="cosine to the true gradient")
         # Intervals of few seeds reach beyond what a cosine can be.
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, -1.05), min(high, 1.05))
@@ -137,10 +138,10 @@ def small_cosine_figure(profile: Profile, curves: pd.DataFrame) -> Figure:
     """Cosine of the whole actor's update to the true policy gradient, one panel per method: a line for every environment."""
     probed = curves[curves["metric"] == "cosine/actor"]
     methods = [name for name in (m.name for m in profile.methods) if name in set(probed["method"])]
-    fig, panels = style.grid(max(1, len(methods)), columns=3, width=3.4)
     if not methods:
-        panels[0].set(title="no update was compared with the true gradient")
-    for axes, method in zip(panels, methods, strict=False):
+        return style.empty_figure(NOT_PROBED)
+    fig, panels = style.grid(len(methods), columns=3, width=3.4)
+    for axes, method in zip(panels, methods, strict=True):
         means = []
         for environment in profile.environments:
             wide = over_steps(probed, environment.name, method, "cosine/actor")

@@ -112,18 +112,20 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
 
 @style.styled
 def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.DataFrame) -> Figure:
-    """Interquartile mean, probability of improvement, and the share of runs above every score."""
+    """Interquartile mean, probability of improvement where methods are judged by one, share of runs above every score."""
     methods = [method.name for method in profile.methods]
     colours = style.method_colours(methods)
-    fig, (left, middle, right) = style.grid(3, 3, width=3.7, height=0.32 * len(methods) + 1.4)
-    improvement = next((name for name in aggregates["statistic"] if name.startswith(IMPROVEMENT)), None)
-    improvement = improvement and improvement.removesuffix(NEEDING)
+    improvement = next((name for name in aggregates["statistic"] if name.startswith(IMPROVEMENT)), "")
+    improvement = improvement.removesuffix(NEEDING)
+    panels = 3 if improvement else 2
+    fig, (left, *middle, right) = style.grid(panels, panels, width=3.7, height=0.32 * len(methods) + 1.4)
     _draw_statistic(left, aggregates, MEAN, methods, colours)
     left.set(xlabel="interquartile mean of the score", yticks=range(len(methods)), yticklabels=methods)
-    _draw_statistic(middle, aggregates, improvement, methods, colours)
-    middle.axvline(0.5, color=style.INK, linewidth=0.8, linestyle="--")
-    over = improvement.removeprefix(IMPROVEMENT) if improvement else "the reference"
-    middle.set(xlabel=f"probability of improvement over {over}", xlim=(-0.02, 1.02), yticklabels=[])
+    for axes in middle:
+        _draw_statistic(axes, aggregates, improvement, methods, colours)
+        axes.axvline(0.5, color=style.INK, linewidth=0.8, linestyle="--")
+        over = improvement.removeprefix(IMPROVEMENT)
+        axes.set(xlabel=f"probability of improvement over {over}", xlim=(-0.02, 1.02), yticklabels=[])
     for method, share in shares.groupby("method", sort=False):
         right.plot(share["threshold"], share["share"], color=colours[method], linewidth=1.3)
     right.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.02, 1.02))
@@ -145,7 +147,7 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
 
 
 def _draw_statistic(
-    axes: Axes, aggregates: pd.DataFrame, statistic: str | None, methods: list[str], colours: dict[str, str]
+    axes: Axes, aggregates: pd.DataFrame, statistic: str, methods: list[str], colours: dict[str, str]
 ) -> None:
     found = aggregates.set_index(["method", "statistic"])
     for y, method in enumerate(methods):
