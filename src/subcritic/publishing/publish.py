@@ -15,6 +15,7 @@ from subcritic import config, profiles
 from subcritic.config import Profile
 from subcritic.publishing import accumulated, page, provenance, reports
 from subcritic.publishing.check import check, chosen, recorded_files
+from subcritic.publishing.folders import replaced
 from subcritic.reporting import documents
 from subcritic.studies import STUDIES
 
@@ -52,17 +53,15 @@ def _publish(
     folder = published / name
     profile, sources, runs = check(results / name)
     goal = goal or profile
-    new = published / f".{name}.new"
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    for source in sources:
-        shutil.copyfile(source, new / source.name)
-    recorded = [path for study in chosen(profile) for path in recorded_files(study, profile, results / name)]
-    documents.write(new / "provenance.json", provenance.describe(profile, runs, recorded))
-    documents.write(new / "facts.json", facts(profile, accumulated.missing(goal, profile)))
-    accumulated.write(goal, results, new, folder, replace=replace)
-    shutil.rmtree(folder, ignore_errors=True)
-    new.rename(folder)
+    with replaced(folder) as new:
+        for source in sources:
+            shutil.copyfile(source, new / source.name)
+        recorded = [
+            path for study in chosen(profile) for path in recorded_files(study, profile, results / name)
+        ]
+        documents.write(new / "provenance.json", provenance.describe(profile, runs, recorded))
+        documents.write(new / "facts.json", facts(profile, accumulated.missing(goal, profile)))
+        accumulated.write(goal, results, new, folder, replace=replace)
     written = sorted(folder.iterdir())
     for study in chosen(profile):
         if study.publishes:
