@@ -219,7 +219,11 @@ def test_the_model_of_a_replaced_run_goes_with_it(results):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"weights", {"encoder": None, **saved()}, {"parameters": torch.ones(3)}, [1.0], torch.ones(3)],
+    [
+        *(b"", b"weights", {"encoder": None, **saved()}, {"parameters": torch.ones(3)}, [1.0], torch.ones(3)),
+        *(saved() | wrong for wrong in ({"sizes": "abc"}, {"hidden": "none"}, {"parameters": torch.ones(3)})),
+        *(saved() | wrong for wrong in ({"sizes": 3}, {"parameters": [1.0]}, {"encoder": [1.0]})),
+    ],
 )
 def test_a_file_that_holds_no_policy_is_kept_as_it_is(results, content):
     with RunGroup(results, [identity()], PENDULUM) as runs:

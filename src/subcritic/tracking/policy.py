@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from subcritic import envs, stored
 from subcritic.envs.adapter import Adapter
-from subcritic.nn import MLP
+from subcritic.nn import MLP, Parameters
 from subcritic.nn.convolution import Convolutions
 from subcritic.provenance import versions
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 # The artifact of a record that holds the policy; its model's name.
 FILE, NAME = "policy.pt", "policy"
-# What the file says of the actor.
-ACTOR = {"sizes", "hidden", "output", "parameters"}
 
 
 class Policy:
@@ -42,8 +40,7 @@ class Policy:
 
     def __init__(self, saved: Mapping[str, Any], task: Mapping[str, Any]) -> None:
         self.task = dict(task)
-        self.actor = MLP(tuple(saved["sizes"]), saved["hidden"], saved["output"])
-        self.parameters = self.actor.views(saved["parameters"].unsqueeze(0))
+        self.actor, self.parameters = _network(saved)
         self.encoder = saved.get("encoder")
         with self.environment() as environment:
             sizes = envs.sizes(environment)
@@ -131,11 +128,19 @@ def _read(file: Path) -> dict[str, Any] | None:
     """None of a file that is no policy, and of a seed that was stopped, whose encoder is not kept."""
     try:
         saved = stored.read(file)
-    except stored.UnreadableFile:
+        _observation_size(saved)
+        actor, parameters = _network(saved)
+        actor.forward(parameters, torch.zeros(1, 1, actor.sizes[0]))
+    # A file that another program wrote may hold anything under these names.
+    except (stored.UnreadableFile, AttributeError, KeyError, TypeError, ValueError, RuntimeError):
         return None
-    if not isinstance(saved, dict) or not saved.keys() >= ACTOR or saved.get("encoder", saved) is None:
-        return None
-    return saved
+    found: dict[str, Any] | None = None if saved.get("encoder", saved) is None else saved
+    return found
+
+
+def _network(saved: Mapping[str, Any]) -> tuple[MLP, Parameters]:
+    actor = MLP(tuple(saved["sizes"]), saved["hidden"], saved["output"])
+    return actor, actor.views(saved["parameters"].unsqueeze(0))
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any]) -> Policy:
