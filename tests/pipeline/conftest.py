@@ -30,7 +30,7 @@ def tell():
 
 atexit.register(tell)
 """
-# A fork server as a chain has one, whose jobs are calls of Snakemake: what these import and parse takes longer than all else.
+# A fork server as a chain has one, whose jobs are calls of Snakemake: most of their time is importing and parsing.
 SERVER = """
 import socket, sys
 from subcritic import forkserver
