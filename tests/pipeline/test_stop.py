@@ -1,6 +1,5 @@
 """Stopping `subcritic reproduce`, and starting it again while something of a killed one is still at work."""
 
-import os
 import signal
 import sys
 
@@ -76,7 +75,7 @@ def test_nothing_starts_beside_a_chain_or_beside_what_has_outlived_it(workspace)
         beside = workspace.start("snakemake", "--configfile", "configs/tiny.yaml", "--until", "anchors")
         wait_for(lambda: "waiting for it to end" in workspace.said())
         assert "rule anchors" not in workspace.said()
-        os.killpg(beside.pid, signal.SIGINT)
+        beside.kill()
         beside.wait()
         second = workspace.start(*COMMAND)
         wait_for(lambda: "waiting for it to end" in workspace.said())
