@@ -35,21 +35,13 @@ def test_a_command_that_hands_its_job_over_imports_next_to_nothing(imported):
     assert imported("subcritic.cli", of=(*HEAVY, *LIGHT)) == set()
 
 
-def test_a_report_imports_nothing_that_trains_or_tracks(imported):
-    assert (
-        imported(
-            "subcritic.commands", "subcritic.publishing.reports", "subcritic.publishing.summary", *REPORTS
-        )
-        == set()
-    )
-
-
-def test_reading_a_profile_imports_none_of_it_either():
-    """The commands themselves, `report` up to where it finds no results."""
+def test_a_report_imports_nothing_that_trains_or_tracks_and_reading_a_profile_neither():
+    """All reports, and `report` as a command up to where it finds no results."""
     code = (
-        "import sys\nfrom subcritic import cli, commands\n"
+        "import importlib, sys\nfrom subcritic import cli, commands\n"
         "commands._known_errors = lambda: (FileNotFoundError,)\n"
         "cli.main(['report', 'table', '--config', 'configs/suite.yaml', '--results', '/nowhere'])\n"
+        f"for name in ('subcritic.publishing.summary', *{REPORTS}): importlib.import_module(name)\n"
         f"assert not [name for name in {HEAVY} if name in sys.modules]"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -60,20 +52,13 @@ def test_the_snakefile_imports_neither_torch_nor_mlflow(imported):
     assert imported("subcritic.workflow") <= {"gymnasium", "mujoco"}
 
 
-def test_a_training_imports_nothing_that_draws_or_tracks(imported):
-    assert imported("subcritic.commands", "subcritic.studies.experiment2.run") == {
-        "torch",
-        "gymnasium",
-        "mujoco",
-    }
-
-
-def test_what_a_chain_imports_before_it_forks_is_all_that_jobs_need_and_starts_no_thread_but_one():
-    """That of pyarrow's allocator, which takes care of forks."""
+def test_what_a_chain_imports_before_it_forks_is_what_jobs_need_and_starts_no_thread_but_one():
+    """That of pyarrow's allocator, which takes care of forks. A training imports nothing that draws or tracks."""
     code = (
         "import pathlib, sys\n"
         "from subcritic import forkserver\n"
         "forkserver.preload(['experiment2'])\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])\n"
         "forkserver.preload(['report', 'gradients'])\n"
         "names = ('torch', 'subcritic.studies.experiment2.run', 'subcritic.rules.kernels', 'subcritic.agents.kernels',\n"
         "         'subcritic.studies.gradients.report', 'matplotlib.backends.backend_pdf')\n"
@@ -88,7 +73,7 @@ def test_what_a_chain_imports_before_it_forks_is_all_that_jobs_need_and_starts_n
         text=True,
         check=True,
     )
-    assert done.stdout == "[]\n['python']\n"
+    assert done.stdout == "['torch', 'gymnasium', 'mujoco']\n[]\n['python']\n"
 
 
 def test_a_thread_that_an_environment_leaves_behind_does_not_keep_a_command_from_ending(tmp_path):

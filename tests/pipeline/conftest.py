@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from subcritic import forkserver
+
 PROJECT = Path(__file__).parent.parent.parent
 LINKED = ("Snakefile", "workflow", "profiles", "environment.yml", "pyproject.toml", "notebooks")
 TINY = Path(__file__).parent / "tiny.yaml"
@@ -27,6 +29,30 @@ def tell():
         print(*sys.argv[1:3], *heavy, file=file)
 
 atexit.register(tell)
+"""
+# A fork server as a chain has one, whose jobs are calls of Snakemake: most of their time is importing and parsing.
+SERVER = """
+import socket, sys
+from subcritic import forkserver
+
+def preload(arguments):
+    import snakemake.cli, subcritic.agents, subcritic.workflow
+    from subcritic.provenance import PACKAGE, code_digest
+
+    code_digest(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+
+forkserver.is_job = lambda arguments: True
+forkserver.preload = preload
+job = forkserver.Server(socket.socket(fileno=int(sys.argv[-1]))).serve()
+if job is not None:
+    sys.modules["snakemake.cli"].main(job)
+"""
+CLIENT = """
+import sys
+from subcritic import forkserver
+
+code = forkserver.hand_over(sys.argv[1:])
+sys.exit("there is no server" if code is None else code)
 """
 
 
@@ -49,6 +75,7 @@ class Workspace:
             "PYTHONPATH": f"{folder / 'site'}:{os.environ.get('PYTHONPATH', '')}".rstrip(":"),
             "IMPORTED": str(folder / "imported.txt"),
         }
+        self.server, self.forked = contextlib.ExitStack(), {}
 
     @property
     def results(self) -> Path:
@@ -68,6 +95,7 @@ class Workspace:
 
     def kill(self) -> None:
         """End whatever still works in the folder, so that a test that fails leaves nothing behind."""
+        self.server.close()
         while found := [process for process in psutil.process_iter() if self._is_here(process)]:
             for process in found:
                 process.kill()
@@ -90,8 +118,21 @@ class Workspace:
     def run(self, *command: str) -> subprocess.CompletedProcess:
         return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
 
+    def plan(self, *arguments: str) -> str:
+        """What `snakemake -n` prints with these arguments more; the code is as it was at the first call."""
+        done = self.snakemake("-n", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        return self.run("snakemake", "--configfile", "configs/tiny.yaml", *arguments)
+        """A call of Snakemake that starts no job, forked from one process that has imported what all calls import."""
+        if not self.forked:
+            named = self.server.enter_context(
+                forkserver.started(self.environment, (sys.executable, "-c", SERVER))
+            )
+            self.forked = {**self.environment, **forkserver.ONE_THREAD, **named}
+        command = (sys.executable, "-c", CLIENT, *arguments)
+        return subprocess.run(command, cwd=self.folder, env=self.forked, capture_output=True, text=True)
 
 
 def wait_for(condition, seconds=90):
@@ -105,13 +146,14 @@ def wait_for(condition, seconds=90):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Workspace:
+def finished(tmp_path_factory) -> Iterator[Workspace]:
     """A workspace after one whole run of the chain; tests must leave its results as they are."""
     workspace = Workspace(tmp_path_factory.mktemp("chain"))
     done = workspace.run("subcritic", "reproduce", "--profile", "tiny")
     workspace.output = done.stdout + done.stderr
     assert done.returncode == 0, workspace.output[-5000:]
-    return workspace
+    yield workspace
+    workspace.kill()
 
 
 @pytest.fixture

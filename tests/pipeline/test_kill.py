@@ -1,27 +1,51 @@
-"""`kill -9` of a training job, of Snakemake, or of both, then the same command again."""
-
-import os
-import signal
+"""`kill -9` of a training, of Snakemake, or of both, then the same command again."""
 
 import pandas as pd
 import psutil
 import pytest
+import yaml
 
-from .conftest import Workspace, wait_for
+from subcritic.tracking import claim
+
+from .conftest import TINY, Workspace, wait_for
 
 pytestmark = pytest.mark.slow
 TARGET = "results/tiny/experiment2/Pendulum-v1/ddpg.csv"
-# Long enough to be hit in the middle, with a checkpoint twice a second.
-TRAINING = "training={steps: 8000, evaluate_every: 1000}"
-RUNTIME = "runtime={log_every: 100, checkpoint_seconds: 0.5}"
-COMMAND = ("snakemake", "--configfile", "configs/tiny.yaml", "--config", TRAINING, RUNTIME, "--", TARGET)
+RUN = "tiny/runs/experiment2/Pendulum-v1/ddpg"
+COMMAND = ("snakemake", "--configfile=configs/tiny.yaml", "--", TARGET)
+# The job alone, without Snakemake.
+JOB = (
+    "subcritic",
+    "experiment2",
+    "--config",
+    "configs/tiny.yaml",
+    "--environment",
+    "Pendulum-v1",
+    "--method",
+    "ddpg",
+)
+
+
+def lengthen(workspace, steps=8000):
+    """Make the training of this workspace's profile so long that it is hit on the way, with a checkpoint every moment."""
+    profile = yaml.safe_load(TINY.read_text())
+    profile["training"] |= {"steps": steps, "evaluate_every": min(steps, 2000)}
+    profile["runtime"] |= {"checkpoint_seconds": 0.2}
+    (workspace.folder / "configs" / "tiny.yaml").write_text(yaml.safe_dump(profile))
+
+
+def unmirrored(workspace):
+    """As long as this is held, no process copies to MLflow."""
+    return claim(workspace.results / ".mlflow" / "mirror")
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """The curves of a run that nobody disturbs."""
+    """The curves of a job that nobody disturbs."""
     workspace = Workspace(tmp_path_factory.mktemp("undisturbed"))
-    done = workspace.run(*COMMAND)
+    lengthen(workspace)
+    with unmirrored(workspace):
+        done = workspace.run(*JOB)
     assert done.returncode == 0, done.stdout + done.stderr
     return (workspace.folder / TARGET).read_bytes()
 
@@ -34,34 +58,49 @@ def trainers(workflow):
         return []
 
 
-@pytest.mark.parametrize("victims", ["trainer", "snakemake", "both"])
-def test_the_same_command_again_ends_bit_for_bit_as_if_nothing_had_happened(victims, workspace, reference):
-    workflow = workspace.start(*COMMAND)
-    checkpoint = workspace.results / "tiny/runs/experiment2/Pendulum-v1/ddpg/checkpoint.pt"
-    wait_for(checkpoint.exists)
-    trainer = wait_for(lambda: trainers(workflow))[0]
-    # A survivor is held still until the second workflow has met it.
-    trainer.suspend()
-    if victims in ("snakemake", "both"):
-        os.kill(workflow.pid, signal.SIGKILL)
-    if victims in ("trainer", "both"):
-        trainer.kill()
-    workflow.wait()
-    assert not (workspace.folder / TARGET).exists(), "the kill came too late to test anything"
+def saved(workspace):
+    """When the training has saved its checkpoint last; 0 if never."""
+    path = workspace.results / RUN / "checkpoint.pt"
+    return path.stat().st_mtime_ns if path.exists() else 0
 
-    again = workspace.start(*COMMAND)
-    if victims == "snakemake":
-        wait_for(lambda: "waiting for it to end" in workspace.said())
-        trainer.resume()
-    assert again.wait() == 0, workspace.said()
-    assert "resuming at step" in workspace.said() or victims == "snakemake"
-    assert (workspace.folder / TARGET).read_bytes() == reference
 
+def mlflow_runs(workspace):
+    """MLflow's client, and all runs."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{workspace.results / 'mlflow.db'}")
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = client.search_runs(experiments)
+    return client, client.search_runs(
+        [experiment.experiment_id for experiment in client.search_experiments()]
+    )
+
+
+def test_the_same_command_again_ends_bit_for_bit_as_if_nothing_had_happened(workspace, reference):
+    """The training is killed, then Snakemake with it, then Snakemake alone, whose training goes on."""
+    lengthen(workspace)
+    for victims in ("trainer", "both", "snakemake"):
+        before = saved(workspace)
+        workflow = workspace.start(*COMMAND)
+        wait_for(lambda before=before: saved(workspace) != before)
+        (trainer,) = wait_for(lambda workflow=workflow: trainers(workflow))
+        # A survivor is held still until the next workflow has met it.
+        trainer.suspend()
+        assert not before or "resuming at step" in workspace.said()
+        if victims != "trainer":
+            workflow.kill()
+        if victims != "snakemake":
+            trainer.kill()
+        assert workflow.wait() != 0
+        assert not (workspace.folder / TARGET).exists(), "the kill came too late to test anything"
+        if victims == "trainer":
+            assert {run.info.status for run in mlflow_runs(workspace)[1]} == {"KILLED"}
+
+    again = workspace.start(*COMMAND)
+    wait_for(lambda: "waiting for it to end" in workspace.said())
+    trainer.resume()
+    assert again.wait() == 0, workspace.said()
+    assert (workspace.folder / TARGET).read_bytes() == reference
+
+    client, runs = mlflow_runs(workspace)
     assert sorted(run.data.tags["seed"] for run in runs) == ["0", "1"], "one run per seed"
     curves = pd.read_csv(workspace.folder / TARGET)
     for run in runs:
@@ -75,28 +114,16 @@ def test_the_same_command_again_ends_bit_for_bit_as_if_nothing_had_happened(vict
             )
 
 
-def test_a_killed_training_shows_as_killed_once_the_workflow_has_stopped(workspace):
-    workflow = workspace.start(*COMMAND)
-    wait_for((workspace.results / "tiny/runs/experiment2/Pendulum-v1/ddpg/checkpoint.pt").exists)
-    wait_for(lambda: trainers(workflow))[0].kill()
-    assert workflow.wait() != 0
-
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{workspace.results / 'mlflow.db'}")
-    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
-    assert {run.info.status for run in runs} == {"KILLED"}
-
-
 def test_a_changed_config_between_runs_starts_anew_and_mixes_nothing(workspace):
-    workflow = workspace.start(*COMMAND)
-    wait_for((workspace.results / "tiny/runs/experiment2/Pendulum-v1/ddpg/checkpoint.pt").exists)
-    wait_for(lambda: trainers(workflow))[0].kill()
-    workflow.wait()
-    shorter = TRAINING.replace("8000", "300")
-    again = workspace.run(
-        "snakemake", "--configfile", "configs/tiny.yaml", "--config", shorter, RUNTIME, "--", TARGET
-    )
+    lengthen(workspace)
+    with unmirrored(workspace):
+        job = workspace.start(*JOB)
+        wait_for(lambda: saved(workspace))
+        job.kill()
+        job.wait()
+        assert not (workspace.folder / TARGET).exists(), "the kill came too late to test anything"
+        lengthen(workspace, steps=300)
+        again = workspace.run(*JOB)
     said = again.stdout + again.stderr
     assert again.returncode == 0, said
     assert "made by another configuration" in said, said

@@ -13,6 +13,7 @@ import yaml
 
 from .conftest import PROJECT, Workspace
 
+MINE = "--configfile=configs/mine.yaml"
 pytestmark = pytest.mark.slow
 
 STUDY = {
@@ -193,7 +194,8 @@ def added(tmp_path_factory):
     # A copy of the package would compile its functions anew.
     workspace.environment["SUBCRITIC_COMPILED"] = "0"
     (workspace.folder / "configs" / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
-    return workspace
+    yield workspace
+    workspace.kill()
 
 
 def differences(compared: filecmp.dircmp) -> tuple[set[str], set[str]]:
@@ -233,8 +235,7 @@ def test_all_four_run_are_recorded_shown_and_published(reproduced):
     wandering = pd.read_csv(root / "experiment2" / "Heavy-v0" / "wandering-agent.scores.csv")
     assert set(wandering.role) == {"control"}
     assert "norms of weights" in (root / "summary.md").read_text()
-    again = added.run("snakemake", "--configfile", "configs/mine.yaml", "-n")
-    assert "Nothing to be done" in again.stdout + again.stderr
+    assert "Nothing to be done" in added.plan(MINE)
     (added.folder / "docs").mkdir()
     published = added.run("subcritic", "publish", "--profile", "mine")
     assert published.returncode == 0, published.stderr
@@ -254,16 +255,13 @@ def test_mlflow_shows_the_new_study_after_all_others(reproduced):
 
 def test_settings_of_the_new_study_repeat_it_and_a_changed_environment_what_uses_it(reproduced):
     added = reproduced
-    plan = added.run(
-        "snakemake", "-n", "--configfile", "configs/mine.yaml", "--config", "weights={exponent: 1.0}"
-    )
-    said = plan.stdout + plan.stderr
+    said = added.plan(MINE, "--config", "weights={exponent: 1.0}")
     assert "weights" in said and "experiment2" not in said.replace("experiment2/", "")
     task = added.folder / "own" / "my_tasks.py"
     text = task.read_text()
     task.write_text(text.replace("g=12.0", "g=13.0"))
     try:
-        said = added.run("snakemake", "-n", "--configfile", "configs/mine.yaml").stdout
+        said = added.plan(MINE)
     finally:
         task.write_text(text)
     assert "experiment2" in said and "anchors" in said

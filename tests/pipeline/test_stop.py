@@ -1,22 +1,26 @@
 """Stopping `subcritic reproduce`, and starting it again while something of a killed one is still at work."""
 
-import os
 import signal
+import sys
 
 import psutil
 import pytest
 
+from subcritic import reproduce
 from subcritic.tracking import records
 from subcritic.tracking.record import read
 
 from .conftest import wait_for
-from .test_kill import RUNTIME, trainers
+from .test_kill import trainers
 
 pytestmark = pytest.mark.slow
 # So long that it is stopped in the middle, whatever the machine.
 TRAINING = "training={steps: 200000, evaluate_every: 1000}"
+RUNTIME = "runtime={log_every: 100, checkpoint_seconds: 0.5}"
 COMMAND = ("subcritic", "reproduce", "--profile", "tiny", "--cores", "1", "--config", TRAINING, RUNTIME,
            "--until", "experiment2")  # fmt: skip
+# In the place of Snakemake: sends a signal to the command that has started it, and waits.
+STAND_IN = "import os, sys, time; time.sleep(0.2); os.kill(os.getppid(), int(sys.argv[1])); time.sleep(60)"
 
 
 def start(workspace):
@@ -30,17 +34,17 @@ def start(workspace):
     return chain, snakemake, trainer
 
 
-@pytest.mark.parametrize(
-    ("number", "ignoring"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)]
-)
-def test_a_signal_to_the_command_alone_stops_all_that_it_has_started(workspace, number, ignoring):
-    """Also where it was started as a shell starts a background job, which ignores SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignoring else signal.default_int_handler)
-    try:
-        chain, snakemake, trainer = start(workspace)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    chain.send_signal(number)
+@pytest.fixture
+def ignored():
+    """As a shell starts a background job: it ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_to_the_command_alone_stops_all_that_it_has_started(workspace, ignored):
+    chain, snakemake, trainer = start(workspace)
+    chain.send_signal(signal.SIGINT)
     assert chain.wait(timeout=60) != 0
     assert not snakemake.is_running() and not trainer.is_running()
     # What a shell has started besides may end a moment later.
@@ -49,15 +53,34 @@ def test_a_signal_to_the_command_alone_stops_all_that_it_has_started(workspace, 
     assert "the same command goes on from there" in workspace.said()
 
 
-def test_no_chain_starts_beside_snakemake_or_jobs_that_outlived_theirs(workspace):
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN, signal.SIG_DFL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_signal_that_stops_the_command_is_ctrl_c_for_snakemake(number, handler):
+    """Whatever the command did with it when it was started, and does again afterwards."""
+    before = signal.signal(number, handler)
+    try:
+        ended = reproduce._call([sys.executable, "-c", STAND_IN, str(int(number))])
+        assert signal.getsignal(number) == handler
+    finally:
+        signal.signal(number, before)
+    assert ended == -signal.SIGINT
+
+
+def test_nothing_starts_beside_a_chain_or_beside_what_has_outlived_it(workspace):
     chain, snakemake, trainer = start(workspace)
     server = trainer.parent()
+    waiting = "process {} is still working here; waiting for it to end"
     trainer.suspend()
     try:
+        beside = workspace.start("snakemake", "--configfile", "configs/tiny.yaml", "--until", "anchors")
+        wait_for(lambda: "waiting for it to end" in workspace.said())
+        assert "rule anchors" not in workspace.said()
+        beside.kill()
+        beside.wait()
+        second = workspace.start(*COMMAND)
+        wait_for(lambda: "waiting for it to end" in workspace.said())
         chain.kill()
         chain.wait()
-        second = workspace.start(*COMMAND)
-        waiting = "process {} is still working here; waiting for it to end"
         wait_for(lambda: waiting.format(snakemake.pid) in workspace.said())
         snakemake.kill()
         wait_for(lambda: waiting.format(trainer.pid) in workspace.said())
@@ -69,15 +92,3 @@ def test_no_chain_starts_beside_snakemake_or_jobs_that_outlived_theirs(workspace
     wait_for(lambda: not server.is_running(), seconds=5)
     second.send_signal(signal.SIGINT)
     second.wait()
-
-
-def test_snakemake_itself_waits_for_a_chain_too(workspace):
-    chain, *_ = start(workspace)
-    with (workspace.folder / "output.txt").open() as kept:
-        beside = workspace.start("snakemake", "--configfile", "configs/tiny.yaml", "--until", "anchors")
-        wait_for(lambda: "waiting for it to end" in workspace.said())
-        assert "rule anchors" not in kept.read()
-    for process in (chain, beside):
-        os.killpg(process.pid, signal.SIGINT)
-    chain.wait()
-    beside.wait()

@@ -9,7 +9,7 @@ import pytest
 from tests.cluster import servers
 from tracking_helpers import CONFIG, identity, mlflow_points, mlflow_runs
 
-from subcritic import tracking
+from subcritic import commands, tracking
 from subcritic.tracking import RunGroup, StoreError, process, store, views
 
 HERE = Path(__file__).parent
@@ -178,12 +178,19 @@ def test_a_server_that_goes_away_is_made_whole(server, tmp_path, monkeypatch):
     assert [len(mlflow_points(tmp_path, run)) for run in own(tmp_path)] == [8, 8]
 
 
-FOLLOWING = """
-import sys
+# Imports what takes long once, and then forks a process for every folder.
+MIRRORING = """
+import os, sys
 from pathlib import Path
-import subcritic.studies
+import mlflow, subcritic.studies
 from subcritic.tracking import bring_up_to_date
-bring_up_to_date(Path(sys.argv[1]))
+children = []
+for results in sys.argv[1:]:
+    children.append(os.fork())
+    if not children[-1]:
+        bring_up_to_date(Path(results))
+        os._exit(0)
+sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
 """
 
 
@@ -192,14 +199,12 @@ def test_three_folders_begin_with_the_same_empty_database_at_once(postgres, tmp_
     folders = [tmp_path / str(number) for number in range(3)]
     for results in folders:
         fill(results)
-    mirrors = [
-        subprocess.Popen(
-            [sys.executable, "-c", FOLLOWING, str(results)],
-            cwd=HERE, env={**os.environ, "MLFLOW_TRACKING_URI": address}, stderr=subprocess.PIPE, text=True,
-        )
-        for results in folders
-    ]  # fmt: skip
-    assert [(mirror.communicate()[1], mirror.returncode) for mirror in mirrors] == [("", 0)] * 3
+    mirrored = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MIRRORING, *map(str, folders)],
+        cwd=HERE, env=os.environ | store.ENVIRONMENT | {"MLFLOW_TRACKING_URI": address},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert (mirrored.stderr, mirrored.returncode) == ("", 0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     client = store.connect(folders[0])
     names = [found.name for found in client.search_experiments() if found.name != "Default"]
@@ -207,13 +212,10 @@ def test_three_folders_begin_with_the_same_empty_database_at_once(postgres, tmp_
     assert [len(own(results)) for results in folders] == [2] * 3
 
 
-def test_a_wrong_password_is_one_clear_line_that_does_not_repeat_it(postgres, tmp_path):
+def test_a_wrong_password_is_one_clear_line_that_does_not_repeat_it(postgres, tmp_path, monkeypatch, capfd):
     fill(tmp_path)
-    address = postgres.address(password="wr0ng%2Fpassword")
-    done = subprocess.run(
-        [sys.executable, "-m", "subcritic.cli", "tracking", "mirror", "--results", str(tmp_path)],
-        env={**os.environ, "MLFLOW_TRACKING_URI": address}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "password authentication failed" in done.stderr and done.stderr.count("\n") == 1, done.stderr
-    assert "wr0ng" not in done.stdout + done.stderr
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", postgres.address(password="wr0ng%2Fpassword"))
+    assert commands.run(["tracking", "mirror", "--results", str(tmp_path)]) == 2
+    output, error = capfd.readouterr()
+    assert "password authentication failed" in error and error.count("\n") == 1, error
+    assert "wr0ng" not in output + error
