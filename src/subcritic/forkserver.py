@@ -23,7 +23,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +50,18 @@ def hand_over(arguments: Sequence[str]) -> int | None:
     if place == "0" or sys.platform != "linux":
         return None
     with socket.socket(socket.AF_UNIX) as server:
-        try:
-            server.connect(place)
-            _send(server, arguments)
-            child = _number(server)
-        except OSError:
-            return None
-        if child is None:
-            return None
-        for number in FORWARDED:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda number, _: _kill(child, number))
+        with _held_back(FORWARDED):
+            try:
+                server.connect(place)
+                _send(server, arguments)
+                child = _number(server)
+            except OSError:
+                return None
+            if child is None:
+                return None
+            for number in FORWARDED:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, lambda number, _: _kill(child, number))
         status = _number(server)
     if status is None:
         # Nobody says any more how it ends.
@@ -73,6 +74,16 @@ def hand_over(arguments: Sequence[str]) -> int | None:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
+
+
+@contextlib.contextmanager
+def _held_back(numbers: Iterable[int]) -> Iterator[None]:
+    """Signals that come meanwhile are delivered at the end: none is lost before the job is known that it is for."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
