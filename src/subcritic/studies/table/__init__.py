@@ -1,5 +1,6 @@
 """The results table: scores of Experiment 2, raw and normalised, with intervals and aggregates."""
 
+from subcritic.studies.table.settings import Table
 from subcritic.study import Study, View, figure, table
 
 STUDY = Study(
@@ -15,6 +16,7 @@ actions, 1 = the reference return), with aggregates over environments.
 `profiles` (button *Views*) has every method's score on every environment, a column for each profile.""",
         grouped=False,
     ),
+    settings=Table,
     shown={
         "table": table("table.csv", "table"),
         "page": table("table.md", about="results table (csv, tex)"),

@@ -14,7 +14,7 @@ from subcritic.reporting.pages import bullets, image
 from subcritic.reporting.verdicts import reference_of, tasks, verdicts
 from subcritic.studies import experiment2
 from subcritic.studies.table import aggregates as over_tasks
-from subcritic.studies.table import lillicrap, published, results
+from subcritic.studies.table import beside, lillicrap, published, results
 from subcritic.studies.table.drawing import aggregates_figure, scores_figure
 
 # Thresholds of the performance profile.
@@ -107,6 +107,7 @@ def section(folder: Path, link: str) -> list[str]:
         bullets([*results.reached(table), *compared]),
         documents.markdown(results.wide(table, judged, found) if many else results.readable(table)),
         documents.markdown(over_tasks.readable_aggregates(aggregates)),
+        *filter(None, [beside.markdown(folder)]),
         f"All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them: [table.md]({link}/table.md).\n",
         image(folder, link, "table"),
         image(folder, link, "aggregates"),

@@ -1,0 +1,83 @@
+"""Methods of another published profile beside those of one, on the tasks that both have with as many steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import yaml
+
+from subcritic.reporting import documents
+from subcritic.reporting.estimates import interval, number
+from subcritic.reporting.normalise import normalise
+from subcritic.stats import interquartile_mean, jackknife_interval
+
+MEAN = "interquartile mean of these tasks"
+
+
+class _Published(NamedTuple):
+    """A published profile. scores: a column for each method, a row for each task and seed, normalised."""
+
+    name: str
+    table: pd.DataFrame
+    scores: pd.DataFrame
+
+
+def markdown(folder: Path) -> str:
+    """A table of normalised scores with a sentence on it; empty where the profile in `folder` names none beside it."""
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    asked = config.get("table") or {}
+    other = folder.parent / (asked.get("beside") or ".")
+    if not asked.get("beside") or not (other / "table.csv").is_file():
+        return ""
+    own, theirs = _read(folder), _read(other)
+    chosen = [(own, method) for method in own.table["method"].unique()]
+    chosen += [(theirs, method) for method in asked["beside_methods"]]
+    steps = own.table.groupby("environment", sort=False)["steps"].max()
+    tasks = [task for task, count in steps.items() if _steps(theirs.table).get(task) == count]
+    if not tasks:
+        return ""
+    rows = [{"environment": task, "steps": steps[task]} for task in tasks] + [
+        {"environment": MEAN, "steps": ""}
+    ]
+    for published, method in chosen:
+        name = method if published is own else f"{method} ({published.name})"
+        cells = published.table[published.table["method"] == method].set_index("environment")
+        for row, task in zip(rows, tasks, strict=False):
+            row[name] = _cell(cells.loc[task]) if task in cells.index else ""
+        matrix = published.scores[method].unstack("environment").reindex(columns=tasks).dropna(axis="columns")
+        value, ends = (
+            interquartile_mean(matrix),
+            jackknife_interval(
+                interquartile_mean, matrix, confidence=config["statistics"]["confidence"], added=0.0
+            ),
+        )
+        rows[-1][name] = f"{number(float(value))} {interval(float(ends.low), float(ends.high))}"
+    here, there = (len(published.scores.index.unique("seed")) for published in (own, theirs))
+    return (
+        f"Beside methods of the profile {theirs.name}, on the {len(tasks)} tasks that both have with as many steps: "
+        f"normalised averages, with intervals over {here} seeds here and {there} there.\n\n"
+        f"{documents.markdown(pd.DataFrame(rows))}"
+    )
+
+
+def _steps(table: pd.DataFrame) -> dict[str, int]:
+    return dict(table.groupby("environment")["steps"].max())
+
+
+def _read(folder: Path) -> _Published:
+    table, runs = (pd.read_csv(folder / f"{name}.csv") for name in ("table", "runs"))
+    anchors = table.drop_duplicates("environment").set_index("environment")
+    runs = runs[(runs["study"] == "experiment2") & runs["environment"].isin(anchors.index)]
+    scores = pd.concat(
+        normalise(group["score"], anchors.loc[task]) for task, group in runs.groupby("environment")
+    )
+    wide = runs.assign(score=scores).pivot(index=["environment", "seed"], columns="method", values="score")
+    return _Published(folder.name, table, wide)
+
+
+def _cell(row: pd.Series) -> str:
+    diverged = f", {row['diverged']} diverged" if row["diverged"] else ""
+    ends = interval(row["normalised_low"], row["normalised_high"])
+    return f"{number(row['normalised_average'])} {ends}{diverged}"

@@ -1,0 +1,87 @@
+"""Methods of one published profile beside those of another."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import synthetic
+import yaml
+
+from subcritic.config import ConfigError
+from subcritic.reporting.estimates import interval, number
+from subcritic.studies.table import beside
+
+SUITE = Path(__file__).parents[2] / "results" / "published" / "suite"
+FILES = ("config.yaml", "table.csv", "runs.csv")
+
+
+@pytest.fixture
+def published(tmp_path):
+    """The suite, and two methods of it as another profile that asks for a third."""
+    for name in ("suite", "other"):
+        (tmp_path / name).mkdir()
+        for file in FILES:
+            shutil.copy(SUITE / file, tmp_path / name / file)
+    other = tmp_path / "other"
+    change(other, beside="suite", beside_methods=["node-perturbation"])
+    for file in ("table.csv", "runs.csv"):
+        rows = pd.read_csv(other / file)
+        rows[rows["method"].isin(["ddpg", "linear"])].to_csv(other / file, index=False)
+    return other
+
+
+def change(folder, **table):
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"table": table}))
+
+
+def cells(text):
+    """The rows of a Markdown table, by their first cell."""
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+    return rows[0], {row[0]: row[1:] for row in rows[2:]}
+
+
+def test_over_all_tasks_the_interquartile_means_are_those_that_both_profiles_have_published(published):
+    header, rows = cells(beside.markdown(published))
+    assert header == ["environment", "steps", "ddpg", "linear", "node-perturbation (suite)"]
+    assert len(rows) == 26 + 1
+    found = pd.read_csv(SUITE / "aggregates.csv")
+    means = found[found["statistic"] == "interquartile_mean"].set_index("method")
+    assert rows[beside.MEAN][1:] == [
+        f"{number(row.value)} {interval(row.low, row.high)}"
+        for row in means.loc[["ddpg", "linear", "node-perturbation"]].itertuples()
+    ]
+
+
+def test_a_task_with_other_steps_is_not_compared(published):
+    table = pd.read_csv(published / "table.csv")
+    table.loc[table["environment"] == "Cheetah-v0", "steps"] += 1
+    table.to_csv(published / "table.csv", index=False)
+    text = beside.markdown(published)
+    assert "Cheetah-v0" not in cells(text)[1] and "the 25 tasks" in text
+    table.assign(steps=1).to_csv(published / "table.csv", index=False)
+    assert beside.markdown(published) == ""
+
+
+def test_nothing_is_shown_where_nothing_is_asked_for_or_there(published):
+    change(published, beside="never-published", beside_methods=["ddpg"])
+    assert beside.markdown(published) == ""
+    assert beside.markdown(SUITE) == ""
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"beside": "suite"}, "must be given together"),
+        ({"beside_methods": ["ddpg"]}, "must be given together"),
+        ({"beside": synthetic.profile().profile, "beside_methods": ["ddpg"]}, "another profile"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(table, words):
+    with pytest.raises(ConfigError, match=words):
+        synthetic.profile(table=table)
