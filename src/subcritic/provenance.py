@@ -54,14 +54,12 @@ def sources(root: str) -> list[Path]:
 
     The module itself counts, whatever it is.
     """
-    start = PACKAGE / root
-    found, waiting = set(), [start]
+    found, waiting = set(), [PACKAGE / root]
     while waiting:
         file = waiting.pop()
-        if file in found or (file != start and _no_part(file.relative_to(PACKAGE).as_posix())):
-            continue
-        found.add(file)
-        waiting += _imported(file, PACKAGE)
+        if file not in found:
+            found.add(file)
+            waiting += _imported(file, PACKAGE)
     return sorted(found)
 
 
@@ -94,7 +92,10 @@ def _is_docstring(first: ast.stmt) -> bool:
 
 @functools.cache
 def _imported(file: Path, package: Path) -> list[Path]:
-    """Files of the package that `file` names in its import statements, with the `__init__` of their folders."""
+    """Files of the package that `file` names in its import statements, with the `__init__` of their folders.
+
+    But NO_PART_OF_NUMBERS.
+    """
     if file.suffix != ".py":
         return []
     parts = [name.split(".")[1:] for name in _names(file, package) if name.split(".")[0] == "subcritic"]
@@ -102,7 +103,8 @@ def _imported(file: Path, package: Path) -> list[Path]:
     folders = [
         package.joinpath(*steps[:n]) / "__init__.py" for steps in parts for n in range(1, len(steps) + 1)
     ]
-    return [path for path in (*files, *folders) if path.is_file()]
+    found = dict.fromkeys(path for path in (*files, *folders) if path.is_file())
+    return [path for path in found if not _no_part(path.relative_to(package).as_posix())]
 
 
 def _names(file: Path, package: Path) -> Iterator[str]:

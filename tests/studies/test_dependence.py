@@ -6,32 +6,15 @@ from pathlib import Path
 import pytest
 
 from subcritic import config, profiles, provenance, workflow
-from subcritic.envs import code as environments
 from subcritic.measuring import code
 from subcritic.nn import compiled
 from subcritic.rules import RULES
 from subcritic.studies import STUDIES
 
-# What files of the copies are read as, by their path and text: most of them are the same in every copy.
+# What files of the copies are read as, by their path, time and size: most of them are the same in every copy.
 TREES, NAMES = {}, {}
-# The same of modules of environments.
-IMPORTED = {}
 
 PENDULUM, MOUNTAIN, CART = "Pendulum-v1", "MountainCarContinuous-v0", "subcritic/CartRest-v0"
-
-
-@pytest.fixture(autouse=True)
-def environments_read_once(monkeypatch):
-    imported = environments._imported
-
-    def reading(module):
-        file = environments._file(module)
-        key = module, file and file.read_bytes()
-        if key not in IMPORTED:
-            IMPORTED[key] = list(imported(module))
-        return IMPORTED[key]
-
-    monkeypatch.setattr(environments, "_imported", reading)
 
 
 def profile(**changes):
@@ -164,10 +147,11 @@ def copied(tmp_path, monkeypatch):
 
 
 def once(read, known):
-    """What is read of a file, read once for each text that it has had; a file of the same text is read in every copy."""
+    """What is read of a file, read once for each state that it has had; a copy has the time of what it was copied from."""
 
     def reading(file, package):
-        key = file.relative_to(package), file.read_text()
+        state = file.stat()
+        key = str(file)[len(str(package)) :], state.st_mtime_ns, state.st_size
         if key not in known:
             known[key] = read(file, package)
         return known[key]
