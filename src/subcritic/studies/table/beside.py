@@ -28,8 +28,10 @@ def markdown(folder: Path) -> str:
     """A table of normalised scores with a sentence on it; empty where the profile in `folder` names none beside it."""
     config = yaml.safe_load((folder / "config.yaml").read_text())
     asked = config.get("table") or {}
-    other = folder.parent / (asked.get("beside") or ".")
-    if not asked.get("beside") or not (other / "table.csv").is_file():
+    if not asked.get("beside"):
+        return ""
+    other = folder.parent / asked["beside"]
+    if not (other / "table.csv").is_file():
         return ""
     own, theirs = _read(folder), _read(other)
     chosen = [(own, method) for method in own.table["method"].unique()]
@@ -47,13 +49,9 @@ def markdown(folder: Path) -> str:
         for row, task in zip(rows, tasks, strict=False):
             row[name] = _cell(cells.loc[task]) if task in cells.index else ""
         matrix = published.scores[method].unstack("environment").reindex(columns=tasks).dropna(axis="columns")
-        value, ends = (
-            interquartile_mean(matrix),
-            jackknife_interval(
-                interquartile_mean, matrix, confidence=config["statistics"]["confidence"], added=0.0
-            ),
-        )
-        rows[-1][name] = f"{number(float(value))} {interval(float(ends.low), float(ends.high))}"
+        value, confidence = float(interquartile_mean(matrix)), config["statistics"]["confidence"]
+        ends = jackknife_interval(interquartile_mean, matrix, confidence=confidence, added=0.0)
+        rows[-1][name] = f"{number(value)} {interval(float(ends.low), float(ends.high))}"
     here, there = (len(published.scores.index.unique("seed")) for published in (own, theirs))
     return (
         f"Beside methods of the profile {theirs.name}, on the {len(tasks)} tasks that both have with as many steps: "
