@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -140,8 +141,14 @@ def check_environments(profile: Profile, source: str) -> None:
 def _without_pictures(profile: Profile) -> Iterator[str]:
     """What is wrong with the methods that have an encoder: studies that read no pictures, environments that show none.
 
-    The environments can be made.
+    The environments can be made; each is made once.
     """
+
+    @functools.cache
+    def picture_of(environment: str) -> tuple[int, int, int] | None:
+        with envs.maker(profile.environment(environment))() as made:
+            return envs.picture(made)
+
     for study in chosen(profile):
         for job in study.jobs(profile):
             for agent in _agents(job.config):
@@ -153,10 +160,8 @@ def _without_pictures(profile: Profile) -> Iterator[str]:
                 # Not imported for other profiles: it takes seconds.
                 from subcritic.agents.pictures import required
 
-                with envs.maker(profile.environment(job.environment))() as environment:
-                    picture = envs.picture(environment)
                 try:
-                    required(agent, picture)
+                    required(agent, picture_of(job.environment))
                 except ConfigError as error:
                     yield f"{job.environment}: {error}"
 

@@ -1,5 +1,9 @@
 """Our DDPG against Stable-Baselines3's: the same update, number by number, and the same learning on Pendulum.
 
+Their returns after learning, of 30 seeds, are in stable_baselines3_returns.csv, which this writes in about six minutes:
+
+    python tests/agents/test_against_stable_baselines3.py
+
 Both do, at every step from `learning_starts` on: critic, then actor with the new critic, then both targets; Adam; layers
 that start uniform in ±1/√fan-in; minibatches drawn with replacement; episodes cut by a time limit bootstrap (theirs
 through `handle_timeout_termination`). What differs:
@@ -10,9 +14,12 @@ through `handle_timeout_termination`). What differs:
 """
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import stable_baselines3
 import torch
 from stable_baselines3 import DDPG as Peer
 from stable_baselines3.common.logger import Logger
@@ -27,11 +34,10 @@ from subcritic.training import Evaluator, Trainer
 PENDULUM = partial(envs.make, "Pendulum-v1")
 SIZES = (3, 1)
 SETTINGS = DDPGSettings(algorithm="ddpg", preset="modern", hidden=(64, 64), activation="relu", batch_size=128)
-STEPS, SEEDS, EPISODES = 8_000, [0, 1, 2], 20
-
-# Standard deviation between seeds of the mean return after STEPS, ours (40 seeds) and theirs (30 seeds).
-SPREAD = (91.0, 124.0)
-TOLERANCE = 3 * np.sqrt(np.square(SPREAD).sum() / len(SEEDS))
+STEPS, SEEDS, EPISODES = 8_000, range(10), 20
+THEIRS = Path(__file__).parent / "stable_baselines3_returns.csv"
+# Standard deviation between seeds of our mean return after STEPS, of 40 seeds.
+SPREAD = 91.0
 
 
 def make_peer(seed):
@@ -140,15 +146,24 @@ def their_returns(seed, steps=STEPS):
 
 @pytest.mark.slow
 def test_both_learn_pendulum_and_reach_the_same_return():
-    """Three standard errors of a difference between two means of three seeds, from the spread measured once over many seeds:
-    about 270, a quarter of the way from random (-1200) to solved (-150). Single seeds still drop to -600 now and then, in
-    either implementation, which is why the bounds are on means and medians.
+    """Within three standard errors of a difference between the means of 10 and 30 seeds: about 110, a tenth of the way from
+    random (-1200) to solved (-150). Single seeds still drop to -600 now and then, in either implementation, which is why
+    the bounds are on means and medians.
     """
-    ours = our_returns(SEEDS)
-    theirs = np.array([their_returns(seed) for seed in SEEDS])
-    untrained = our_returns(SEEDS, steps=1)
-    assert untrained.max() < -900, "the task must need learning"
-    for name, found in {"ours": ours, "theirs": theirs}.items():
-        assert np.median(found) > -300, f"{name}: {found}"
-        assert found.mean() > -500, f"{name}: {found}"
-    assert abs(ours.mean() - theirs.mean()) < TOLERANCE, f"ours {ours}, theirs {theirs}"
+    recorded = pd.read_csv(THEIRS)
+    assert set(recorded.version) == {stable_baselines3.__version__}, (
+        "record the returns of this version, see above"
+    )
+    found = {"ours": our_returns(SEEDS), "theirs": recorded["return"].to_numpy()}
+    assert our_returns(SEEDS, steps=1).max() < -900, "the task must need learning"
+    for name, returns_of in found.items():
+        assert np.median(returns_of) > -300, f"{name}: {returns_of}"
+        assert returns_of.mean() > -500, f"{name}: {returns_of}"
+    variance = SPREAD**2 / len(found["ours"]) + found["theirs"].var(ddof=1) / len(found["theirs"])
+    assert abs(found["ours"].mean() - found["theirs"].mean()) < 3 * np.sqrt(variance), found
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    rows = [(stable_baselines3.__version__, seed, round(their_returns(seed), 4)) for seed in range(30)]
+    pd.DataFrame(rows, columns=["version", "seed", "return"]).to_csv(THEIRS, index=False)

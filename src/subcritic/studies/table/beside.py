@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 import yaml
 
+from subcritic.config import ConfigError
 from subcritic.reporting import documents
 from subcritic.reporting.estimates import interval, number
 from subcritic.reporting.normalise import normalise
@@ -25,7 +26,10 @@ class _Published(NamedTuple):
 
 
 def markdown(folder: Path) -> str:
-    """A table of normalised scores with a sentence on it; empty where the profile in `folder` names none beside it."""
+    """A table of normalised scores with a sentence on it; empty where the profile in `folder` names none beside it.
+
+    Raises ConfigError, naming the field, for a method that the other profile has not published.
+    """
     config = yaml.safe_load((folder / "config.yaml").read_text())
     asked = config.get("table") or {}
     if not asked.get("beside"):
@@ -34,6 +38,12 @@ def markdown(folder: Path) -> str:
     if not (other / "table.csv").is_file():
         return ""
     own, theirs = _read(folder), _read(other)
+    there = list(theirs.table["method"].unique())
+    if unknown := [method for method in asked["beside_methods"] if method not in there]:
+        raise ConfigError(
+            f"{folder / 'config.yaml'}: table.beside_methods: {', '.join(map(repr, unknown))} not published by the "
+            f"profile {theirs.name!r}, which has {', '.join(there)}"
+        )
     chosen = [(own, method) for method in own.table["method"].unique()]
     chosen += [(theirs, method) for method in asked["beside_methods"]]
     steps = own.table.groupby("environment", sort=False)["steps"].max()
@@ -52,10 +62,10 @@ def markdown(folder: Path) -> str:
         value, confidence = float(interquartile_mean(matrix)), config["statistics"]["confidence"]
         ends = jackknife_interval(interquartile_mean, matrix, confidence=confidence, added=0.0)
         rows[-1][name] = f"{number(value)} {interval(float(ends.low), float(ends.high))}"
-    here, there = (len(published.scores.index.unique("seed")) for published in (own, theirs))
+    seeds = [len(published.scores.index.unique("seed")) for published in (own, theirs)]
     return (
         f"Beside methods of the profile {theirs.name}, on the {len(tasks)} tasks that both have with as many steps: "
-        f"normalised averages, with intervals over {here} seeds here and {there} there.\n\n"
+        f"normalised averages, with intervals over {seeds[0]} seeds here and {seeds[1]} there.\n\n"
         f"{documents.markdown(pd.DataFrame(rows))}"
     )
 
