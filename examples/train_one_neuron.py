@@ -2,7 +2,7 @@
 
     python examples/train_one_neuron.py [--seeds 5] [--steps 6000] [--algorithm DDPG]
 
-For every seed: our DDPG trains a small Pendulum actor (3-8-8-1, tanh). Then all its neurons but one are kept as they are,
+For every seed, our DDPG trains a small Pendulum actor (3-8-8-1, tanh). Then all its neurons but one are kept as they are,
 and Stable-Baselines3, which knows nothing of networks of neurons, learns that one's voltage from the voltages it sees and
 the reward of the whole agent. Two neurons are trained so: the output neuron, and the hidden neuron whose random firing
 costs the agent most. Printed: the return of the whole agent with that neuron firing at random, with the neuron
@@ -12,7 +12,7 @@ Stable-Baselines3 trained, and with the neuron it had; means over seeds, with 95
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -51,13 +51,13 @@ class Outcome:
     original: float
 
 
-def train_agent(seed: int) -> NeurocomputationalAgent:
-    """A Pendulum actor trained by DDPG, as a neurocomputational agent."""
-    ddpg = DDPG(ACTOR, *envs.sizes(PENDULUM()), [seed])
-    trainer = Trainer(ddpg, PENDULUM, [seed], ACTOR_STEPS, divergence_factor=10.0)
+def train_agents(seeds: Sequence[int]) -> list[NeurocomputationalAgent]:
+    """A Pendulum actor for each seed, trained by DDPG side by side, as neurocomputational agents."""
+    ddpg = DDPG(ACTOR, *envs.sizes(PENDULUM()), seeds)
+    trainer = Trainer(ddpg, PENDULUM, seeds, ACTOR_STEPS, divergence_factor=10.0)
     trainer.run()
     trainer.close()
-    return feedforward(ddpg.actor, ddpg.policy())
+    return [feedforward(ddpg.actor, ddpg.policy(), index) for index in range(len(seeds))]
 
 
 def sub_environment(agent: NeurocomputationalAgent, neuron: int) -> SubEnvironment:
@@ -112,22 +112,24 @@ def train_neuron(sub: SubEnvironment, algorithm: str, steps: int, seed: int) -> 
     return lambda observation: model.predict(observation, deterministic=True)[0]
 
 
-def run(seed: int, kinds: tuple[str, ...], algorithm: str, steps: int, episodes: int = 20) -> list[Outcome]:
-    """Train one agent, then one of its neurons of each kind ('output', 'hidden') anew."""
-    agent = train_agent(seed)
+def run(
+    seeds: Sequence[int], kinds: tuple[str, ...], algorithm: str, steps: int, episodes: int = 20
+) -> list[Outcome]:
+    """Train an agent for each seed, then one of its neurons of each kind ('output', 'hidden') anew."""
     found = []
-    for kind in kinds:
-        neuron = OUTPUT if kind == "output" else neuron_that_matters(agent, seed)
-        sub = sub_environment(agent, neuron)
-        trained = train_neuron(sub, algorithm, steps, seed)
-        policies = (random_neuron(sub, seed), trained, sub.local_policy)
-        returns = [mean_return(sub, policy, episodes) for policy in policies]
-        found.append(Outcome(seed, kind, neuron, *returns))
-        random, trained, original = (f"{value:.0f}" for value in returns)
-        print(
-            f"seed {seed}, {kind} neuron {neuron}: random {random}, trained {trained}, original {original}",
-            flush=True,
-        )
+    for seed, agent in zip(seeds, train_agents(seeds), strict=True):
+        for kind in kinds:
+            neuron = OUTPUT if kind == "output" else neuron_that_matters(agent, seed)
+            sub = sub_environment(agent, neuron)
+            trained = train_neuron(sub, algorithm, steps, seed)
+            policies = (random_neuron(sub, seed), trained, sub.local_policy)
+            returns = [mean_return(sub, policy, episodes) for policy in policies]
+            found.append(Outcome(seed, kind, neuron, *returns))
+            random, trained, original = (f"{value:.0f}" for value in returns)
+            print(
+                f"seed {seed}, {kind} neuron {neuron}: random {random}, trained {trained}, original {original}",
+                flush=True,
+            )
     return found
 
 
@@ -160,12 +162,7 @@ def main() -> None:
     parser.add_argument("--algorithm", choices=("TD3", "DDPG"), default="DDPG")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    outcomes = [
-        outcome
-        for seed in range(given.seeds)
-        for outcome in run(seed, ("output", "hidden"), given.algorithm, given.steps)
-    ]
-    print(summary(outcomes))
+    print(summary(run(range(given.seeds), ("output", "hidden"), given.algorithm, given.steps)))
 
 
 if __name__ == "__main__":

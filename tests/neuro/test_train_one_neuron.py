@@ -18,7 +18,7 @@ def example(monkeypatch):
 def test_a_neuron_trained_by_stable_baselines3_improves_the_whole_agent(example):
     """In the mean over three seeds: not every one of so short trainings succeeds."""
     kinds = ("output", "hidden")
-    outcomes = [outcome for seed in range(3) for outcome in example.run(seed, kinds, "DDPG", 5_000, 10)]
+    outcomes = example.run(range(3), kinds, "DDPG", 5_000, 10)
     for kind in kinds:
         gains = [outcome.trained - outcome.random for outcome in outcomes if outcome.kind == kind]
         # Returns of Pendulum lie in about [-1700, -120].
