@@ -15,7 +15,7 @@ EXPLANATION = (
     "Mean ± standard deviation of 10 seeds, evaluated without noise: raw data of Tianshou's benchmark "
     "(github.com/thu-ml/tianshou, commit 63f0e9a, examples/mujoco/benchmark/<task>/result.json). Its tasks are v3 of "
     "Gym, and v2 of Reacher and the inverted pendulums; v5 of Gymnasium has other rewards in part. Networks of "
-    "256-256, batches of 256; 25,000 random steps first, 10,000 for SAC."
+    "256-256, batches of 256; 25,000 random steps before those that are counted, 10,000 for SAC."
 )
 
 
