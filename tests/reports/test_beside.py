@@ -76,7 +76,9 @@ def test_nothing_is_shown_where_nothing_is_asked_for_or_there(published):
 
 def test_a_method_that_the_other_profile_has_not_published_is_named_with_those_it_has(published):
     change(published, beside="suite", beside_methods=["ddpg", "dppg"])
-    with pytest.raises(ConfigError, match=r"table\.beside_methods: 'dppg' not published by the profile 'suite', .* dpg"):
+    with pytest.raises(
+        ConfigError, match=r"table\.beside_methods: 'dppg' not published by the profile 'suite', .* dpg"
+    ):
         beside.markdown(published)
 
 

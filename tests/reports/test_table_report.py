@@ -230,13 +230,22 @@ def test_the_figure_of_many_tasks_says_every_score_and_marks_differences(suite):
     assert f"{axes.get_yticklabels()[0].get_text()}-v0" in set(found["environment"][:5])
 
 
-def test_published_returns_stand_beside_tasks_of_the_same_name_and_no_others():
-    rows = published.beside(["HalfCheetah-v5", "InvertedPendulum-v5", "Pendulum-v1", "Cheetah-v0"])
+def test_published_returns_stand_beside_ours_on_tasks_of_the_same_name_and_no_others():
+    names = ["HalfCheetah-v5", "InvertedPendulum-v5", "Pendulum-v1", "Cheetah-v0"]
+    ours = pd.DataFrame([
+        {"environment": name, "method": method, "average": average, "low": average - 10, "high": average + 10}
+        for name in names for method, average in (("ddpg", 5000.0), ("linear", 70.0))
+    ])  # fmt: skip
+    rows = published.beside(ours)
     assert list(rows["environment"]) == ["HalfCheetah-v5", "InvertedPendulum-v5"]
-    assert list(rows.iloc[0][["DDPG", "TD3", "SAC"]]) == ["6308 ± 1011", "5336 ± 539", "6515 ± 514"]
-    assert list(rows.iloc[1][["TD3", "SAC"]]) == ["n/a", "n/a"]
-    assert published.markdown(["Pendulum-v1"]) == ""
-    assert "not results of this project" in published.markdown(["Hopper-v5"])
+    assert list(rows.iloc[0][1:]) == [
+        "5000 [4990, 5010]", "70.0 [60.0, 80.0]", "6308 ± 1011", "5336 ± 539", "6515 ± 514"
+    ]  # fmt: skip
+    assert list(rows.iloc[1][["TD3, Tianshou", "SAC, Tianshou"]]) == ["n/a", "n/a"]
+    one_seed = ours.assign(low=np.nan, high=np.nan)
+    assert published.beside(one_seed)["ddpg"].tolist() == ["5000", "5000"]
+    assert published.markdown(ours[ours["environment"] == "Pendulum-v1"]) == ""
+    assert "not results of this project" in published.markdown(ours)
 
 
 def test_without_a_frozen_twin_nothing_is_said_of_hidden_layers(suite):

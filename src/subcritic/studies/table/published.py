@@ -7,15 +7,16 @@ from importlib.resources import files
 import pandas as pd
 
 from subcritic.reporting import documents
-from subcritic.reporting.estimates import MISSING, number
+from subcritic.reporting.estimates import MISSING, Estimate, number
 
-STEPS = 100_000
-TITLE = f"Reference: returns of others after {STEPS:,} steps, not results of this project"
+TITLE = "Beside returns that others have published"
 EXPLANATION = (
-    "Mean ± standard deviation of 10 seeds, evaluated without noise: raw data of Tianshou's benchmark "
-    "(github.com/thu-ml/tianshou, commit 63f0e9a, examples/mujoco/benchmark/<task>/result.json). Its tasks are v3 of "
-    "Gym, and v2 of Reacher and the inverted pendulums; v5 of Gymnasium has other rewards in part. Networks of "
-    "256-256, batches of 256; 25,000 random steps before those that are counted, 10,000 for SAC."
+    "Returns. First ours: the mean over seeds with its interval, after as many steps as the tables say, those of random "
+    "actions included. Then Tianshou's, which are not results of this project: mean ± standard deviation of 10 seeds, "
+    "evaluated without noise, after 100,000 steps that follow 25,000 of random actions (SAC: 10,000); networks of 256-256, "
+    "minibatches of 256. They are from the raw data of its benchmark (github.com/thu-ml/tianshou, commit 63f0e9a, "
+    "examples/mujoco/benchmark/<task>/result.json). Its tasks are v3 of Gym, and v2 of Reacher and the inverted pendulums; "
+    "v5 of Gymnasium has other rewards in part."
 )
 
 
@@ -25,25 +26,32 @@ def reference() -> pd.DataFrame:
         return pd.read_csv(file)
 
 
-def beside(environments: list[str]) -> pd.DataFrame:
-    """A row for each of our environments of which returns are known, a column for each method."""
+def beside(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each environment of which returns are known: ours for each method, then theirs.
+
+    table: as `results.results` makes it.
+    """
     known = reference().set_index(["environment", "method"])
     methods = list(dict.fromkeys(known.index.get_level_values("method")))
     rows = []
-    for name in environments:
+    for name, ours in table.groupby("environment", sort=False):
         task, _, version = name.partition("-v")
         if version and task in known.index.get_level_values("environment"):
             row = {"environment": name}
+            row |= {
+                each.method: str(Estimate(each.average, each.low, each.high)) for each in ours.itertuples()
+            }
             for method in methods:
-                row[method] = _shown(known.loc[(task, method)]) if (task, method) in known.index else MISSING
+                at = (task, method)
+                row[f"{method}, Tianshou"] = _shown(known.loc[at]) if at in known.index else MISSING
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna("")
 
 
-def markdown(environments: list[str]) -> str:
-    """A section, or nothing if none of the environments is known."""
-    table = beside(environments)
-    return f"## {TITLE}\n\n{documents.markdown(table)}\n{EXPLANATION}\n" if len(table) else ""
+def markdown(table: pd.DataFrame) -> str:
+    """A table with what it says of itself, or nothing if none of the environments is known."""
+    found = beside(table)
+    return f"{documents.markdown(found)}\n{EXPLANATION}\n" if len(found) else ""
 
 
 def _shown(row: pd.Series) -> str:

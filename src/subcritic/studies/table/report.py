@@ -61,6 +61,7 @@ def markdown(
         results.wide_explanation(profile, reference, found),
         bullets(results.compared(judged, found, reference)),
     ] if reference else []  # fmt: skip
+    others = published.markdown(table)
     return "\n".join([
         f"# Results of the profile {profile.profile}\n",
         "## Methods\n", documents.markdown(methods(facts)), *side_by_side,
@@ -69,7 +70,7 @@ def markdown(
         "## Anchors\n", documents.markdown(results.readable_anchors(table)),
         "## Aggregates over environments\n", documents.markdown(over_tasks.readable_aggregates(aggregates)),
         over_tasks.explanation(profile),
-        published.markdown(names), lillicrap.markdown(names),
+        *((f"## {published.TITLE}\n", others) if others else ()), lillicrap.markdown(names),
     ])  # fmt: skip
 
 
@@ -107,7 +108,7 @@ def section(folder: Path, link: str) -> list[str]:
         bullets([*results.reached(table), *compared]),
         documents.markdown(results.wide(table, judged, found) if many else results.readable(table)),
         documents.markdown(over_tasks.readable_aggregates(aggregates)),
-        *filter(None, [beside.markdown(folder)]),
+        *filter(None, [beside.markdown(folder), published.markdown(table)]),
         f"All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them: [table.md]({link}/table.md).\n",
         image(folder, link, "table"),
         image(folder, link, "aggregates"),
