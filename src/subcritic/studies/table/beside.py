@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-import yaml
 
-from subcritic.config import ConfigError
+from subcritic.config import ConfigError, read_yaml
 from subcritic.reporting import documents
 from subcritic.reporting.estimates import interval, number
 from subcritic.reporting.normalise import normalise
@@ -30,7 +29,7 @@ def markdown(folder: Path) -> str:
 
     Raises ConfigError, naming the field, for a method that the other profile has not published.
     """
-    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config = read_yaml(folder / "config.yaml")
     asked = config.get("table") or {}
     if not asked.get("beside"):
         return ""
