@@ -6,6 +6,7 @@ from scipy import stats as scipy_stats
 
 from subcritic.config import parse_method
 from subcritic.reporting import records
+from subcritic.reporting.estimates import difference
 from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.verdicts import tasks, verdicts
 from subcritic.studies.table import aggregates, drawing, lillicrap, published, results
@@ -228,6 +229,24 @@ def test_the_figure_of_many_tasks_says_every_score_and_marks_differences(suite):
     assert sum(text.endswith("▲") for text in said) == 1
     assert len(axes.patches) == 13 * 4
     assert f"{axes.get_yticklabels()[0].get_text()}-v0" in set(found["environment"][:5])
+
+
+def test_with_three_seeds_no_count_is_made_of_methods_that_cannot_be_told_apart():
+    profile = synthetic.profile()
+    for differences, seeds in ((np.ones(3), 3), (np.full(4, 0.5), 4)):
+        found = difference(differences, np.zeros(seeds), profile)
+        judged = pd.DataFrame({
+            "environment": "a", "method": ["ddpg", "linear"], "control": [None, None], "runs": seeds,
+            "minus_reference": [np.nan, found.value], "minus_reference_low": [np.nan, found.low],
+            "minus_reference_high": [np.nan, found.high],
+        })  # fmt: skip
+        (said,) = results.compared(judged, pd.DataFrame({"environment": ["a"], "tells_apart": False}), "ddpg")
+        expected = (
+            "3 seeds cannot tell two methods apart"
+            if seeds == 3
+            else "linear against ddpg, of 1 tasks: better on 1"
+        )
+        assert said.startswith(expected)
 
 
 def test_published_returns_stand_beside_ours_on_tasks_of_the_same_name_and_no_others():

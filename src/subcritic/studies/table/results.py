@@ -23,6 +23,8 @@ from subcritic.studies.table import lillicrap
 
 # With more environments than this, readers get a row for each environment and a column for each method.
 MANY = 12
+# From so many seeds and one that shows no difference, a 95 % interval includes 0 even where all differences are the same.
+TOO_FEW = 3
 # Marks of a clear difference to the reference.
 BETTER, WORSE = "▲", "▼"
 
@@ -180,8 +182,15 @@ def reference_in(judged: pd.DataFrame) -> str | None:
 def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str) -> list[str]:
     """A sentence per method: on how many tasks it is clearly better or worse than the reference, and on which.
 
-    judged, found: as `reporting.verdicts` makes them.
+    judged, found: as `reporting.verdicts` makes them. With too few seeds for that, one sentence.
     """
+    seeds = int(judged["runs"].max())
+    clear = (judged["minus_reference_low"] > 0) | (judged["minus_reference_high"] < 0)
+    if 1 < seeds <= TOO_FEW and not clear.any():
+        return [
+            f"{seeds} seeds cannot tell two methods apart on a task by the test used here (paired by seed, with {EQUAL_ADDED}),"
+            " however large the difference."
+        ]
     needing = set(found.loc[found["tells_apart"], "environment"])
     twin = next(iter(judged.loc[judged["method"] == reference, "control"]), None)
     sentences = []
