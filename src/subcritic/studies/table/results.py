@@ -188,8 +188,8 @@ def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str) -> list[
     clear = (judged["minus_reference_low"] > 0) | (judged["minus_reference_high"] < 0)
     if 1 < seeds <= TOO_FEW and not clear.any():
         return [
-            f"{seeds} seeds cannot tell two methods apart on a task by the test used here (paired by seed, with {EQUAL_ADDED}),"
-            " however large the difference."
+            f"{seeds} seeds cannot tell two methods apart on a task, however large the difference, by the test used here: "
+            f"paired by seed, with {EQUAL_ADDED}."
         ]
     needing = set(found.loc[found["tells_apart"], "environment"])
     twin = next(iter(judged.loc[judged["method"] == reference, "control"]), None)
