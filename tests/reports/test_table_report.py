@@ -249,6 +249,17 @@ def test_with_three_seeds_no_count_is_made_of_methods_that_cannot_be_told_apart(
         assert said.startswith(expected)
 
 
+def test_what_is_the_same_for_several_methods_is_said_once():
+    rows = pd.DataFrame([
+        {"environment": task, "method": method, "normalised_average": value}
+        for task in "ab" for method, value in (("ddpg", 1.0), ("linear", 0.0), ("random", -0.1))
+    ])  # fmt: skip
+    assert results.reached(rows) == [
+        "ddpg reaches 0.5 or more on 2 of 2 tasks.",
+        "linear, random reach 0.5 or more on 0 of 2 tasks; below 0.1: a, b.",
+    ]
+
+
 def test_published_returns_stand_beside_ours_on_tasks_of_the_same_name_and_no_others():
     names = ["HalfCheetah-v5", "InvertedPendulum-v5", "Pendulum-v1", "Cheetah-v0"]
     ours = pd.DataFrame([

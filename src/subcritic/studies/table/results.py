@@ -162,15 +162,18 @@ def readable_anchors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def reached(table: pd.DataFrame) -> list[str]:
-    """A sentence per method: on how many tasks its average comes half of the way to the reference, and on which it stays
-    within a tenth of random.
+    """On how many tasks a method's average comes half of the way to the reference, and on which it stays within a tenth of
+    random; one sentence for all methods of which the same can be said.
     """
-    sentences = []
+    said = {}
     for method, rows in table.dropna(subset="normalised_average").groupby("method", sort=False):
         half, near = rows["normalised_average"] >= 0.5, rows["normalised_average"] < 0.1
         left = f"; below 0.1: {', '.join(rows['environment'][near])}" if near.any() else ""
-        sentences.append(f"{method} reaches 0.5 or more on {half.sum()} of {len(rows)} tasks{left}.")
-    return sentences
+        said[method] = f"0.5 or more on {half.sum()} of {len(rows)} tasks{left}."
+    return [
+        f"{', '.join(methods)} {'reaches' if len(methods) == 1 else 'reach'} {text}"
+        for text, methods in _grouped(said).items()
+    ]
 
 
 def reference_in(judged: pd.DataFrame) -> str | None:
@@ -180,9 +183,10 @@ def reference_in(judged: pd.DataFrame) -> str | None:
 
 
 def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str) -> list[str]:
-    """A sentence per method: on how many tasks it is clearly better or worse than the reference, and on which.
+    """On how many tasks a method is clearly better or worse than the reference, and on which; one sentence for all methods
+    of which the same can be said, and only one if there are too few seeds for any difference to be clear.
 
-    judged, found: as `reporting.verdicts` makes them. With too few seeds for that, one sentence.
+    judged, found: as `reporting.verdicts` makes them.
     """
     seeds = int(judged["runs"].max())
     clear = (judged["minus_reference_low"] > 0) | (judged["minus_reference_high"] < 0)
@@ -193,7 +197,7 @@ def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str) -> list[
         ]
     needing = set(found.loc[found["tells_apart"], "environment"])
     twin = next(iter(judged.loc[judged["method"] == reference, "control"]), None)
-    sentences = []
+    said = {}
     for method, rows in judged[judged["method"] != reference].groupby("method", sort=False):
         known = rows.dropna(subset="minus_reference_low")
         if known.empty:
@@ -207,13 +211,21 @@ def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str) -> list[
             for side, names in sides.items()
         ]
         level = len(known) - sum(map(len, sides.values()))
-        text = f"{method} against {reference}, of {len(known)} tasks: {', '.join(parts)}, not told apart on {level}"
+        text = f"against {reference}, of {len(known)} tasks: {', '.join(parts)}, not told apart on {level}"
         # The tasks were chosen by the frozen twin's difference.
         if needing and method != twin:
             there = [name for name in sides["worse"] if name in needing]
             text += f"; on the {len(needing)} that need hidden layers, worse on {len(there)}"
-        sentences.append(text + ".")
-    return sentences
+        said[method] = text + "."
+    return [f"{', '.join(methods)} {text}" for text, methods in _grouped(said).items()]
+
+
+def _grouped(said: dict[str, str]) -> dict[str, list[str]]:
+    """What is said → the methods of which it is said, in the order of the first of them."""
+    found: dict[str, list[str]] = {}
+    for method, text in said.items():
+        found.setdefault(text, []).append(method)
+    return found
 
 
 def normalised_matrix(
