@@ -23,7 +23,8 @@ BLUE, ORANGE, GREEN, VERMILLION, PINK, BROWN, ROSE, GREY, YELLOW, SKY = (
 PURPLE, TEAL, WINE, OLIVE, NAVY = "#7b4ea3", "#1f6f78", "#8b1a3a", "#7d7a1c", "#24346b"
 INK = "#262626"
 METHODS = {"ddpg": BLUE, "linear": ORANGE, "stable-baselines3": PINK}
-SPARE = (GREEN, SKY, VERMILLION, BROWN, ROSE, GREY, YELLOW, PURPLE, TEAL, WINE, OLIVE, NAVY)
+# Light ones last, since names are written in these colours.
+SPARE = (GREEN, SKY, VERMILLION, BROWN, GREY, PURPLE, TEAL, WINE, OLIVE, NAVY, ROSE, YELLOW)
 READINGS = {
     "drafts": VERMILLION, "neuron_noise": ORANGE, "compatible": BLUE, "global_baseline": SKY, "regression": PINK,
     "oracle": GREEN, "permuted": GREY, "untrained": BROWN, "random_direction": INK,
