@@ -16,6 +16,7 @@ from subcritic.rules import RULES
 from subcritic.studies import STUDIES
 from subcritic.studies.lab_book import STUDY as LAB_BOOK
 from subcritic.studies.lab_book import publish as lab_book
+from subcritic.studies.table.published import beside
 
 PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"
@@ -235,6 +236,31 @@ def test_the_readme_shows_the_aggregates_of_the_suite():
     assert list(frozen.index[frozen["minus_reference_low"] > 0]) == ["GripperMoving-v0"]
     of = judged[judged["method"] == "dpg"]
     assert f"{of['diverged'].sum()} of {of['runs'].sum()} runs diverge" in text
+
+
+def test_the_readme_tells_the_returns_on_mujocos_tasks_and_those_of_others():
+    table = pd.read_csv(PUBLISHED / "gymnasium" / "table.csv")
+    tasks, seeds = table["environment"].nunique(), table["seeds"].max()
+    assert (tasks, seeds) == (5, 1) and "five of seven tasks and one seed so far" in README
+    rows = beside(table).set_index("environment")
+
+    def of(method):
+        cells = [
+            rows.loc[f"{task}-v5", method].replace("-", "−") for task in ("HalfCheetah", "Swimmer", "Reacher")
+        ]
+        return f"{cells[0]}, {cells[1]} and {cells[2]}"
+
+    text = " ".join(README.split())
+    assert f"DDPG returns {of('ddpg')}, learned feedback {of('learned-feedback')};" in text
+    assert f"the benchmark's DDPG has {of('DDPG, Tianshou')} (10 seeds)" in text
+    hopper = table[(table["environment"] == "Hopper-v5") & table["method"].isin(["ddpg", "learned-feedback"])]
+    assert hopper["average"].max() < 38 and f"its DDPG at {rows.loc['Hopper-v5', 'DDPG, Tianshou']}." in text
+    curve = pd.read_csv(PUBLISHED / "gymnasium" / "curves.csv")
+    one = curve[
+        (curve["environment"] == "InvertedDoublePendulum-v5") & (curve["method"] == "learned-feedback")
+    ]
+    returns = one[one["metric"] == "return/evaluation"].set_index("step")["value"]
+    assert returns.loc[70_000:75_000].min() > 8000 and returns.loc[80_000:].max() < 400
 
 
 def test_the_readme_tells_the_returns_of_the_long_landing():
