@@ -1,14 +1,10 @@
 """Before anything else imports MuJoCo: let it draw without a display. And start no process that mirrors to MLflow."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 import subcritic.envs.display  # noqa: F401
 from subcritic.tracking import group
-
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,26 +24,6 @@ def settings_of_torch():
     torch.set_num_threads(threads)
 
 
-# Files that take long come first, so that no process is left alone with one at the end: in turn those that mostly wait for
-# other processes, and those that compute.
-LONG = (
-    "pipeline/test_chain.py", "experiments/test_paper_profile.py",
-    "pipeline/test_kill.py", "neuro/test_train_one_neuron.py",
-    "pipeline/test_newcomer.py", "device/test_fake_gpu.py",
-    "pipeline/test_stop.py", "envs/test_suite.py",
-    "tracking/test_shared_store.py", "studies/test_dependence.py",
-    "site/test_site.py", "device/test_device_trainer.py",
-    "tracking/test_upkeep.py", "reports/test_notebook.py",
-    "reports/test_verify.py", "reports/test_reports.py",
-    "tracking/test_shown_in_mlflow.py", "agents/test_against_stable_baselines3.py",
-    "tracking/test_mirror.py", "nn/test_compiled.py",
-)  # fmt: skip
-assert all((HERE / file).is_file() for file in LONG), "a file of LONG was renamed"
-
-
 def pytest_collection_modifyitems(items):
-    def place(item):
-        file = item.path.relative_to(HERE).as_posix()
-        return LONG.index(file) if file in LONG else len(LONG)
-
-    items.sort(key=place)
+    """Files that take minutes come first, so that no process is left alone with one at the end."""
+    items.sort(key=lambda item: "pipeline" not in item.path.parts)
