@@ -191,7 +191,7 @@ def test_the_readme_says_what_the_drafts_rule_scores_over_its_rates():
     others = means.drop("ddpg")
     judged = pd.read_csv(PUBLISHED / "rates" / "table_verdicts.csv")
     assert (judged.loc[judged["method"] != "ddpg", "minus_reference_high"] < 0).all()
-    said = f"three tasks is {others.max():.2f} or less, where DDPG has {means['ddpg']:.2f}"
+    said = f"tasks is {others.max():.2f} or less, where DDPG has {means['ddpg']:.2f}"
     assert said in README and f"at {len(others)} settings of its" in README
 
 

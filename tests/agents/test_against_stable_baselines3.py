@@ -154,13 +154,18 @@ def test_both_learn_pendulum_and_reach_the_same_return():
     assert set(recorded.version) == {stable_baselines3.__version__}, (
         "record the returns of this version, see above"
     )
-    found = {"ours": our_returns(SEEDS), "theirs": recorded["return"].to_numpy()}
+    ours, theirs = our_returns(SEEDS), recorded["return"]
     assert our_returns(SEEDS, steps=1).max() < -900, "the task must need learning"
-    for name, returns_of in found.items():
-        assert np.median(returns_of) > -300, f"{name}: {returns_of}"
-        assert returns_of.mean() > -500, f"{name}: {returns_of}"
-    variance = SPREAD**2 / len(found["ours"]) + found["theirs"].var(ddof=1) / len(found["theirs"])
-    assert abs(found["ours"].mean() - found["theirs"].mean()) < 3 * np.sqrt(variance), found
+    assert np.median(ours) > -300 and ours.mean() > -500, ours
+    variance = SPREAD**2 / len(ours) + theirs.var() / len(theirs)
+    assert abs(ours.mean() - theirs.mean()) < 3 * np.sqrt(variance), f"ours {ours}, theirs {theirs.mean()}"
+
+
+@pytest.mark.slow
+def test_their_agent_still_learns_as_was_recorded():
+    """One seed, which may end elsewhere on another processor: not four standard deviations below their mean."""
+    recorded = pd.read_csv(THEIRS)["return"]
+    assert their_returns(0) > recorded.mean() - 4 * recorded.std()
 
 
 if __name__ == "__main__":

@@ -106,8 +106,7 @@ def test_a_step_of_training_has_one_transfer_each_way(name):
         agent = make_agent(settings, 3, 1, SEEDS, device=GPU)
         trainer = DeviceTrainer(agent, make, SEEDS, 60, 10.0)
         trainer.advance()
-        # Twelve of them learn: what happens at every second or third step, or at both, does so twice.
-        for _ in range(settings.learning_starts + 12):
+        for _ in range(40):
             transfers.clear()
             trainer.advance()
             if settings.algorithm != "random_direction" and trainer.step > settings.learning_starts:

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from subcritic.config import Profile
 from subcritic.reporting import style
-from subcritic.reporting.estimates import FAILED_ADDED, JACKKNIFE, described, interval, number
+from subcritic.reporting.estimates import FAILED_ADDED, JACKKNIFE, Estimate, described, number
 from subcritic.studies.table.aggregates import IMPROVEMENT, MEAN, NEEDING
 from subcritic.studies.table.results import BETTER, MANY, WORSE, has_twin, in_order, marks, reference_in
 
@@ -166,7 +166,7 @@ def _draw_statistic(
 
 
 def _draw_score(axes: Axes, y: float, row, colour: str) -> None:
-    label = f"{row.method}  {number(row.average)} {interval(row.low, row.high)}"
+    label = f"{row.method}  {Estimate(row.average, row.low, row.high)}"
     if row.diverged:
         label += f"  {row.diverged} of {row.seeds + row.failed} diverged"
     if row.failed:
