@@ -58,13 +58,26 @@ def test_over_all_tasks_the_interquartile_means_are_those_that_both_profiles_hav
     ]
 
 
-def test_a_task_with_other_steps_is_not_compared(published):
+def test_steps_that_differ_are_both_said(published):
     table = pd.read_csv(published / "table.csv")
-    table.loc[table["environment"] == "Cheetah-v0", "steps"] += 1
+    text = beside.markdown(published)
+    assert "the 26 tasks that both have with as many steps: " in text and "/" not in text
+    table.loc[table["environment"] == "Cheetah-v0", "steps"] = 7
     table.to_csv(published / "table.csv", index=False)
     text = beside.markdown(published)
+    assert "the 26 tasks that both have, after steps of environments here / there: " in text
+    assert cells(text)[1]["Cheetah-v0"][0].startswith("7 / ")
+    assert "/" not in cells(text)[1]["CartRest-v0"][0]
+
+
+def test_only_tasks_that_both_have_are_shown(published):
+    table = pd.read_csv(published / "table.csv")
+    table[table["environment"] != "Cheetah-v0"].to_csv(published / "table.csv", index=False)
+    text = beside.markdown(published)
     assert "Cheetah-v0" not in cells(text)[1] and "the 25 tasks" in text
-    table.assign(steps=1).to_csv(published / "table.csv", index=False)
+    for file in ("table.csv", "runs.csv"):
+        rows = pd.read_csv(published / file)
+        rows.assign(environment=rows["environment"] + "-other").to_csv(published / file, index=False)
     assert beside.markdown(published) == ""
 
 

@@ -38,6 +38,29 @@ def test_a_step_follows_the_best_directions_over_the_spread_of_their_returns():
         assert not np.allclose(agent.tried[s], tried[s]), "new directions for the next iteration"
 
 
+def test_what_a_task_pays_for_every_step_can_be_taken_off_in_the_search_alone():
+    hopper, steps, bonus = envs.maker({"id": "Hopper-v5", "kwargs": {}, "max_episode_steps": None}), 400, 0.5
+    agent = make_agent(parse_method(SMALL | {"survival_bonus": bonus}), 11, 3, SEEDS)
+    trainer = SearchTrainer(agent, hopper, SEEDS, steps, 1e9)
+    end, ended = agent.end_episode, {s: [] for s in range(len(SEEDS))}
+
+    def watched(s, episode_return):
+        place = int(agent.played[s])
+        end(s, episode_return)
+        ended[s].append((episode_return, agent.returns[s].flat[place]))
+
+    agent.end_episode = watched
+    trainer.run()
+    for s, episodes in ended.items():
+        reported, counted = np.array(episodes).T
+        assert len(reported) > 6, "more than an iteration"
+        assert trainer.take_returns(s) == pytest.approx(reported), (
+            "the return that is reported keeps the bonus"
+        )
+        assert (reported - counted).sum() == pytest.approx(bonus * (steps - agent.length[s]))
+    trainer.close()
+
+
 def test_every_direction_is_played_forwards_then_backwards():
     agent = agent_of(normalise=False)
     for episode in range(6):

@@ -6,7 +6,7 @@ A baseline for rules without backpropagation: all weights of the actor are searc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ OF_OTHERS = (
     "exploration", "noise", "noise_scale", "noisy_fraction",
 )  # fmt: skip
 # Arrays of a search that a checkpoint holds.
-KEPT = ("tried", "returns", "played", "seen", "mean", "squares", "shift", "scale")
+KEPT = ("tried", "returns", "played", "length", "seen", "mean", "squares", "shift", "scale")
 
 
 class SearchSettings(AgentSettings):
@@ -53,6 +53,12 @@ class SearchSettings(AgentSettings):
     normalise: bool = Field(
         True,
         description="Whether observations are normalised by their mean and variance so far (version V2).",
+    )
+    # Left out of the data of searches without one, so that these keep their digests.
+    survival_bonus: Annotated[float, Field(ge=0, exclude_if=lambda bonus: bonus == 0)] = Field(
+        0.0,
+        description="Taken off the reward of every step in the search, not off the returns that are reported; in the paper "
+        "1, what Hopper and Walker2d pay for not falling.",
     )
 
     def conflicts(self) -> list[tuple[bool, str]]:
@@ -93,9 +99,10 @@ class SearchTrainer(Trainer):
 class AugmentedRandomSearch(Outsider):
     """S searches, one per seed: θ += α / (b σ_R) Σ (r₊ − r₋) δ over the best b of N directions δ ~ N(0, I).
 
-    r₊ and r₋ are returns of episodes with θ ± ν δ; σ_R is the standard deviation of the 2b returns that count. Observations
-    are normalised by mean and variance over all states reached so far, as they stood when the iteration began. The action is
-    the tanh of the last layer, as of all actors here; that of the paper is clipped. Layers have biases.
+    r₊ and r₋ are returns of episodes with θ ± ν δ, less `survival_bonus` for each step; σ_R is the standard deviation of the
+    2b returns that count. Observations are normalised by mean and variance over all states reached so far, as they stood
+    when the iteration began. The action is the tanh of the last layer, as of all actors here; that of the paper is clipped.
+    Layers have biases.
     """
 
     Settings: ClassVar[type[AgentSettings]] = SearchSettings
@@ -118,6 +125,8 @@ class AugmentedRandomSearch(Outsider):
         # Returns of an iteration, (S, N, 2): forwards, backwards; and how many of its episodes have been played.
         self.returns = np.zeros((count, settings.directions, 2))
         self.played = np.zeros(count, dtype=int)
+        # Steps so far of the episode that is played now.
+        self.length = np.zeros(count, dtype=int)
         # Of all observations so far: their number, mean, sum of squared deviations.
         self.seen = np.zeros(count)
         self.mean = np.zeros((count, observation_size))
@@ -135,7 +144,8 @@ class AugmentedRandomSearch(Outsider):
         return self.actor.forward(self.exploring, observation)
 
     def see(self, observation: np.ndarray, which: Sequence[int]) -> None:
-        """Count observations (P, n_0) of the seeds `which` in their mean and variance (Welford 1962)."""
+        """Count observations (P, n_0), one step of the seeds `which`, in their mean and variance (Welford 1962)."""
+        self.length[which] += 1
         self.seen[which] += 1
         away = observation - self.mean[which]
         self.mean[which] += away / self.seen[which][:, None]
@@ -143,8 +153,10 @@ class AugmentedRandomSearch(Outsider):
 
     def end_episode(self, s: int, episode_return: float) -> None:
         """Note the return of the episode that seed s has played, and choose who plays the next one."""
-        self.returns[s].flat[self.played[s]] = episode_return
+        survived = self.settings.survival_bonus * self.length[s]
+        self.returns[s].flat[self.played[s]] = episode_return - survived
         self.played[s] += 1
+        self.length[s] = 0
         if self.played[s] == self.returns[s].size:
             self._step(s)
             self._begin_iteration(s)

@@ -1,4 +1,4 @@
-"""Methods of another published profile beside those of one, on the tasks that both have with as many steps."""
+"""Methods of another published profile beside those of one, on the tasks that both have."""
 
 from __future__ import annotations
 
@@ -45,13 +45,14 @@ def markdown(folder: Path) -> str:
         )
     chosen = [(own, method) for method in own.table["method"].unique()]
     chosen += [(theirs, method) for method in asked["beside_methods"]]
-    steps = own.table.groupby("environment", sort=False)["steps"].max()
-    tasks = [task for task, count in steps.items() if _steps(theirs.table).get(task) == count]
+    here, steps_there = _steps(own.table), _steps(theirs.table)
+    tasks = [task for task in here if task in steps_there]
     if not tasks:
         return ""
-    rows = [{"environment": task, "steps": steps[task]} for task in tasks] + [
-        {"environment": MEAN, "steps": ""}
-    ]
+    steps = {task: list(dict.fromkeys([here[task], steps_there[task]])) for task in tasks}
+    differ = any(len(counts) > 1 for counts in steps.values())
+    rows = [{"environment": task, "steps": " / ".join(map(str, steps[task]))} for task in tasks]
+    rows.append({"environment": MEAN, "steps": ""})
     for published, method in chosen:
         name = method if published is own else f"{method} ({published.name})"
         cells = published.table[published.table["method"] == method].set_index("environment")
@@ -63,14 +64,15 @@ def markdown(folder: Path) -> str:
         rows[-1][name] = f"{number(value)} {interval(float(ends.low), float(ends.high))}"
     seeds = [len(published.scores.index.unique("seed")) for published in (own, theirs)]
     return (
-        f"Beside methods of the profile {theirs.name}, on the {len(tasks)} tasks that both have with as many steps: "
+        f"Beside methods of the profile {theirs.name}, on the {len(tasks)} tasks that both have"
+        f"{', after steps of environments here / there' if differ else ' with as many steps'}: "
         f"normalised averages, with intervals over {seeds[0]} seeds here and {seeds[1]} there.\n\n"
         f"{documents.markdown(pd.DataFrame(rows))}"
     )
 
 
 def _steps(table: pd.DataFrame) -> dict[str, int]:
-    return dict(table.groupby("environment")["steps"].max())
+    return dict(table.groupby("environment", sort=False)["steps"].max())
 
 
 def _read(folder: Path) -> _Published:

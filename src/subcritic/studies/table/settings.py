@@ -12,7 +12,7 @@ class Table(Section):
 
     beside: str = Field(
         "",
-        description="A published profile with tasks of the same names and steps; none given: nothing is shown beside.",
+        description="A published profile with tasks of the same names; none given: nothing is shown beside.",
     )
     beside_methods: tuple[str, ...] = Field((), description="Names of its methods that are shown.")
 
