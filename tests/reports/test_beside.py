@@ -1,5 +1,6 @@
 """Methods of one published profile beside those of another."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,13 +8,14 @@ import pandas as pd
 import pytest
 import synthetic
 import yaml
+from scipy.stats import trim_mean
 
 from subcritic.config import ConfigError
 from subcritic.reporting.estimates import interval, number
 from subcritic.studies.table import beside
 
 SUITE = Path(__file__).parents[2] / "results" / "published" / "suite"
-FILES = ("config.yaml", "table.csv", "runs.csv")
+FILES = ("config.yaml", "table.csv", "runs.csv", "facts.json")
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_over_all_tasks_the_interquartile_means_are_those_that_both_profiles_hav
     assert len(rows) == 26 + 1
     found = pd.read_csv(SUITE / "aggregates.csv")
     means = found[found["statistic"] == "interquartile_mean"].set_index("method")
-    assert rows[beside.MEAN][1:] == [
+    assert rows[beside.MEAN.format(26)][1:] == [
         f"{number(row.value)} {interval(row.low, row.high)}"
         for row in means.loc[["ddpg", "linear", "node-perturbation"]].itertuples()
     ]
@@ -79,6 +81,27 @@ def test_only_tasks_that_both_have_are_shown(published):
         rows = pd.read_csv(published / file)
         rows.assign(environment=rows["environment"] + "-other").to_csv(published / file, index=False)
     assert beside.markdown(published) == ""
+
+
+def test_a_task_without_a_reference_and_seeds_that_no_table_shows_are_not_in_the_mean(published):
+    table = pd.read_csv(published / "table.csv")
+    raw = table["environment"] == "Cheetah-v0"
+    table.loc[raw, ["reference_return", *(c for c in table if c.startswith("normalised"))]] = float("nan")
+    table.to_csv(published / "table.csv", index=False)
+    facts = json.loads((published / "facts.json").read_text())
+    (published / "facts.json").write_text(json.dumps(facts | {"seeds": [0, 1, 2, 3]}))
+    runs = pd.read_csv(published / "runs.csv")
+    # Seed 4 has been trained on one task only.
+    runs = runs[(runs["seed"] < 4) | (runs["environment"] == "CartRest-v0")]
+    runs.to_csv(published / "runs.csv", index=False)
+    text = beside.markdown(published)
+    _, rows = cells(text)
+    assert rows["Cheetah-v0"][1].startswith("n/a") and "4 here, 5 there" in text
+    kept = runs[(runs["seed"] < 4) & (runs["environment"] != "Cheetah-v0") & (runs["method"] == "ddpg")]
+    anchors = table.drop_duplicates("environment").set_index("environment").loc[kept["environment"]]
+    low = anchors["random_mean"].to_numpy()
+    scores = (kept["score"].to_numpy() - low) / (anchors["reference_return"].to_numpy() - low)
+    assert rows[beside.MEAN.format(25)][1].startswith(f"{number(trim_mean(scores, 0.25))} [")
 
 
 def test_nothing_is_shown_where_nothing_is_asked_for_or_there(published):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,15 +10,16 @@ import pandas as pd
 
 from subcritic.config import ConfigError, read_yaml
 from subcritic.reporting import documents
-from subcritic.reporting.estimates import interval, number
+from subcritic.reporting.estimates import MISSING, Estimate
 from subcritic.reporting.normalise import normalise
 from subcritic.stats import interquartile_mean, jackknife_interval
 
-MEAN = "interquartile mean of these tasks"
+# Of the tasks that have a score 1.
+MEAN = "interquartile mean of {} tasks"
 
 
 class _Published(NamedTuple):
-    """A published profile. scores: a column for each method, a row for each task and seed, normalised."""
+    """A published profile. scores: a column for each method, a row for each task and seed of the table, normalised."""
 
     name: str
     table: pd.DataFrame
@@ -52,21 +54,20 @@ def markdown(folder: Path) -> str:
     steps = {task: list(dict.fromkeys([here[task], steps_there[task]])) for task in tasks}
     differ = any(len(counts) > 1 for counts in steps.values())
     rows = [{"environment": task, "steps": " / ".join(map(str, steps[task]))} for task in tasks]
-    rows.append({"environment": MEAN, "steps": ""})
-    for published, method in chosen:
+    matrices = [published.scores[method].unstack("environment")[tasks] for published, method in chosen]
+    scored = [task for task in tasks if not any(matrix[task].isna().any() for matrix in matrices)]
+    rows.append({"environment": MEAN.format(len(scored)), "steps": ""})
+    for (published, method), matrix in zip(chosen, matrices, strict=True):
         name = method if published is own else f"{method} ({published.name})"
         cells = published.table[published.table["method"] == method].set_index("environment")
         for row, task in zip(rows, tasks, strict=False):
             row[name] = _cell(cells.loc[task]) if task in cells.index else ""
-        matrix = published.scores[method].unstack("environment").reindex(columns=tasks).dropna(axis="columns")
-        value, confidence = float(interquartile_mean(matrix)), config["statistics"]["confidence"]
-        ends = jackknife_interval(interquartile_mean, matrix, confidence=confidence, added=0.0)
-        rows[-1][name] = f"{number(value)} {interval(float(ends.low), float(ends.high))}"
+        rows[-1][name] = _mean(matrix[scored], config["statistics"]["confidence"])
     seeds = [len(published.scores.index.unique("seed")) for published in (own, theirs)]
     return (
         f"Beside methods of the profile {theirs.name}, on the {len(tasks)} tasks that both have"
         f"{', after steps of environments here / there' if differ else ' with as many steps'}: "
-        f"normalised averages, with intervals over {seeds[0]} seeds here and {seeds[1]} there.\n\n"
+        f"normalised averages with intervals over seeds ({seeds[0]} here, {seeds[1]} there).\n\n"
         f"{documents.markdown(pd.DataFrame(rows))}"
     )
 
@@ -78,15 +79,27 @@ def _steps(table: pd.DataFrame) -> dict[str, int]:
 def _read(folder: Path) -> _Published:
     table, runs = (pd.read_csv(folder / f"{name}.csv") for name in ("table", "runs"))
     anchors = table.drop_duplicates("environment").set_index("environment")
-    runs = runs[(runs["study"] == "experiment2") & runs["environment"].isin(anchors.index)]
+    # There may be runs of further seeds and tasks, which no table shows yet.
+    seeds = json.loads((folder / "facts.json").read_text())["seeds"]
+    runs = runs[
+        runs["study"].eq("experiment2") & runs["environment"].isin(anchors.index) & runs["seed"].isin(seeds)
+    ]
     scores = pd.concat(
-        normalise(group["score"], anchors.loc[task]) for task, group in runs.groupby("environment")
+        pd.Series(normalise(group["score"].to_numpy(dtype=float), anchors.loc[task]), group.index)
+        for task, group in runs.groupby("environment")
     )
     wide = runs.assign(score=scores).pivot(index=["environment", "seed"], columns="method", values="score")
     return _Published(folder.name, table, wide)
 
 
+def _mean(scores: pd.DataFrame, confidence: float) -> str:
+    """The interquartile mean of scores, a row for each seed, with its interval."""
+    if scores.empty:
+        return MISSING
+    ends = jackknife_interval(interquartile_mean, scores, confidence=confidence, added=0.0)
+    return str(Estimate(float(interquartile_mean(scores)), float(ends.low), float(ends.high)))
+
+
 def _cell(row: pd.Series) -> str:
     diverged = f", {row['diverged']} diverged" if row["diverged"] else ""
-    ends = interval(row["normalised_low"], row["normalised_high"])
-    return f"{number(row['normalised_average'])} {ends}{diverged}"
+    return f"{Estimate(row['normalised_average'], row['normalised_low'], row['normalised_high'])}{diverged}"
