@@ -40,13 +40,13 @@ def test_every_rule_that_runs_something_states_threads_and_resources():
 
 def test_the_estimate_counts_the_jobs_that_the_profile_submits():
     arguments = ["--workflow-profile", str(PROJECT / "profiles" / "slurm")]
-    assert reproduce._cores(arguments) == PROFILES["slurm"]["jobs"]
-    assert reproduce._cores([*arguments, "--jobs", "3"]) == 3
+    assert reproduce._cores(reproduce.options_of(arguments)) == PROFILES["slurm"]["jobs"]
+    assert reproduce._cores(reproduce.options_of([*arguments, "--jobs", "3"])) == 3
 
 
 def test_a_profile_of_comments_alone_leaves_the_number_of_jobs_to_the_machine(tmp_path):
     (tmp_path / "config.yaml").write_text("# jobs: 3\n")
-    assert reproduce._cores(["--workflow-profile", str(tmp_path)]) == os.cpu_count()
+    assert reproduce._cores(reproduce.options_of(["--workflow-profile", str(tmp_path)])) == os.cpu_count()
 
 
 @pytest.mark.skipif(

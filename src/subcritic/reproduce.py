@@ -22,6 +22,15 @@ from subcritic.studies import STUDIES
 from subcritic.tracking.claim import Chain, claim_chain
 
 SNAKEFILE = Path("Snakefile")
+RESULTS = Path("results")
+# Options of Snakemake with which it runs no job.
+RUNS_NOTHING = (
+    "dryrun", "touch", "unlock", "lint", "report", "archive", "containerize", "export_cwl", "generate_unit_tests",
+    "dag", "rulegraph", "filegraph", "d3dag", "summary", "detailed_summary", "list_rules", "list_target_rules",
+    "list_changes", "list_input_changes", "list_params_changes", "list_untracked", "list_conda_envs", "print_compilation",
+    "cleanup_metadata", "cleanup_shadow", "conda_cleanup_envs", "conda_create_envs_only",
+    "delete_all_output", "delete_temp_output",
+)  # fmt: skip
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -34,22 +43,23 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
     """
     if not SNAKEFILE.exists():
         raise config.ConfigError("no Snakefile here: run this in the project's folder")
-    path, overrides = config_file(name), _overrides(arguments)
+    path, options = config_file(name), options_of(arguments)
+    overrides = options.config or []
     given = dict(word.split("=", 1) for word in overrides)
     over = {key: yaml.safe_load(value) for key, value in given.items()}
     profile = workflow.resolve(config.merged(config.dump(profiles.load(path)), over), str(path))
     _announce(path, profile)
     command = [*_snakemake(path), *arguments]
-    if {"-n", "--dry-run", "--dryrun"} & set(arguments):
+    if any(getattr(options, option, None) for option in RUNS_NOTHING):
         return _call(command)
     # A second call for the same profile waits for the first, and then finds its work done.
-    with claim_chain(Path("results") / profile.profile) as chain:
+    with claim_chain(RESULTS / profile.profile) as chain:
         start = time.time()
         jobs = jobs_of(profile)
         _take_published(profile, from_scratch)
-        progress = ChainProgress(Path("results") / profile.profile, jobs, _cores(arguments))
+        progress = ChainProgress(RESULTS / profile.profile, jobs, _cores(options))
         with forkserver.started({**os.environ, **chain.environment}) as server, progress:
-            for part in _parts(profile, arguments):
+            for part in _parts(profile, arguments, options):
                 if code := _call([*_snakemake(path), *part], chain, server):
                     break
         if code == 0:
@@ -78,11 +88,11 @@ def _announce(path: Path, profile: config.Profile) -> None:
 
 def _take_published(profile: config.Profile, from_scratch: bool) -> None:
     """Of a profile that is made in parts, take published runs as given, or forget that they were."""
-    results = Path("results")
+    published = RESULTS / "published"
     if from_scratch:
-        accumulated.forget_taken(profile, results)
+        accumulated.forget_taken(profile, RESULTS)
         return
-    count, earlier = accumulated.take(profile, results / "published", results)
+    count, earlier = accumulated.take(profile, published, RESULTS)
     if count:
         more = f" {earlier} of them are of earlier code, and were repeated in part with the same numbers."
         print(
@@ -90,68 +100,62 @@ def _take_published(profile: config.Profile, from_scratch: bool) -> None:
             f"{more if earlier else ''}",
             flush=True,
         )
-    if count := accumulated.outdated(profile, results / "published", results):
+    if count := accumulated.outdated(profile, published, RESULTS):
         print(
             f"subcritic: {count} published runs are of another config or version of the code, and are trained anew; "
-            f"what was published stays in {results / 'published' / profile.profile}. Where only the code is another, "
+            f"what was published stays in {published / profile.profile}. Where only the code is another, "
             "`subcritic verify` can say whether it gives the same numbers.",
             flush=True,
         )
 
 
-def _parts(profile: config.Profile, arguments: Sequence[str]) -> Iterator[list[str]]:
+def options_of(arguments: Sequence[str]) -> argparse.Namespace:
+    """What Snakemake reads in its arguments; it ends the program where it cannot."""
+    from snakemake.cli import get_argument_parser
+
+    return get_argument_parser().parse_args(list(arguments))
+
+
+def _parts(
+    profile: config.Profile, arguments: Sequence[str], options: argparse.Namespace
+) -> Iterator[list[str]]:
     """The arguments of each call of Snakemake that a profile takes: one, unless it is made in parts.
 
     Then its seeds come one round after the other, and each round task by task. So wherever it is stopped, tasks have all
     methods, and all methods as many seeds. As many tasks come together as there are cores, so that no core waits for long.
+    What is done needs no call.
     """
-    step, together = profile.runtime.seeds_at_a_time, _cores(arguments)
+    step, together = profile.runtime.seeds_at_a_time, _cores(options)
     names = [environment.name for environment in profile.environments]
-    for seeds in range(step, profile.seeds + step, step) if step else ():
-        given = _with_config(arguments, f"seeds={min(seeds, profile.seeds)}")
+    done = accumulated.finished(profile, RESULTS)
+    for seeds in range(step, profile.seeds + step, step) if step and not options.targets else ():
+        given = ["--config", *(options.config or []), f"seeds={min(seeds, profile.seeds)}"]
         for first in range(0, len(names), together):
+            tasks = names[first : first + together]
+            if all(done[task] >= min(seeds, profile.seeds) for task in tasks):
+                continue
             files = [
-                f"results/{profile.profile}/{job.path(file.path)}"
+                f"{RESULTS / profile.profile / job.path(file.path)}"
                 for job in jobs_of(profile)
-                if job.environment in names[first : first + together]
+                if job.environment in tasks
                 for file in STUDIES[job.study].records.values()
             ]
-            yield [*given, "--", *files]
+            # Of two --config the later counts.
+            yield [*arguments, *given, "--", *files]
     yield list(arguments)
 
 
-def _with_config(arguments: Sequence[str], value: str) -> list[str]:
-    """Snakemake's arguments with one more KEY=VALUE word behind its --config."""
-    words = _overrides(arguments)
-    others = [word for word in arguments if word not in (*words, "--config", "-C")]
-    return [*others, "--config", *words, value]
-
-
-def _overrides(arguments: Sequence[str]) -> list[str]:
-    """The KEY=VALUE words behind Snakemake's --config."""
-    words, inside = [], False
-    for word in arguments:
-        inside = word in ("--config", "-C") or (inside and not word.startswith("-"))
-        if inside and "=" in word:
-            words.append(word)
-    return words
-
-
-def _cores(arguments: Sequence[str]) -> int:
+def _cores(options: argparse.Namespace) -> int:
     """How many jobs run at once: the number behind Snakemake's --cores or --jobs, or that of the workflow profile given.
 
     All cores there are where there is none, as in profiles/default.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--cores", "-c", "--jobs", "-j")
-    parser.add_argument("--workflow-profile", type=Path)
-    options = parser.parse_known_args(arguments)[0]
-    given = options.cores
+    given = options.cores or options.jobs
     if given is None and options.workflow_profile:
         with contextlib.suppress(OSError):
-            settings = yaml.safe_load((options.workflow_profile / "config.yaml").read_text()) or {}
-            given = str(settings.get("jobs") or settings.get("cores"))
-    return int(given) if given and given.isdigit() else os.cpu_count() or 1
+            settings = yaml.safe_load((Path(options.workflow_profile) / "config.yaml").read_text()) or {}
+            given = settings.get("jobs") or settings.get("cores")
+    return int(given) if str(given).isdigit() else os.cpu_count() or 1
 
 
 def _snakemake(path: Path) -> list[str]:
@@ -194,7 +198,7 @@ def _call(
 
 def _close(snakemake: Sequence[str], profile: config.Profile, start: float) -> None:
     """The report, the summary unless this run has just printed it, and where to look."""
-    root = Path("results") / profile.profile
+    root = RESULTS / profile.profile
     _write_report([*snakemake, "--report", str(root / "report.html")])
     summary = root / "summary.md"
     if summary.exists() and summary.stat().st_mtime < start:

@@ -3,17 +3,17 @@
 import json
 import shutil
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from parts import TASKS, finish, profile, publish, published, train
 
-from subcritic import config, profiles
+from subcritic import config, reproduce
 from subcritic.measuring import kept, method
 from subcritic.publishing import accumulated
 from subcritic.reporting.records import MissingResult
-from subcritic.reproduce import _parts
 from subcritic.studies.experiment2.run import run
 
 
@@ -66,11 +66,16 @@ def test_nothing_is_taken_of_another_code_or_config_nor_where_a_seed_is_done(fin
     assert accumulated.take(profile(), finished / "published", tmp_path / "new") == (0, 0)
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_stopped_chain_publishes_the_tasks_that_have_all_methods_and_says_what_is_missing(tmp_path):
     results = tmp_path / "results"
     train(profile(), results, environment=TASKS[0], seeds=1)
+    before = contents(results / "parts")
     publish(profile(), results)
-    assert profiles.load(results / "parts/config.yaml") == profile(), "a chain may still run its jobs"
+    assert contents(results / "parts") == before, "a chain may still run its jobs"
     table = published(results, "table.csv")
     assert set(table["environment"]) == {TASKS[0]} and set(table["seeds"]) == {1}
     page = (tmp_path / "docs/results.md").read_text()
@@ -124,20 +129,50 @@ def test_a_taken_seed_says_so_in_its_record(finished, tmp_path):
     assert content["end_ms"] / 1000 <= time.time() and "policy.pt" not in content["artifacts"]
 
 
-def test_a_chain_in_parts_goes_through_all_tasks_for_one_seed_then_for_the_next():
-    calls = list(_parts(profile(), ["--cores", "1", "--config", "x=1"]))
-    assert [call[call.index("--config") + 1 :][:2] for call in calls[:-1]] == [
-        ["x=1", f"seeds={n}"] for n in (1, 1, 2, 2)
-    ]
-    targets = [call[call.index("--") + 1 :] for call in calls[:-1]]
-    assert all(any("anchors/" in name for name in each) for each in targets)
-    assert [{name.split("/")[-2] for name in each if "experiment2" in name} for each in targets] == [
+def calls_of(whole, *arguments):
+    return list(reproduce._parts(whole, arguments, reproduce.options_of(arguments)))
+
+
+def test_a_chain_in_parts_goes_through_all_tasks_for_one_seed_then_for_the_next(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ["--config", "x=1", "--cores", "1"]
+    calls = calls_of(profile(), *given)
+    read = [reproduce.options_of(call) for call in calls[:-1]]
+    assert [each.config for each in read] == [["x=1", f"seeds={n}"] for n in (1, 1, 2, 2)]
+    assert all(any("anchors/" in name for name in each.targets) for each in read)
+    assert [{name.split("/")[-2] for name in each.targets if "experiment2" in name} for each in read] == [
         {TASKS[0]}, {TASKS[1]}, {TASKS[0]}, {TASKS[1]},
     ]  # fmt: skip
-    assert calls[-1] == ["--cores", "1", "--config", "x=1"]
-    assert list(_parts(profile(runtime={}), ["--cores", "1"])) == [["--cores", "1"]]
+    assert calls[-1] == given
+    assert calls_of(profile(runtime={}), "--cores", "1") == [["--cores", "1"]]
+    assert calls_of(profile(), "--cores=1", "summary") == [["--cores=1", "summary"]], "asked for by name"
 
 
-def test_as_many_tasks_come_together_as_there_are_cores():
-    first, _, _ = _parts(profile(), ["--cores", "2"])
+def test_what_is_done_needs_no_call(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(profile(), tmp_path / "results", seeds=1)
+    train(profile(), tmp_path / "results", environment=TASKS[0])
+    (only, _) = calls_of(profile(), "--cores", "1")
+    read = reproduce.options_of(only)
+    assert read.config == ["seeds=2"] and {TASKS[1]} == {
+        name.split("/")[-2] for name in read.targets if "experiment2" in name
+    }
+    train(profile(), tmp_path / "results")
+    assert calls_of(profile(), "--cores", "1") == [["--cores", "1"]]
+
+
+@pytest.mark.parametrize("words", ["-n", "-np", "--dryrun", "--list", "--dag", "--unlock", "--summary"])
+def test_a_call_that_runs_nothing_is_left_to_snakemake(words, monkeypatch):
+    called = []
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setattr(reproduce, "_call", lambda *arguments: called.append(arguments) or 0)
+    monkeypatch.setattr(reproduce, "claim_chain", lambda *_: pytest.fail("started"))
+    assert reproduce.reproduce("suite", ["--config=seeds=3", words]) == 0
+    ((command,),) = called
+    assert command[-2:] == ["--config=seeds=3", words]
+
+
+def test_as_many_tasks_come_together_as_there_are_cores(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, _, _ = calls_of(profile(), "--cores", "2")
     assert {name.split("/")[-2] for name in first if "/experiment2/" in name} == set(TASKS)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from subcritic import config, profiles
 from subcritic.publishing import page as results_page
-from subcritic.publishing import provenance
+from subcritic.publishing import provenance, reports
 from subcritic.publishing import publish as publishing
 from subcritic.publishing.check import chosen
 from subcritic.reporting import records
@@ -39,8 +39,8 @@ from subcritic.studies.table import report as table
 from subcritic.studies.table import results as table_results
 from subcritic.studies.theorem import report as theorem
 from subcritic.studies.throughput import report as throughput
-from subcritic.tracking import Identity
-from subcritic.tracking.record import RESULTS, Run
+from subcritic.tracking import Identity, log_results
+from subcritic.tracking.record import Run
 
 SEEDS = 2
 TASKS = ("CartRest", "CartpoleBalance", "CartpoleSwingUp", "PendulumSwingUp", "ReacherOneFixed", "Cheetah")
@@ -87,14 +87,19 @@ def record(profile, results):
     for study in chosen(profile):
         for name in (study.name, *study.reads):
             for job in STUDIES[name].jobs(profile):
-                for file in STUDIES[name].records.values():
-                    path = results / profile.profile / job.path(file.path)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.touch() if not path.exists() else None
                 for run, seed in itertools.product(job.runs, job.seeds):
                     identity = Identity(job.profile, job.study, run.environment, run.method, seed)
                     Run.open(results, identity, config.dump(run.config_of(seed))).finish()
-        Run.open(results, Identity(profile.profile, study.name, RESULTS, RESULTS, 0), {}).finish()
+                for file in STUDIES[name].records.values():
+                    path = results / profile.profile / job.path(file.path)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.touch()
+
+
+def made(profile, results):
+    """The records of all reports, made from what is there now."""
+    for study in chosen(profile):
+        log_results(results, profile.profile, study.name, {}, inputs=reports.reads(study, profile, results))
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +138,7 @@ def finished_profile(tmp_path_factory):
     (root / "table" / "asynchronous_speed.csv").write_text("hidden,batch,learner\n")
     (root / "table" / "asynchronous_messages.csv").write_text("learner,hidden\n")
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
+    made(profile, results)
     return results
 
 
@@ -162,6 +168,7 @@ def finished_suite(tmp_path_factory):
     for name in ("table/references.csv", "table/references.md"):
         (root / name).write_text("stand-in")
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
+    made(profile, results)
     return results
 
 
@@ -284,10 +291,18 @@ def test_a_missing_file_is_named_and_nothing_is_published(results, name):
     assert not (results / "published").exists() and not (results.parent / "docs").exists()
 
 
-def test_a_table_older_than_what_its_jobs_wrote_is_refused(results):
-    os.utime(results / "synthetic" / "anchors" / "Pendulum-v1.json")
-    with pytest.raises(records.MissingResult, match=r"learning.png is older than .*anchors/Pendulum-v1.json"):
+def test_tables_that_were_made_from_other_files_are_refused(results):
+    path = results / "synthetic" / "anchors" / "Pendulum-v1.json"
+    path.write_text(path.read_text() + " ")
+    told = r"experiment2 were not made from synthetic/anchors/.*: `subcritic report experiment2 --config .*config.yaml`"
+    with pytest.raises(records.MissingResult, match=told):
         publish(results)
+
+
+def test_a_job_that_has_written_the_same_again_changes_nothing(results):
+    for path in (results / "synthetic").glob("*/*.json"):
+        os.utime(path)
+    publish(results)
 
 
 def test_files_of_an_older_version_are_named(results):
@@ -312,6 +327,7 @@ def test_a_profile_without_trainings_is_published(tmp_path):
     record(profile, tmp_path / "results")
     throughput.make(profile, root)
     (root / "config.yaml").write_text(yaml.safe_dump(config.dump(profile)))
+    made(profile, tmp_path / "results")
     publish(tmp_path / "results")
     page = (tmp_path / "docs" / "results.md").read_text()
     assert "### How fast is an update?" in page and "minutes from" not in page
@@ -337,11 +353,10 @@ def test_a_run_without_a_record_is_refused(results):
         publish(results)
 
 
-def test_a_table_older_than_its_runs_is_refused(results):
-    os.utime(results / "synthetic" / "table" / "table.csv", (0, 0))
+def test_what_a_job_wrote_before_its_runs_ended_is_refused(results):
+    os.utime(results / "synthetic" / "experiment2" / "Pendulum-v1" / "ddpg.scores.csv", (0, 0))
     with pytest.raises(
-        records.MissingResult,
-        match=r"table.csv is older than .*Pendulum-v1/ddpg",
+        records.MissingResult, match=r"ddpg\.scores\.csv is older than the run .*Pendulum-v1/ddpg"
     ):
         publish(results)
 

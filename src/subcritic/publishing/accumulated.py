@@ -138,16 +138,22 @@ def forget_taken(profile: Profile, results: Path) -> int:
     return len(taken)
 
 
+def finished(profile: Profile, results: Path) -> dict[str, int]:
+    """How many seeds, from the first on, all methods have on each task."""
+    done = {environment.name: profile.seeds for environment in profile.environments}
+    for job in jobs_of(profile):
+        there = len(list(takewhile(lambda seed, job=job: is_kept(job, seed, results), job.seeds)))  # type: ignore[misc]
+        done[job.environment] = min(done[job.environment], there)
+    return done
+
+
 def fair_part(profile: Profile, results: Path) -> Profile:
     """The part of a profile in which methods can be compared: the whole of it, if all is done.
 
     Else the tasks on which every method has at least the first seed, and as many seeds, from the first on, as all methods
     have on all of these tasks. Raises MissingResult if there is no such task.
     """
-    done = {environment.name: profile.seeds for environment in profile.environments}
-    for job in jobs_of(profile):
-        there = len(list(takewhile(lambda seed, job=job: is_kept(job, seed, results), job.seeds)))  # type: ignore[misc]
-        done[job.environment] = min(done[job.environment], there)
+    done = finished(profile, results)
     tasks = [name for name, seeds in done.items() if seeds]
     if not tasks:
         raise MissingResult(

@@ -1,4 +1,4 @@
-"""Is a profile finished? All its files are there, all its runs FINISHED, of its config, and older than its tables."""
+"""Is a profile finished? All its files are there, all its runs FINISHED and of its config, its tables made from them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from subcritic import profiles
 from subcritic.config import Profile, digest, dump
+from subcritic.publishing import reports
 from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES
 from subcritic.study import Study
@@ -18,8 +19,7 @@ def check(root: Path) -> tuple[Profile, list[Path], list[dict[str, Any]]]:
     """The profile of results/<profile>, its config and published files, and the content of all its run records.
 
     Raises:
-        MissingResult: a file is missing or older than what it was made from, or a run is not FINISHED or not of this
-            config.
+        MissingResult: a file is missing or not made from what is there now, or a run is not FINISHED or not of this config.
     """
     path = root / "config.yaml"
     if not path.is_file():
@@ -27,23 +27,28 @@ def check(root: Path) -> tuple[Profile, list[Path], list[dict[str, Any]]]:
     profile = profiles.load(path)
     files, runs = [path], []
     for study in chosen(profile):
-        shown = published_files(study, root)
-        measured = list(measurements(study, profile, root))
-        for record_file in recorded_files(study, profile, root):
-            for file in shown:
-                if file.stat().st_mtime < record_file.stat().st_mtime:
-                    raise MissingResult(f"{file} is older than {record_file}; run the profile again")
-        for file in shown:
-            for run in measured:
-                if file.stat().st_mtime * 1000 < run["end_ms"]:
-                    raise MissingResult(f"{file} is older than the run {_key(run)}; run the profile again")
-        files += shown
-        runs += measured
+        runs += measurements(study, profile, root)
+        recorded_files(study, profile, root)
+        files += published_files(study, root)
         if study.view:
-            runs.append(
-                _finished(Identity(profile.profile, study.name, record.RESULTS, record.RESULTS, 0), root)
-            )
+            runs.append(_shown(study, profile, root))
     return profile, files, list({_key(run): run for run in runs}.values())
+
+
+def _shown(study: Study, profile: Profile, root: Path) -> dict[str, Any]:
+    """The record of a study's tables and figures, made from the files that its jobs have written by now.
+
+    By their content: a job that has run again and written the same has changed nothing.
+    """
+    found = _finished(Identity(profile.profile, study.name, record.RESULTS, record.RESULTS, 0), root)
+    then = {entry["name"]: entry["digest"] for entry in found["inputs"]}
+    for entry in reports.reads(study, profile, root.parent):
+        if then.get(entry["name"]) != entry["digest"]:
+            raise MissingResult(
+                f"{root.name}: the tables and figures of {study.name} were not made from {entry['source']} as it is now; "
+                f"make them again: `subcritic report {study.name} --config {root / 'config.yaml'}`"
+            )
+    return found
 
 
 def chosen(profile: Profile) -> list[Study]:
@@ -64,9 +69,12 @@ def sources(study: Study, profile: Profile) -> list[Study]:
 
 
 def measurements(study: Study, profile: Profile, root: Path) -> Iterator[dict[str, Any]]:
-    """The records of all runs of a study and of those it reads, each checked against the config of its job."""
+    """The records of all runs of a study and of those it reads, each checked against the config and the files of its job."""
     for other in sources(study, profile):
         for job in other.jobs(profile):
+            written = [
+                path for file in other.records.values() if (path := root / job.path(file.path)).is_file()
+            ]
             for run in job.runs:
                 for seed in job.seeds:
                     expected = digest(dump(run.config_of(seed)))
@@ -77,6 +85,11 @@ def measurements(study: Study, profile: Profile, root: Path) -> Iterator[dict[st
                             f"{identity.key}: was made with another config than {root / 'config.yaml'}; run the profile "
                             "again"
                         )
+                    for path in written:
+                        if path.stat().st_mtime * 1000 < found["end_ms"]:
+                            raise MissingResult(
+                                f"{path} is older than the run {identity.key}; run the profile again"
+                            )
                     yield found
 
 

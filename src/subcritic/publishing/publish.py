@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import yaml
 from subcritic import config, profiles
 from subcritic.config import Profile
 from subcritic.publishing import accumulated, page, provenance, reports
-from subcritic.publishing.check import check, chosen, recorded_files
+from subcritic.publishing.check import check, chosen, recorded_files, sources
 from subcritic.publishing.folders import replaced
 from subcritic.reporting import documents
+from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES
+from subcritic.tracking import record
 
 
 def publish(
@@ -40,25 +43,24 @@ def publish(
     another config or code may go that were not made again.
 
     Raises:
-        MissingResult: a file is missing or older than what it was made from, a run is not FINISHED or not of this config, or
+        MissingResult: a file is missing or not made from what is there now, a run is not FINISHED or not of this config, or
             published runs would be lost.
     """
-    with _settled(results / name):
-        return _publish(name, results, published, docs, goal, replace)
+    with _comparable(results / name) as part:
+        return _publish(name, part, results, published, docs, goal, replace)
 
 
 def _publish(
-    name: str, results: Path, published: Path, docs: Path, goal: Profile | None, replace: bool
+    name: str, part: Path, results: Path, published: Path, docs: Path, goal: Profile | None, replace: bool
 ) -> list[Path]:
+    """Publish the results in the folder `part`, and of those in the folder `results` the runs of all finished seeds."""
     folder = published / name
-    profile, sources, runs = check(results / name)
+    profile, sources, runs = check(part / name)
     goal = goal or profile
     with replaced(folder) as new:
         for source in sources:
             shutil.copyfile(source, new / source.name)
-        recorded = [
-            path for study in chosen(profile) for path in recorded_files(study, profile, results / name)
-        ]
+        recorded = [path for study in chosen(profile) for path in recorded_files(study, profile, part / name)]
         documents.write(new / "provenance.json", provenance.describe(profile, runs, recorded))
         documents.write(new / "facts.json", facts(profile, accumulated.missing(goal, profile)))
         accumulated.write(goal, results, new, folder, replace=replace)
@@ -66,32 +68,59 @@ def _publish(
     for study in chosen(profile):
         if study.publishes:
             module = importlib.import_module(f"subcritic.studies.{study.name}.publish")
-            written += module.publish(profile, results, folder, docs)
+            written += module.publish(profile, part, folder, docs)
     return [*written, documents.write(docs / page.PAGE, page.page(published, docs))]
 
 
 @contextlib.contextmanager
-def _settled(root: Path) -> Iterator[None]:
-    """While it lasts, a profile made in parts is the part of it that can be published, with its tables and figures."""
+def _comparable(root: Path) -> Iterator[Path]:
+    """The folder of results to publish from: that of `root`, unless the profile is made in parts and not done.
+
+    Then another one, with the part of the profile that can be published, its tables and figures. Nothing changes in `root`,
+    where a chain may be running.
+    """
     path = root / "config.yaml"
     whole = profiles.load(path) if path.is_file() else None
     part = accumulated.fair_part(whole, root.parent) if whole and accumulated.jobs_of(whole) else whole
     if whole is None or part is None or part is whole:
-        yield
+        yield root.parent
         return
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder)
+        new = results / root.name
+        new.mkdir()
+        (new / "config.yaml").write_text(yaml.safe_dump(config.dump(part), sort_keys=False))
+        for runs in (root / "runs").glob("*/*"):
+            if runs.name != record.RESULTS:
+                _link(runs, new / runs.relative_to(root))
+        _write_files(part, root, results)
+        for study in chosen(part):
+            reports.make(study, part, results)
+        yield results
+
+
+def _write_files(part: Profile, root: Path, results: Path) -> None:
+    """What the jobs of a profile write, in another folder of results, where the records of its runs are."""
     from subcritic.measuring.method import write_records
 
-    text = path.read_text()
-    try:
-        path.write_text(yaml.safe_dump(config.dump(part), sort_keys=False))
-        for job in accumulated.jobs_of(part):
-            write_records(job, STUDIES[job.study], root.parent)
-        for study in chosen(part):
-            reports.make(study, part, root.parent)
-        yield
-    finally:
-        # A chain that is still running reads its jobs there.
-        path.write_text(text)
+    kept = {job.name for job in accumulated.jobs_of(part)}
+    studies = dict.fromkeys(source.name for study in chosen(part) for source in sources(study, part))
+    for study in (STUDIES[name] for name in studies):
+        for job in study.jobs(part):
+            if job.name in kept:
+                write_records(job, study, results)
+                continue
+            for path in (job.path(file.path) for file in study.records.values()):
+                if not (root / path).is_file():
+                    raise MissingResult(
+                        f"{root / path} missing: the profile {root.name!r} has not been run to its end"
+                    )
+                _link(root / path, results / root.name / path)
+
+
+def _link(to: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(to.resolve())
 
 
 def facts(profile: Profile, missing: list[str]) -> dict[str, Any]:
