@@ -13,6 +13,8 @@ import yaml
 from subcritic import commands, config, profiles, workflow
 from subcritic.config import ConfigError
 from subcritic.rules import RULES
+from subcritic.studies import STUDIES
+from subcritic.studies.experiment1 import run as experiment1
 from subcritic.suite import LISTED
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -341,6 +343,25 @@ def test_the_option_steps_shortens_every_training_of_a_profile():
     found |= {profile.asynchronous.training.steps, profile.recurrent.training.steps}
     found |= {profile.clocks.training.steps}
     assert found == {7}
+    # Its results are not those of the profile as it is.
+    assert profile.profile == "quick-local"
+
+
+def test_a_profile_with_its_defaults_is_printed_or_written(tmp_path, capsys):
+    path = CONFIGS / "quick.yaml"
+    commands.run(["config", str(path)])
+    printed = capsys.readouterr().out
+    commands.run(["config", str(path), "--output", str(tmp_path / "new" / "whole.yaml")])
+    assert (tmp_path / "new" / "whole.yaml").read_text() == printed
+    assert yaml.safe_load(printed)["profile"] == "quick"
+
+
+def test_experiment_1_needs_more_steps_than_its_warm_up(tmp_path):
+    (job,) = STUDIES["experiment1"].jobs(profiles.parse(minimal(experiment1={"steps": 1000})))
+    with pytest.raises(
+        ConfigError, match=r"experiment1\.steps = 1000: must be more than .*learning_starts, 1000"
+    ):
+        experiment1.run(job, tmp_path)
 
 
 @pytest.mark.parametrize(

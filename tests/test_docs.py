@@ -60,6 +60,17 @@ def test_the_results_page_is_the_one_the_published_files_make():
     assert PAGE.read_text() == results_page.page(PUBLISHED, DOCS)
 
 
+def test_the_studies_that_run_only_where_a_profile_names_them_are_told():
+    text = (
+        (DOCS / "profiles.md")
+        .read_text()
+        .split("but those that run only where a profile names them:")[1]
+        .split("([list]")[0]
+    )
+    told = {name for name in re.findall(r"`(\w+)`", text) if name in STUDIES}
+    assert told == {name for name, study in STUDIES.items() if study.optional}
+
+
 def test_the_lab_book_shows_the_published_attempts():
     text, folder = (DOCS / LAB_BOOK.page).read_text(), PUBLISHED / "tuning"
     assert lab_book.BEGIN in text and lab_book.END in text

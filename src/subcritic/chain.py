@@ -79,7 +79,7 @@ class ChainProgress:
     def __init__(self, root: Path, jobs: Sequence[Job], cores: int) -> None:
         self.root, self.jobs, self.cores = root, list(jobs), cores
         self.start = time.time()
-        self.known = len(spent(root, self.jobs))
+        self.known = self._ended()
         self.begun: dict[str, float] = {}
         self.stop = Event()
         self.thread = Thread(target=self._watch, daemon=True)
@@ -96,11 +96,14 @@ class ChainProgress:
 
     def line(self) -> str | None:
         """What there is to say since the last call, if anything."""
-        done = {name: took.seconds for name, took in spent(self.root, self.jobs).items()}
-        running = self._running(done)
-        if len(done) == self.known:
+        ended, running = self._ended(), self._running()
+        news = ended.items() - self.known.items()
+        if not news:
             return None
-        self.known = len(done)
+        self.known = ended
+        done = {
+            name: took.seconds for name, took in spent(self.root, self.jobs).items() if name not in running
+        }
         left = seconds_left(self.jobs, done, running, self.cores)
         rest = "" if left is None or len(done) == len(self.jobs) else f", about {duration(left)} left"
         return (
@@ -108,19 +111,37 @@ class ChainProgress:
             f"{duration(time.time() - self.start)}{rest}"
         )
 
-    def _running(self, done: dict[str, float]) -> dict[str, float]:
-        """Seconds since each job was first seen at work; those of earlier chains left a log that is older."""
-        now = time.time()
+    def _ended(self) -> dict[str, float]:
+        """When each job ended, the last time that it ran."""
+        files = {job.name: self.root / "benchmarks" / f"{job.name}.tsv" for job in self.jobs}
+        return {name: when for name, file in files.items() if (when := _modified(file))}
+
+    def _running(self) -> dict[str, float]:
+        """Seconds since each job was first seen at work; those of earlier chains left a log that is older.
+
+        A job that runs again has ended before its log was begun anew.
+        """
+        now, ended = time.time(), self._ended()
         for job in self.jobs:
-            log = self.root / "logs" / f"{job.name}.log"
-            if job.name not in self.begun and log.exists() and log.stat().st_mtime >= self.start:
-                self.begun[job.name] = now
-        return {name: now - begun for name, begun in self.begun.items() if name not in done}
+            written = _modified(self.root / "logs" / f"{job.name}.log")
+            if written >= self.start and written > ended.get(job.name, 0.0):
+                self.begun.setdefault(job.name, now)
+            else:
+                self.begun.pop(job.name, None)
+        return {name: now - begun for name, begun in self.begun.items()}
 
     def _watch(self) -> None:
         while not self.stop.wait(LOOK_EVERY):
             if line := self.line():
                 print(line, flush=True)
+
+
+def _modified(path: Path) -> float:
+    """When a file was written, in seconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def jobs_of(profile: Profile) -> list[Job]:

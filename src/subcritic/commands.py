@@ -85,14 +85,20 @@ def reproduce(options: argparse.Namespace) -> int:
 
 
 def show_config(options: argparse.Namespace) -> None:
-    """Validate a config, its environments included, and print or write it with all defaults."""
+    """Validate a config, its environments included, and print it with all defaults, or write that to a file."""
     from subcritic import workflow
 
     profile = profiles.parse(json.loads(options.json)) if options.json else profiles.load(options.config)
     if not options.json:
         profiles.check_devices(profile, str(options.config))
         workflow.check_environments(profile, str(options.config))
-    print(workflow.written_out(profile), end="")
+    text = workflow.written_out(profile)
+    if options.output is None:
+        print(text, end="")
+    else:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(text)
+        _say([options.output])
 
 
 def run_study(options: argparse.Namespace) -> None:
@@ -172,18 +178,22 @@ def tracking(options: argparse.Namespace) -> None:
         store.keep_mirrored(results)
 
 
-def ui(options: argparse.Namespace) -> None:
+def ui(options: argparse.Namespace) -> int:
     from subcritic import tracking as store
 
-    store.serve(options.results, options.port, options.host, options.allowed_hosts)
+    return store.serve(options.results, options.port, options.host, options.allowed_hosts)
 
 
 def _profile(options: argparse.Namespace, *, recorded: bool = False) -> Profile:
-    """The config file's profile, or one named `local` with the schema's defaults; options override both."""
+    """The config file's profile, or one named `local` with the schema's defaults; options override both.
+
+    A config file's profile with other seeds or steps has results of its own, those of <profile>-local.
+    """
     if options.config and options.seeds is None and options.steps is None:
         return profiles.load(options.config, recorded=recorded)
     if options.config:
         data = config.dump(profiles.load(options.config))
+        data["profile"] += "-local"
     else:
         data = {
             "profile": "local",

@@ -44,11 +44,7 @@ def resolve(given: dict[str, Any], source: str = "config") -> Profile:
     Raises ConfigError for anything that cannot be run, environments included.
     """
     if not given.keys() & {"profile", "extends"}:
-        default = yaml.safe_load(DEFAULT.read_text())
-        if "environments" in given:
-            # The default's ablation names environments that may no longer be there.
-            default.get("ablation", {}).pop("environments", None)
-        given = schema.merged(default, given)
+        given = schema.merged(yaml.safe_load(DEFAULT.read_text()), given)
     profile = profiles.parse(given, source)
     profiles.check_devices(profile, source)
     check_environments(profile, source)

@@ -27,10 +27,12 @@ def resources_of_children():
     return used.ru_utime + used.ru_stime
 
 
-def finish(root, job, seconds=10.0, cpu=8.0):
+def finish(root, job, seconds=10.0, cpu=8.0, at=None):
     path = root / "benchmarks" / f"{job.name}.tsv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"s\th:m:s\tcpu_time\n{seconds}\t0:00:10\t{cpu}\n")
+    if at:
+        os.utime(path, (at, at))
 
 
 def test_what_was_spent_is_read_from_whole_benchmarks_alone(tmp_path):
@@ -80,8 +82,16 @@ def test_a_chain_says_how_far_it_is_whenever_a_job_ends(tmp_path):
     chain.begun[JOBS[2].name] -= 4
     finish(tmp_path, JOBS[3], 30)
     assert "3 of 4 jobs done" in (line := chain.line()) and line.endswith("about 6 s left")
-    finish(tmp_path, JOBS[2])
+    finish(tmp_path, JOBS[2], at=chain.start + 2)
     assert "4 of 4 jobs done" in (line := chain.line()) and "left" not in line
+    # With another config, or more seeds, a job that was done runs again.
+    os.utime(log, (chain.start + 3, chain.start + 3))
+    assert chain.line() is None and set(chain._running()) == {JOBS[2].name}
+    chain.begun[JOBS[2].name] -= 4
+    finish(tmp_path, JOBS[3], 30, at=chain.start + 4)
+    assert "3 of 4 jobs done" in (line := chain.line()) and line.endswith("about 6 s left")
+    finish(tmp_path, JOBS[2], at=chain.start + 5)
+    assert "4 of 4 jobs done" in chain.line() and not chain._running()
 
 
 def test_mlflow_is_followed_until_snakemake_ends_and_not_longer(tmp_path, monkeypatch):
@@ -110,7 +120,7 @@ def test_a_log_of_an_earlier_chain_is_no_running_job(tmp_path):
     log.parent.mkdir(parents=True)
     log.write_text("")
     os.utime(log, (1, 1))
-    assert progress.ChainProgress(tmp_path, JOBS, 1)._running({}) == {}
+    assert progress.ChainProgress(tmp_path, JOBS, 1)._running() == {}
 
 
 def test_the_time_of_studies_is_that_of_their_jobs(tmp_path):

@@ -349,6 +349,21 @@ def test_where_no_task_tells_rules_apart_nothing_is_answered():
     assert made.table["iqm"].isna().all()
 
 
+def test_a_task_that_failed_in_a_run_of_one_method_counts_for_none():
+    made = on_tasks({"a": GOOD, "b": GOOD | {"node-perturbation": 0.5}})
+    alone = on_tasks({"a": GOOD}).table.set_index("method")["iqm"]
+    lost = (
+        (made.scores["environment"] == "b") & (made.scores["method"] == "linear") & (made.scores["seed"] == 2)
+    )
+    scores = made.scores.assign(score=made.scores["score"].mask(lost))
+    again = tables_of(made.profile, scores, made.curves, made.anchors, {"a": 1, "b": 1})
+    assert set(again.tasks.loc[again.tasks["tells_apart"], "environment"]) == {"a", "b"}
+    table = again.table.set_index("method")["iqm"]
+    for method in ("node-perturbation", "linear", "ddpg"):
+        assert table[method] == pytest.approx(alone[method], abs=0.02)
+    assert made.table.set_index("method")["iqm"]["node-perturbation"] < alone["node-perturbation"] - 0.1
+
+
 def test_one_seed_has_no_interval_and_no_verdict(tmp_path):
     made = on_tasks({"a": GOOD}, seeds=1)
     assert said(made)["case"] == "untested" and made.judged["verdict"].eq(NO_VERDICT).all()

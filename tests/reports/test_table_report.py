@@ -4,6 +4,7 @@ import pytest
 import synthetic
 from scipy import stats as scipy_stats
 
+from subcritic import config, profiles
 from subcritic.config import parse_method
 from subcritic.reporting import records
 from subcritic.reporting.estimates import difference
@@ -179,15 +180,30 @@ def suite():
 def test_a_method_is_compared_with_the_reference_paired_by_seed_task_by_task(suite):
     _, _, _, judged, found = suite
     assert results.reference_in(judged) == "ddpg"
-    frozen = next(text for text in results.compared(judged, found, "ddpg") if text.startswith("frozen"))
+    frozen = next(text for text in results.compared(judged, found, "ddpg", 0.95) if text.startswith("frozen"))
     assert "need hidden layers" not in frozen, "these tasks were chosen by it"
     signs = {name: sign for (name, method), sign in results.marks(judged).items() if method == "rule"}
     assert signs == {"ReacherOneFixed-v0": results.BETTER, "ReacherOneRandom-v0": results.WORSE}
-    sentence = next(text for text in results.compared(judged, found, "ddpg") if text.startswith("rule"))
+    sentence = next(text for text in results.compared(judged, found, "ddpg", 0.95) if text.startswith("rule"))
     assert sentence == (
         "rule against ddpg, of 13 tasks: better on 1 (ReacherOneFixed-v0), worse on 1 (ReacherOneRandom-v0), not told apart "
         "on 11; on the 5 that need hidden layers, worse on 1."
     )
+
+
+@pytest.mark.parametrize(
+    ("seeds", "confidence", "few"), [(3, 0.95, True), (4, 0.95, False), (3, 0.9, False), (2, 0.9, True)]
+)
+def test_too_few_seeds_to_tell_methods_apart_are_said_for_the_confidence_asked_for(
+    suite, seeds, confidence, few
+):
+    profile, scores, anchors, _, found = suite
+    data = config.dump(profile) | {"seeds": seeds, "statistics": {"confidence": confidence}}
+    profile, scores = profiles.parse(data), scores[scores["seed"] < seeds]
+    facts = {method.name: synthetic.facts(method) for method in profile.methods}
+    judged = verdicts(profile, scores, anchors, facts)
+    said = results.compared(judged, found, "ddpg", confidence)
+    assert (len(said) == 1 and said[0].startswith(f"{seeds} seeds cannot tell two methods apart")) == few
 
 
 def test_many_tasks_get_a_row_each_those_that_need_hidden_layers_first_with_lillicraps_numbers(suite):
@@ -240,7 +256,8 @@ def test_with_three_seeds_no_count_is_made_of_methods_that_cannot_be_told_apart(
             "minus_reference": [np.nan, found.value], "minus_reference_low": [np.nan, found.low],
             "minus_reference_high": [np.nan, found.high],
         })  # fmt: skip
-        (said,) = results.compared(judged, pd.DataFrame({"environment": ["a"], "tells_apart": False}), "ddpg")
+        found = pd.DataFrame({"environment": ["a"], "tells_apart": False})
+        (said,) = results.compared(judged, found, "ddpg", 0.95)
         expected = (
             "3 seeds cannot tell two methods apart"
             if seeds == 3

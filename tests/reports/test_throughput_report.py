@@ -19,6 +19,18 @@ def frames():
     return rounds, operations
 
 
+def test_the_page_says_whether_a_gpu_was_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(throughput, "said", lambda _: "")
+    without = pd.DataFrame(columns=["hidden"])
+    for text, said in (
+        ("", "Speed on a GPU, or over"),
+        (throughput.gpu_markdown(without), "Speed on a GPU, or over"),
+        (f"{throughput.GPU}\n\n| learner |", "and updates on a GPU: ["),
+    ):
+        (tmp_path / "throughput.md").write_text(text)
+        assert said in throughput.section(tmp_path, "there")[2]
+
+
 def test_ratios_are_taken_within_a_round(frames):
     table = throughput.ratio_table(*frames).set_index("ratio")
     assert list(table.index) == ["ddpg / stable-baselines3", "linear / ddpg", "ddpg / ddpg-limit"]

@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,17 @@ import pytest
 from tracking_helpers import CONFIG, everything, identity, mlflow_points, mlflow_runs
 
 from subcritic import tracking
-from subcritic.tracking import RecordError, RunGroup, StoreError, Terminated, process, record, store, upkeep
+from subcritic.tracking import (
+    RecordError,
+    RunGroup,
+    StoreError,
+    Terminated,
+    process,
+    record,
+    store,
+    ui,
+    upkeep,
+)
 from subcritic.tracking.claim import claimed, owner
 
 HERE = Path(__file__).parent
@@ -194,6 +205,34 @@ def test_sweeping_marks_what_died_killed_and_leaves_what_lives(results):
     assert record.read(folder)["status"] == "RUNNING"
     assert tracking.sweep(results) == [folder]
     assert statuses(results) == ["KILLED"]
+
+
+def test_sweeping_passes_over_a_record_that_is_being_made_anew(results, monkeypatch):
+    gone = results / "tiny" / "runs" / "gone"
+    monkeypatch.setattr(upkeep, "records", lambda _: [gone])
+    assert tracking.sweep(results) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("127.0.0.1", r"port \d+ at 127\.0\.0\.1: .*choose another"),
+        ("no.such.host.invalid", r"host 'no\.such.* give an"),
+    ],
+)
+def test_a_server_that_cannot_listen_says_why(host, told):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(tracking.StoreError, match=told):
+        ui._require_free(host, taken.getsockname()[1])
+
+
+def test_the_port_of_an_address_of_either_kind_is_looked_at():
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(tracking.StoreError, match=rf"port {port} at ::1: .*in use"):
+            ui._require_free("::1", port)
+    ui._require_free("::1", port)
 
 
 def mlflow_status(results):

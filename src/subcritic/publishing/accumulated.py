@@ -157,7 +157,8 @@ def fair_part(profile: Profile, results: Path) -> Profile:
     tasks = [name for name, seeds in done.items() if seeds]
     if not tasks:
         raise MissingResult(
-            f"{results / profile.profile}: there is no task yet on which all methods have a finished seed"
+            f"{results / profile.profile}: there is no task yet on which all methods have a finished seed of this "
+            "config and this version of the code"
         )
     seeds = min(done[name] for name in tasks)
     if seeds == profile.seeds and len(tasks) == len(done):
@@ -187,12 +188,17 @@ def write(goal: Profile, results: Path, folder: Path, before: Path, *, replace: 
     or code and were not made again.
 
     Raises:
-        MissingResult: there are such runs, and `replace` does not say that they may go.
+        MissingResult: there are such runs, and `replace` does not say that they may go; or nothing is finished.
     """
     jobs = jobs_of(goal)
     if not jobs:
         return []
     done = [(job, seed) for job, seed in _seeds(jobs) if is_kept(job, seed, results)]
+    if not done:
+        raise MissingResult(
+            f"{results / goal.profile}: no finished run is of the config and the code as they are now; run the profile "
+            "again"
+        )
     runs = pd.DataFrame([row_of(job, seed, results) for job, seed in done])
     curves = pd.concat([curves_of(job, seed, results) for job, seed in done], ignore_index=True)
     facts = {job.name: json.loads(_artifact(job, seed, results, FACTS)) for job, seed in done}

@@ -134,5 +134,6 @@ def facts(profile: Profile, missing: list[str]) -> dict[str, Any]:
         "page": own_pages[0] if own_pages else page.PAGE,
         "studies": [study.name for study in studies],
         "seeds": profile.seed_list(),
+        "confidence": profile.statistics.confidence,
         "described": [*dict.fromkeys(lines), *missing],
     }

@@ -134,10 +134,14 @@ def _command(results: Path, port: int, host: str, allowed_hosts: str) -> list[st
 
 
 def _require_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise store.StoreError(f"host {host!r}: {error.strerror}; give an address of this machine") from None
+    with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind(address)
         except OSError as error:
             raise store.StoreError(
                 f"port {port} at {host}: {error.strerror}; choose another, for example --port {port + 1}"
@@ -149,9 +153,8 @@ def _wait_until_up(server: subprocess.Popen[bytes], host: str, port: int) -> Non
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise store.StoreError(f"the MLflow server ended at once, with status {server.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex((host, port)) == 0:
-                return
+        with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1.0):
+            return
         time.sleep(0.2)
     raise store.StoreError(f"the MLflow server did not answer within {STARTUP_SECONDS:.0f} s")
 

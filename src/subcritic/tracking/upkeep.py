@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from . import process, store
 from .claim import claim
 from .group import RunGroup
 from .mirror import Mirror, agree
-from .record import RESULTS, Identity, mark_killed, records
+from .record import RESULTS, Identity, RecordError, mark_killed, records
 
 # MLflow's folder of an experiment's models, beside those of its runs.
 MODELS = "models"
@@ -79,7 +80,13 @@ def _rebuild_local(results: Path, database: Path, folders: Sequence[Path]) -> No
 
 def sweep(results: Path) -> list[Path]:
     """Mark records as KILLED whose status is RUNNING although their process has ended; returns their folders."""
-    return [folder for folder in records(results) if mark_killed(folder)]
+    found = []
+    for folder in records(results):
+        # A job may be making a record anew meanwhile.
+        with contextlib.suppress(RecordError):
+            if mark_killed(folder):
+                found.append(folder)
+    return found
 
 
 def log_results(

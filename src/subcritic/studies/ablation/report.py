@@ -63,12 +63,15 @@ def summary(
 
     Columns: method, order (in the config), role, algorithm, control (what it is compared with), those of
     `methods.describe`; per task <task>, <task>/low, <task>/high, <task>/best, <task>/worst, <task>/return, <task>/verdict,
-    as in `verdicts`; iqm, low, high over seeds and the tasks that tell rules apart (NaN if none does); one_action and
-    many_actions with _low and _high: the same over those with one and with several actions; for each verdict, on how many
-    of these tasks; seeds, runs, diverged; cosine: mean of `cosine/actor` over recorded steps, seeds, tasks.
+    as in `verdicts`; iqm, low, high over seeds and the tasks that tell rules apart and failed in no run (NaN without any);
+    one_action and many_actions with _low and _high: the same over those with one and with several actions; for each
+    verdict, on how many of these tasks; seeds, runs, diverged; cosine: mean of `cosine/actor` over recorded steps, seeds,
+    tasks.
     judged: as `verdicts` makes it, found: as `tasks` does.
     """
-    telling = found[found["tells_apart"]]
+    # Where the environment failed in a run of some method, methods could not be compared.
+    failed = scores.loc[scores["score"].isna(), "environment"]
+    telling = found[found["tells_apart"] & ~found["environment"].isin(failed)]
     kinds = {"one_action": telling["actions"] == 1, "many_actions": telling["actions"] > 1}
     cosine = curves[curves["metric"] == "cosine/actor"].groupby("method")["value"].mean()
     rows = []
@@ -102,14 +105,12 @@ def aggregate(
     profile: Profile, environments: pd.Series, runs: pd.DataFrame, anchors: pd.DataFrame
 ) -> Estimate:
     """Interquartile mean of one method's normalised scores over seeds and `environments`; of a single one the mean, since
-    the interquartile mean of few runs is biased (docs/reading.md). NaN without any.
+    the interquartile mean of few runs is biased (docs/reading.md). NaN without any. Every run has a score.
     """
     columns = []
     for environment in environments:
         raw = runs[runs["environment"] == environment].sort_values("seed")["score"].to_numpy(dtype=float)
         columns.append(normalise(raw, anchors.loc[environment]))
-    # Where the environment failed in a run, there is no score of it.
-    columns = [column for column in columns if not np.isnan(column).any()]
     if not columns:
         return Estimate(*[float("nan")] * 3)
     if len(columns) == 1:

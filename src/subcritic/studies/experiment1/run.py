@@ -16,7 +16,7 @@ import pandas as pd
 from subcritic import envs
 from subcritic.agents import DDPG, PictureAgent
 from subcritic.agents.pictures import required
-from subcritic.config import DDPGSettings
+from subcritic.config import ConfigError, DDPGSettings
 from subcritic.measuring.observers import Evaluation, LearningMetrics
 from subcritic.measuring.session import Session
 from subcritic.measuring.snapshots import save_snapshots
@@ -35,9 +35,16 @@ def run(job: Job, results: Path) -> list[Path]:
 
     curves: everything recorded, in long form, `method` being the run. steps: the step at which a critic's windowed
     Pearson first reached 0.9. snapshots: critics and states along training, except for phase 2.
+
+    Raises ConfigError, naming the field, if the agent would not come to learn.
     """
     config = job.config
     assert isinstance(config, Config)
+    settings = config.experiment1
+    if settings.steps <= (first_update := settings.agent.learning_starts):
+        raise ConfigError(
+            f"experiment1.steps = {settings.steps}: must be more than experiment1.agent.learning_starts, {first_update}"
+        )
     task, to = config.environment, paths(job, STUDY, results)
     envs.check(task.id, task.kwargs, task.max_episode_steps)
     first = _Phase("phase1", job, results, critic=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def markdown(
     side_by_side = [
         "## Side by side\n", documents.markdown(results.wide(table, judged, found)),
         results.wide_explanation(profile, reference, found),
-        bullets(results.compared(judged, found, reference)),
+        bullets(results.compared(judged, found, reference, profile.statistics.confidence)),
     ] if reference else []  # fmt: skip
     others = published.markdown(table)
     return "\n".join([
@@ -103,7 +104,9 @@ def section(folder: Path, link: str) -> list[str]:
     table["failed"] = table.get("failed", 0)
     reference = results.reference_in(judged)
     many = len(found) > results.MANY
-    compared = results.compared(judged, found, reference) if reference else []
+    # What was published before it was noted has this one.
+    confidence = json.loads((folder / "facts.json").read_text()).get("confidence", 0.95)
+    compared = results.compared(judged, found, reference, confidence) if reference else []
     return [
         bullets([*results.reached(table), *compared]),
         documents.markdown(results.wide(table, judged, found) if many else results.readable(table)),

@@ -12,6 +12,7 @@ from subcritic.reporting.estimates import (
     EQUAL_ADDED,
     FAILED_ADDED,
     MISSING,
+    Estimate,
     described,
     interval,
     number,
@@ -19,12 +20,11 @@ from subcritic.reporting.estimates import (
 )
 from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.verdicts import TELLS_APART
+from subcritic.stats import t_interval
 from subcritic.studies.table import lillicrap
 
 # With more environments than this, readers get a row for each environment and a column for each method.
 MANY = 12
-# From so many seeds and one that shows no difference, a 95 % interval includes 0 even where all differences are the same.
-TOO_FEW = 3
 # Marks of a clear difference to the reference.
 BETTER, WORSE = "▲", "▼"
 
@@ -85,7 +85,7 @@ def wide(table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> pd.D
     from the reference; those first on which hidden layers matter most. judged, found: as `reporting.verdicts` makes them.
     """
     cells = table.assign(cell=[
-        f"{number(row.normalised_average)} {interval(row.normalised_low, row.normalised_high)}"
+        f"{Estimate(row.normalised_average, row.normalised_low, row.normalised_high)}"
         f"{f', {row.diverged} diverged' if row.diverged else ''}{_failed(row)}" for row in table.itertuples()
     ]).pivot(index="environment", columns="method", values="cell")  # fmt: skip
     signs = marks(judged)
@@ -134,7 +134,7 @@ def wide_explanation(profile: Profile, reference: str, found: pd.DataFrame) -> s
         f"reference return 1. {BETTER} better, {WORSE} worse than {reference}: from differences paired by seed "
         f"[{described(profile, EQUAL_ADDED)}]. ",
         twin if has_twin(found) else "",
-        "Diverged runs were stopped and are counted with the score of the policy they had then. ",
+        "Diverged runs were stopped and are counted with their last evaluation before. ",
         theirs,
     ]
     return "".join(parts).rstrip() + "\n"
@@ -146,8 +146,8 @@ def explanation(profile: Profile) -> str:
         "Average and best return per episode over seeds, with the interval of the average "
         f"[{described(profile, FAILED_ADDED)}]. Normalised: the uniform random policy scores 0, the "
         f"reference return 1; {MISSING} where there is no clear reference, or no interval from one seed. Best is a "
-        "maximum over runs, never the headline. Diverged runs were stopped and are counted with the score of the "
-        "policy they had then.\n"
+        "maximum over runs, never the headline. Diverged runs were stopped and are counted with their last evaluation "
+        "before.\n"
     )
 
 
@@ -182,15 +182,15 @@ def reference_in(judged: pd.DataFrame) -> str | None:
     return next(iter(known[known == 0].index), None) if known.any() else None
 
 
-def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str) -> list[str]:
+def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str, confidence: float) -> list[str]:
     """On how many tasks a method is clearly better or worse than the reference, and on which; one sentence for all methods
     of which the same can be said, and only one if there are too few seeds for any difference to be clear.
 
-    judged, found: as `reporting.verdicts` makes them.
+    judged, found: as `reporting.verdicts` makes them; confidence: that of their intervals.
     """
     seeds = int(judged["runs"].max())
-    clear = (judged["minus_reference_low"] > 0) | (judged["minus_reference_high"] < 0)
-    if 1 < seeds <= TOO_FEW and not clear.any():
+    # The clearest case: all differences are the same, and one seed is added that shows none.
+    if seeds > 1 and t_interval(np.ones(seeds), confidence, added=0.0).low <= 0:
         return [
             f"{seeds} seeds cannot tell two methods apart on a task, however large the difference, by the test used here: "
             f"paired by seed, with {EQUAL_ADDED}."

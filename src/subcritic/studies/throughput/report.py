@@ -21,6 +21,7 @@ RATIOS = (
     ("ddpg", "ddpg-limit"),
     ("linear", "linear-limit"),
 )
+GPU, NO_GPU = "## On a GPU", "Not measured: there was no GPU."
 # Learners whose speed is drawn at every size; the others, local rules, beside DDPG only.
 SHOWN = ("ddpg", "linear", "stable-baselines3")
 # Rules besides the linear one whose ratio to DDPG is part of the headline: those that learn in published comparisons.
@@ -163,7 +164,7 @@ def gpu_table(gpu: pd.DataFrame) -> pd.DataFrame:
 def gpu_markdown(gpu: pd.DataFrame) -> str:
     """For readers; where nothing was measured, why."""
     if gpu.empty:
-        return "\n## On a GPU\n\nNot measured: there was no GPU.\n"
+        return f"\n{GPU}\n\n{NO_GPU}\n"
     table = gpu_table(gpu)
     rows = pd.DataFrame([{
         "hidden": row.hidden, "batch": row.batch, "learner": row.learner, "seeds": row.seeds, "part": row.part,
@@ -171,7 +172,7 @@ def gpu_markdown(gpu: pd.DataFrame) -> str:
         f"times {table['seeds'].min()} seed": number(row.seeds_ratio), "speed / ddpg": number(row.ddpg_ratio),
     } for row in table.itertuples()])  # fmt: skip
     return (
-        f"\n## On a GPU\n\n{documents.markdown(rows)}\n"
+        f"\n{GPU}\n\n{documents.markdown(rows)}\n"
         "One update of all seeds: `update`, on the device alone; `prepared`, with minibatches and noise drawn on the CPU "
         "and sent. With `streams` each layer of a local rule learns in a stream of its own. Ratios are those of a round.\n"
     )
@@ -324,11 +325,16 @@ def _operations(counted: pd.DataFrame, setting: tuple, above: str, below: str) -
 
 def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
+    page, text = f"[throughput.md]({link}/throughput.md)", (folder / "throughput.md").read_text()
+    others = (
+        f"All sizes, and updates on a GPU: {page}. Speed over several processes was not measured: "
+        if GPU in text and NO_GPU not in text
+        else f"All sizes: {page}. Speed on a GPU, or over several processes, was not measured: "
+    )
     return [
         said(folder),
         image(folder, link, "throughput"),
-        f"All sizes: [throughput.md]({link}/throughput.md). Speed on a GPU, or over several processes, was not measured: "
-        "these are updates per second of one process.\n",
+        f"{others}these are updates per second of one process.\n",
     ]
 
 
