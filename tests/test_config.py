@@ -51,6 +51,12 @@ def test_shipped_profiles_are_valid(path):
     [
         ({"seeds": 0}, ["seeds = 0", "greater than or equal to 1"]),
         ({"sedes": 3}, ["sedes", "unknown key", "did you mean 'seeds'"]),
+        ({"training": {"steps": "1e4"}}, ["training.steps = '1e4': must be a whole number; write 10000"]),
+        ({"methods": [{"algorithm": "learned-feedback"}]}, ["did you mean 'learned_feedback'"]),
+        (
+            {"methods": [{"algorithm": "ddpg", "hiden": [4], "batchsize": 8}]},
+            ["hiden", "did you mean 'hidden'", "batchsize", "did you mean 'batch_size'"],
+        ),
         ({"training": {"stepz": 5}}, ["training.stepz", "unknown key", "did you mean 'steps'"]),
         (
             {"methods": [{"algorithm": "ddpg", "actor_rate": -0.1}]},
@@ -354,6 +360,24 @@ def test_a_profile_with_its_defaults_is_printed_or_written(tmp_path, capsys):
     commands.run(["config", str(path), "--output", str(tmp_path / "new" / "whole.yaml")])
     assert (tmp_path / "new" / "whole.yaml").read_text() == printed
     assert yaml.safe_load(printed)["profile"] == "quick"
+
+
+@pytest.mark.parametrize(("text", "given"), [("", "nothing"), ("- a\n", "a list"), ("quick\n", "a str")])
+def test_a_file_without_fields_is_refused(tmp_path, text, given):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"mine\.yaml: has {given}; must have fields"):
+        profiles.load(path)
+
+
+def test_an_interrupt_imports_nothing(monkeypatch):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "show_config", stop)
+    monkeypatch.setattr(commands, "_known_errors", lambda: pytest.fail("imported"))
+    with pytest.raises(KeyboardInterrupt):
+        commands.run(["config"])
 
 
 def test_experiment_1_needs_more_steps_than_its_warm_up(tmp_path):

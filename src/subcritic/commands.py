@@ -32,7 +32,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     _print_warnings_plainly()
     try:
         return options.command(options) or 0
-    except _known_errors() as error:
+    except Exception as error:
+        if not isinstance(error, _known_errors()):
+            raise
         if getattr(options, "traceback", False) and error.__cause__:
             traceback.print_exception(error.__cause__)
         print(f"subcritic: {error}", file=sys.stderr)
@@ -126,13 +128,15 @@ def report(options: argparse.Namespace) -> None:
 
 def publish(options: argparse.Namespace) -> None:
     from subcritic.publishing import publish as publishing
+    from subcritic.reproduce import config_file
 
-    results, path = options.results, Path("configs") / f"{options.profile}.yaml"
-    goal = profiles.load(path) if path.is_file() else None
+    results, name, goal = options.results, options.profile, None
+    # As `reproduce` takes it, a name in configs/ or a file; results whose config is gone say themselves what was asked for.
+    if Path(name).suffix in (".yaml", ".yml") or (Path("configs") / f"{name}.yaml").is_file():
+        goal = profiles.load(config_file(name))
+        name = goal.profile
     _say(
-        publishing.publish(
-            options.profile, results, results / "published", Path("docs"), goal, replace=options.replace
-        )
+        publishing.publish(name, results, results / "published", Path("docs"), goal, replace=options.replace)
     )
 
 

@@ -45,6 +45,10 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
         raise config.ConfigError("no Snakefile here: run this in the project's folder")
     path, options = config_file(name), options_of(arguments)
     overrides = options.config or []
+    if wrong := [word for word in overrides if "=" not in word]:
+        raise config.ConfigError(
+            f"--config {wrong[0]}: must be KEY=VALUE, as in --config seeds=2; the file of a profile belongs behind --profile"
+        )
     given = dict(word.split("=", 1) for word in overrides)
     over = {key: yaml.safe_load(value) for key, value in given.items()}
     profile = workflow.resolve(config.merged(config.dump(profiles.load(path)), over), str(path))
@@ -56,6 +60,7 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
     with claim_chain(RESULTS / profile.profile) as chain:
         start = time.time()
         jobs = jobs_of(profile)
+        _warn_of_others(profile)
         _take_published(profile, from_scratch)
         progress = ChainProgress(RESULTS / profile.profile, jobs, _cores(options))
         with forkserver.started({**os.environ, **chain.environment}) as server, progress:
@@ -84,6 +89,23 @@ def _announce(path: Path, profile: config.Profile) -> None:
     environments = ", ".join(environment.name for environment in profile.environments)
     studies = ", ".join(profile.studies)
     print(f"subcritic: {path}: {studies} with {profile.seeds} seeds on {environments}.", flush=True)
+
+
+def _warn_of_others(profile: config.Profile) -> None:
+    """Say so where the results of a profile are of another config, since they are replaced."""
+    path = RESULTS / profile.profile / "config.yaml"
+    try:
+        before, now = config.read_yaml(path), config.dump(profile)
+    except config.ConfigError:
+        return
+    # Those of a profile that is made in parts grow by the seeds of each round.
+    ignored = {"runtime", "seeds"} if profile.runtime.seeds_at_a_time else {"runtime"}
+    if changed := [key for key in now if key not in ignored and before.get(key) != now[key]]:
+        print(
+            f"subcritic: the results in {path.parent} are of another config ({', '.join(changed)}); what depends on that is "
+            "made again and replaced. `--config profile=NAME` keeps results apart.",
+            flush=True,
+        )
 
 
 def _take_published(profile: config.Profile, from_scratch: bool) -> None:

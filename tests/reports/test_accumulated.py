@@ -10,7 +10,8 @@ import pytest
 import yaml
 from parts import TASKS, finish, profile, publish, published, train
 
-from subcritic import config, reproduce
+from subcritic import commands, config, reproduce
+from subcritic.config import ConfigError
 from subcritic.measuring import kept, method
 from subcritic.publishing import accumulated
 from subcritic.reporting.records import MissingResult
@@ -170,6 +171,34 @@ def test_a_call_that_runs_nothing_is_left_to_snakemake(words, monkeypatch):
     assert reproduce.reproduce("suite", ["--config=seeds=3", words]) == 0
     ((command,),) = called
     assert command[-2:] == ["--config=seeds=3", words]
+
+
+def test_a_file_behind_config_is_told_where_it_belongs(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    with pytest.raises(ConfigError, match=r"--config mine\.yaml: must be KEY=VALUE, .* behind --profile"):
+        reproduce.reproduce("quick", ["--config", "mine.yaml"])
+
+
+def test_results_of_another_config_are_said_to_be_replaced(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "results" / "parts" / "config.yaml"
+    path.parent.mkdir(parents=True)
+    reproduce._warn_of_others(profile())
+    path.write_text(yaml.safe_dump(config.dump(profile(seeds=1))))
+    reproduce._warn_of_others(profile())
+    assert not capsys.readouterr().out, "more seeds, in parts"
+    path.write_text(yaml.safe_dump(config.dump(profile(runtime={}))))
+    reproduce._warn_of_others(profile(seeds=3, runtime={}))
+    assert "results/parts are of another config (seeds)" in capsys.readouterr().out
+
+
+def test_a_profile_is_published_by_its_file_too(finished, tmp_path, monkeypatch, capsys):
+    assert finished == tmp_path / "results"
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(config.dump(profile())))
+    monkeypatch.chdir(tmp_path)
+    assert commands.run(["publish", "--profile", "mine.yaml"]) == 0
+    assert "results/published/parts/table.csv" in capsys.readouterr().out
 
 
 def test_as_many_tasks_come_together_as_there_are_cores(tmp_path, monkeypatch):

@@ -110,7 +110,7 @@ def test_the_reference_table_is_labelled_and_never_mixed_with_results(recorded):
     text = next(path for path in table.make(profile, root) if path.suffix == ".md").read_text()
     results, reference = text.split("## Reference: Table 1 of Lillicrap et al. 2016")
     assert "not results of this project" in reference
-    assert "cartpoleBalance" in reference and "cartpoleBalance" not in results
+    assert "lowd average" in reference and "lowd average" not in results
     assert "Pendulum-v1 (related, not the same task)" in reference
 
 
@@ -118,6 +118,15 @@ def test_lillicraps_table_has_26_rows_and_the_published_numbers():
     reference = lillicrap.reference().set_index("environment")
     assert reference.shape == (26, 6)
     assert reference.loc["cheetah", "lowd_average"] == 0.903
+
+
+def test_only_rows_of_table_1_that_correspond_to_an_environment_are_shown():
+    assert list(lillicrap.beside(["Hopper-v5", "Pendulum-v1"])["environment"]) == ["hopper", "pendulum"]
+    assert (
+        lillicrap.markdown(["LunarLanderContinuous-v3"])
+        == lillicrap.latex(["LunarLanderContinuous-v3"])
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,6 +254,21 @@ def test_the_figure_of_many_tasks_says_every_score_and_marks_differences(suite):
     assert sum(text.endswith("▲") for text in said) == 1
     assert len(axes.patches) == 13 * 4
     assert f"{axes.get_yticklabels()[0].get_text()}-v0" in set(found["environment"][:5])
+
+
+def test_where_there_is_no_score_the_return_is_drawn_in_a_panel_of_its_own(frames):
+    profile, scores, anchors = frames
+    figure = drawing.bars(profile, results.results(profile, scores, anchors))
+    scored, raw = figure.axes
+    assert "normalised score" in scored.get_xlabel() and "return (no reference return" in raw.get_xlabel()
+    assert 6 in [line.get_xdata()[0] for line in raw.lines if line.get_marker() == "D"]
+    assert "random" in [text.get_text() for text in raw.texts]
+    anchors = anchors.assign(reference_return=np.nan)
+    assert len(drawing.bars(profile, results.results(profile, scores, anchors)).axes) == 2
+    shares = aggregates.profiles(profile, scores, anchors, np.array([0.0, 0.5]))
+    alone = aggregates.aggregate(profile, scores, anchors, None, [])
+    figure = drawing.aggregates_figure(profile, alone, shares)
+    assert not figure.axes and "No environment has a reference" in figure.texts[0].get_text()
 
 
 def test_with_three_seeds_no_count_is_made_of_methods_that_cannot_be_told_apart():

@@ -313,6 +313,9 @@ def test_the_links_open_the_model_training_view(results, tmp_path):
     assert all("workflowType=machine_learning" in link for link in found.values())
     assert "viewStateShareKey=all" in found["subcritic/3-experiment2"]
     assert "/artifacts/table.md?" in found["subcritic/4-table"]
+    assert set(found) == {"subcritic/3-experiment2", "subcritic/4-table"}, (
+        "studies without runs have no page worth opening"
+    )
 
 
 def test_a_taken_port_is_a_clear_error(results):

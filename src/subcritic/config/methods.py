@@ -59,7 +59,8 @@ def load(algorithm: str) -> Any:
     """
     known = AGENTS | rules.RULES
     if algorithm not in known and ":" not in algorithm:
-        raise ValueError(f"must be {_allowed()}")
+        close = hint(algorithm.replace("-", "_"), known)
+        raise ValueError(f"must be {_allowed()}{close}")
     found = import_class(known.get(algorithm, algorithm))
     settings = getattr(found, "Settings", None)
     if not (isinstance(settings, type) and issubclass(settings, AgentSettings)):
@@ -99,9 +100,8 @@ def _parse(data: Any, info: ValidationInfo) -> Any:
     except ValueError as error:
         raise _error("algorithm", algorithm, str(error)) from None
     settings = found.Settings
-    for key in data:
-        if key not in settings.model_fields:
-            raise _error(key, data[key], _unknown(key, algorithm, settings))
+    if unknown := [key for key in data if key not in settings.model_fields]:
+        raise _errors([(key, data[key], _unknown(key, algorithm, settings)) for key in unknown])
     method = settings.model_validate(data)
     # Rules say whether they would be given what they read; agents need not.
     if hasattr(found, "check"):
@@ -121,11 +121,17 @@ def _unknown(key: str, algorithm: str, settings: type[AgentSettings]) -> str:
 
 
 def _error(field: str, given: Any, message: str) -> ValidationError:
-    # A message may hold braces, which would be read as a template.
-    kind = PydanticCustomError("method", "{message}", {"message": message})
-    return ValidationError.from_exception_data(
-        "method", [InitErrorDetails(type=kind, loc=(field,), input=given)]
-    )
+    return _errors([(field, given, message)])
+
+
+def _errors(found: list[tuple[str, Any, str]]) -> ValidationError:
+    """found: fields, what was given, and what is wrong with it."""
+    details = []
+    for field, given, message in found:
+        # A message may hold braces, which would be read as a template.
+        kind = PydanticCustomError("method", "{message}", {"message": message})
+        details.append(InitErrorDetails(type=kind, loc=(field,), input=given))
+    return ValidationError.from_exception_data("method", details)
 
 
 def _local(settings: AgentSettings) -> AgentSettings:

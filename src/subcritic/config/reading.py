@@ -21,6 +21,11 @@ def parse(model: type[Parsed], data: Any, source: str = "config", *, recorded: b
 
     recorded: `data` was written by `dump`: methods are taken as they stand, without importing what trains them.
     """
+    if not isinstance(data, dict):
+        given = "nothing" if data is None else f"a {type(data).__name__}"
+        raise ConfigError(
+            f"{source}: has {given}; must have fields and their values, such as `profile: mine`"
+        )
     try:
         return model.model_validate(data, context={"recorded": recorded})
     except ValidationError as error:
@@ -73,9 +78,21 @@ def _explain(model: type[BaseModel], source: str, item: Any) -> str:
         f" = {given!r}" if not isinstance(given, (dict, list)) and item["type"] != "extra_forbidden" else ""
     )
     message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "int_parsing" and (whole := _whole(given)) is not None:
+        # YAML reads 1e4 as text.
+        message = f"must be a whole number; write {whole}"
     if item["type"] == "extra_forbidden":
         message = f"unknown key{_elsewhere(model, item['loc']) or _closest(item['loc'])}"
     return f"{source}: {field or 'profile'}{shown}: {message[0].lower() + message[1:]}"
+
+
+def _whole(text: Any) -> int | None:
+    """The whole number that a text such as 1e4 means, if it means one."""
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() else None
 
 
 # Keys of earlier versions → what they are now.

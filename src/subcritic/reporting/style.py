@@ -31,6 +31,8 @@ READINGS = {
 }  # fmt: skip
 FORMATS = ("png", "svg", "pdf")
 PANEL = (3.6, 2.5)  # inches
+# From one label at the edge of a panel to the next.
+LABEL_POINTS = 10
 # Between the parts of a note, and the width of one of its characters in inches.
 BETWEEN, CHARACTER = "   ·   ", 0.062
 
@@ -101,6 +103,11 @@ def grid(
     return figure, axes
 
 
+def height_for(labels: int) -> float:
+    """Inches of a panel with so many labels at its right edge, see `label_ends`; its axes have four fifths of that."""
+    return max(PANEL[1], labels * LABEL_POINTS / 72 / 0.8 + 0.4)
+
+
 def steps_axis(axes: Axes, last: float) -> None:
     """An x axis of environment steps from 0 to `last`."""
     axes.set(xlim=(0, last), xlabel="environment steps")
@@ -109,13 +116,16 @@ def steps_axis(axes: Axes, last: float) -> None:
 
 
 def label_ends(axes: Axes, labels: list[tuple[float, str, str]]) -> None:
-    """Write each (y, text, colour) at the right edge, at its height, moved apart where texts would overlap."""
+    """Write each (y, text, colour) at the right edge, at its height, moved apart where texts would overlap.
+
+    There is room for them in a panel of `height_for` so many labels.
+    """
     low, high = axes.get_ylim()
     points = axes.get_position().height * axes.figure.get_figheight() * 72
     labels = sorted(
         (((y - low) / (high - low), text, colour) for y, text, colour in labels if np.isfinite(y))
     )
-    heights = spread([y for y, _, _ in labels], gap=10 / points)
+    heights = spread([y for y, _, _ in labels], gap=LABEL_POINTS / points)
     for height, (_, text, colour) in zip(heights, labels, strict=True):
         axes.text(1.02, height, text, color=colour, transform=axes.transAxes, va="center", fontsize=8)
 

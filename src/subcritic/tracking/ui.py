@@ -36,20 +36,22 @@ SERVER_ENVIRONMENT = {
 def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, str]]:
     """Pairs of a study's experiment and the address that shows it: its curves, or the tables of its newest results.
 
-    `base` is where MLflow listens.
+    Of those that have runs. `base` is where MLflow listens.
     """
-    client = store.connect(results)
-    return [(views.experiment_name(study), _address(client, study, base)) for study in views.VIEWS]
+    client, found = store.connect(results), []
+    for study in views.VIEWS:
+        name = views.experiment_name(study)
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            raise store.StoreError(
+                f"MLflow has no experiment {name!r}: `subcritic tracking rebuild` makes it again"
+            )
+        if client.search_runs([experiment.experiment_id], max_results=1):
+            found.append((name, _address(client, study, experiment.experiment_id, base)))
+    return found
 
 
-def _address(client: MlflowClient, study: str, base: str) -> str:
-    name = views.experiment_name(study)
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        raise store.StoreError(
-            f"MLflow has no experiment {name!r}: `subcritic tracking rebuild` makes it again"
-        )
-    experiment = found.experiment_id
+def _address(client: MlflowClient, study: str, experiment: str, base: str) -> str:
     page = f"{base}/#/experiments/{experiment}/runs"
     if views.view_of(study).charts:
         # Without the workflow type MLflow opens a page for language models, which does not show trainings.
@@ -160,7 +162,8 @@ def _wait_until_up(server: subprocess.Popen[bytes], host: str, port: int) -> Non
 
 
 def _print_links(results: Path, base: str) -> None:
-    print("\nMLflow shows the runs here:")
-    for name, address in links(results, base):
+    found = links(results, base)
+    print("\nMLflow shows the runs here:" if found else f"\nMLflow is at {base}, and has no runs yet.")
+    for name, address in found:
         print(f"  {name:<26} {address}")
     print(flush=True)

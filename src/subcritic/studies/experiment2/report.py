@@ -20,6 +20,8 @@ from subcritic.studies.experiment2 import STUDY
 # With more environments than this, panels are small, normalised, and share their axes. With more pairs of an environment and
 # a method, cosines are those of the whole actor, in one panel per method.
 LARGE_PANELS = 12
+# With more methods than this, only their means are drawn.
+SINGLE_SEEDS = 8
 NOT_PROBED = "No update was compared with the true gradient."
 
 
@@ -39,19 +41,21 @@ def make(profile: Profile, root: Path) -> list[Path]:
 @style.styled
 def figure(profile: Profile, curves: pd.DataFrame, scores: pd.DataFrame, anchors: pd.DataFrame) -> Figure:
     """Evaluation return against environment steps, one panel per environment, from long-form curves."""
-    fig, panels = style.grid(len(profile.environments), columns=3, width=4.0)
+    # Beside the methods, two labels for what scores 0 and 1.
+    height, few = style.height_for(len(profile.methods) + 2), len(profile.methods) <= SINGLE_SEEDS
+    fig, panels = style.grid(len(profile.environments), columns=3, width=4.0, height=height)
     colours = style.method_colours(method.name for method in profile.methods)
     for axes, environment in zip(panels, profile.environments, strict=True):
         labels = _anchor_lines(axes, anchors.loc[environment.name])
         for method in profile.methods:
             wide = over_steps(curves, environment.name, method.name, RETURN)
-            end = draw_curve(axes, wide, profile, colours[method.name])
+            end = draw_curve(axes, wide, profile, colours[method.name], single=few)
             _mark_diverged(axes, wide, scores, environment.name, method.name, colours[method.name])
             labels.append((end, method.name, colours[method.name]))
         axes.set(title=environment.name, ylabel="evaluation return")
         style.steps_axis(axes, profile.steps_for(environment))
         style.label_ends(axes, labels)
-    style.note(fig, curve_note(profile) + "   ·   ×: run stopped because it diverged")
+    style.note(fig, curve_note(profile, single=few) + "   ·   ×: run stopped because it diverged")
     return fig
 
 

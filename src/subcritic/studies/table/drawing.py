@@ -29,28 +29,45 @@ def scores_figure(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, f
 
 @style.styled
 def bars(profile: Profile, table: pd.DataFrame) -> Figure:
-    """Normalised score of every method, one group of rows per environment; raw-only environments say so."""
+    """Score of every method, a group of rows per environment; where there is none, the return in a panel of its own."""
     methods = [method.name for method in profile.methods]
     colours = style.method_colours(methods)
+    raw = table.groupby("environment")["note"].first().ne("")
     names = [environment.name for environment in profile.environments]
+    scored = [name for name in names if not raw[name]]
+    groups = [*([scored] if scored else []), *([name] for name in names if raw[name])]
     pitch = len(methods) + 0.8
-    fig, (axes,) = style.grid(1, 1, width=8.0, height=0.24 * pitch * len(names) + 0.7)
-    for place, text in ((0, "random"), (1, "reference")):
-        axes.axvline(place, color=style.INK, linewidth=0.9, linestyle=":" if place == 0 else "--")
-        axes.text(place, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
-    axes.text(1.01, 1.01, "average return", transform=axes.transAxes, fontsize=8)
-    for group, name in enumerate(names):
-        rows = table[table["environment"] == name]
-        for index, row in enumerate(rows.itertuples()):
-            _draw_score(axes, group * pitch + index, row, colours[row.method])
-        _draw_why_raw_only(axes, group * pitch + (len(methods) - 1) / 2, rows["note"].iloc[0])
-    axes.set_yticks([group * pitch + (len(methods) - 1) / 2 for group in range(len(names))], names)
-    low, high = axes.get_xlim()
-    axes.set(xlabel="normalised score", xlim=(min(low, -0.15), max(high, 1.15)))
-    axes.set_ylim(pitch * len(names) - 0.9, -0.9)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x")
+    heights = [0.24 * pitch * len(group) + 0.7 for group in groups]
+    fig = Figure(figsize=(8.0, sum(heights) + 0.3), layout="constrained")
+    rows = fig.add_gridspec(len(groups), 1, height_ratios=heights)
+    for place, group in enumerate(groups):
+        axes = fig.add_subplot(rows[place])
+        axes.text(1.01, 1.01, "average return", transform=axes.transAxes, fontsize=8)
+        for index, name in enumerate(group):
+            for line, row in enumerate(table[table["environment"] == name].itertuples()):
+                _draw_score(axes, index * pitch + line, row, colours[row.method], raw=raw[name])
+        if group is scored:
+            for at, text in ((0, "random"), (1, "reference")):
+                axes.axvline(at, color=style.INK, linewidth=0.9, linestyle=":" if at == 0 else "--")
+                axes.text(at, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
+            low, high = axes.get_xlim()
+            axes.set(xlabel="normalised score", xlim=(min(low, -0.15), max(high, 1.15)))
+        else:
+            axes.set_xlabel(f"return ({table.loc[table['environment'] == group[0], 'note'].iloc[0]})")
+            axes.axvline(_random(table, group[0]), color=style.INK, linewidth=0.9, linestyle=":")
+            axes.text(
+                _random(table, group[0]),
+                1.01,
+                "random",
+                transform=axes.get_xaxis_transform(),
+                ha="center",
+                fontsize=8,
+            )
+        axes.set_yticks([index * pitch + (len(methods) - 1) / 2 for index in range(len(group))], group)
+        axes.set_ylim(pitch * len(group) - 0.9, -0.9)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.grid(axis="x")
     if profile.seeds == 1:
         style.note(fig, "diamond: the one seed   ·   no interval")
     else:
@@ -59,6 +76,10 @@ def bars(profile: Profile, table: pd.DataFrame) -> Figure:
             f"diamond: mean over seeds   ·   dot: best seed   ·   bar: {described(profile, FAILED_ADDED)}",
         )
     return fig
+
+
+def _random(table: pd.DataFrame, environment: str) -> float:
+    return float(table.loc[table["environment"] == environment, "random_mean"].iloc[0])
 
 
 @style.styled
@@ -117,22 +138,32 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
     colours = style.method_colours(methods)
     improvement = next((name for name in aggregates["statistic"] if name.startswith(IMPROVEMENT)), "")
     improvement = improvement.removesuffix(NEEDING)
-    panels = 3 if improvement else 2
-    fig, (left, *middle, right) = style.grid(panels, panels, width=3.7, height=0.32 * len(methods) + 1.4)
-    _draw_statistic(left, aggregates, MEAN, methods, colours)
-    left.set(xlabel="interquartile mean of the score", yticks=range(len(methods)), yticklabels=methods)
-    for axes in middle:
-        _draw_statistic(axes, aggregates, improvement, methods, colours)
-        axes.axvline(0.5, color=style.INK, linewidth=0.8, linestyle="--")
-        over = improvement.removeprefix(IMPROVEMENT)
-        axes.set(xlabel=f"probability of improvement over {over}", xlim=(-0.02, 1.02), yticklabels=[])
-    for method, share in shares.groupby("method", sort=False):
-        right.plot(share["threshold"], share["share"], color=colours[method], linewidth=1.3)
-    right.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.02, 1.02))
-    style.method_legend(fig, {name: colours[name] for name in methods})
     counts = aggregates.drop_duplicates("statistic").set_index("statistic")["environments"]
+    # Where no environment has a score 1, only what is made of raw returns is left.
+    drawn = [*(["mean"] if counts[MEAN] else []), *(["improvement"] if improvement else []),
+             *(["share"] if counts[MEAN] else [])]  # fmt: skip
+    if not drawn:
+        return style.empty_figure(
+            "No environment has a reference return, and no method one to be compared with."
+        )
+    fig, panels = style.grid(len(drawn), len(drawn), width=3.7, height=0.32 * len(methods) + 1.4)
+    for axes, what in zip(panels, drawn, strict=True):
+        if what == "share":
+            for method, share in shares.groupby("method", sort=False):
+                axes.plot(share["threshold"], share["share"], color=colours[method], linewidth=1.3)
+            axes.set(xlabel="score τ", ylabel="share of runs with a score above τ", ylim=(-0.02, 1.02))
+            continue
+        _draw_statistic(axes, aggregates, MEAN if what == "mean" else improvement, methods, colours)
+        if what == "mean":
+            axes.set_xlabel("interquartile mean of the score")
+        else:
+            axes.axvline(0.5, color=style.INK, linewidth=0.8, linestyle="--")
+            over = improvement.removeprefix(IMPROVEMENT)
+            axes.set(xlabel=f"probability of improvement over {over}", xlim=(-0.02, 1.02))
+        axes.set_yticks(range(len(methods)), methods if axes is panels[0] else [])
+    style.method_legend(fig, {name: colours[name] for name in methods})
     raw = counts.get(improvement, counts[MEAN])
-    filled = f"{counts[MEAN]}" + (f" (in the middle {raw})" if raw != counts[MEAN] else "")
+    filled = f"{counts[MEAN] or raw}" + (f" (in the middle {raw})" if counts[MEAN] not in (0, raw) else "")
     needing = (
         f"   ·   hollow: over the {counts[MEAN + NEEDING]} that need hidden layers"
         if MEAN + NEEDING in counts
@@ -150,8 +181,10 @@ def _draw_statistic(
     axes: Axes, aggregates: pd.DataFrame, statistic: str, methods: list[str], colours: dict[str, str]
 ) -> None:
     found = aggregates.set_index(["method", "statistic"])
+    # Side by side only where there are two.
+    up, down = (-0.12, 0.2) if f"{statistic}{NEEDING}" in set(aggregates["statistic"]) else (0.0, 0.0)
     for y, method in enumerate(methods):
-        for offset, ending, face in ((-0.12, "", colours[method]), (0.2, NEEDING, "white")):
+        for offset, ending, face in ((up, "", colours[method]), (down, NEEDING, "white")):
             if (method, f"{statistic}{ending}") not in found.index:
                 continue
             row = found.loc[(method, f"{statistic}{ending}")]
@@ -165,31 +198,15 @@ def _draw_statistic(
     axes.grid(axis="x")
 
 
-def _draw_score(axes: Axes, y: float, row, colour: str) -> None:
+def _draw_score(axes: Axes, y: float, row, colour: str, *, raw: bool) -> None:
+    """A method's row: its return in words, and a diamond at its score, or at its return where that is raw."""
     label = f"{row.method}  {Estimate(row.average, row.low, row.high)}"
     if row.diverged:
         label += f"  {row.diverged} of {row.seeds + row.failed} diverged"
     if row.failed:
         label += f"  environment failed for {row.failed}"
     axes.text(1.01, y, label, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour)
-    if not row.note:
-        style.draw_estimate(
-            axes, (row.normalised_average, row.normalised_low, row.normalised_high), y, colour
-        )
-        axes.plot(row.normalised_best, y, ".", color=colour, markersize=7)
-
-
-def _draw_why_raw_only(axes: Axes, y: float, note: str) -> None:
-    """The reason, in the middle of the row, over a white patch that hides the lines behind it."""
-    patch = {"facecolor": "white", "edgecolor": "none"}
-    if note:
-        axes.text(
-            0.5,
-            y,
-            note,
-            transform=axes.get_yaxis_transform(),
-            ha="center",
-            va="center",
-            fontsize=8,
-            bbox=patch,
-        )
+    scored = (row.normalised_average, row.normalised_low, row.normalised_high, row.normalised_best)
+    *estimate, best = (row.average, row.low, row.high, row.best) if raw else scored
+    style.draw_estimate(axes, tuple(estimate), y, colour)
+    axes.plot(best, y, ".", color=colour, markersize=7)

@@ -65,13 +65,14 @@ def correspondence(environment: str) -> tuple[str, str] | None:
 
 
 def beside(environments: list[str]) -> pd.DataFrame:
-    """Table 1 with a column that names the profile's corresponding environments."""
+    """The rows of Table 1 that correspond to environments of the profile, with a column that names these."""
     found = {name: correspondence(name) for name in environments}
     matches: dict[str, list[str]] = {}
     for name, match in found.items():
         if match:
             matches.setdefault(match[0], []).append(f"{name} ({match[1]})")
     table = reference()
+    table = table[table["environment"].isin(matches)].reset_index(drop=True)
     numbers = table.columns[1:]
     table[numbers] = table[numbers].map("{:.3f}".format)
     table.columns = [name.replace("_", " ") for name in table.columns]
@@ -81,8 +82,14 @@ def beside(environments: list[str]) -> pd.DataFrame:
 
 
 def markdown(environments: list[str]) -> str:
+    """The section, or nothing where no environment corresponds to a row."""
+    if not any(map(correspondence, environments)):
+        return ""
     return f"## {TITLE}\n\n{documents.markdown(beside(environments))}\n{EXPLANATION}\n"
 
 
 def latex(environments: list[str]) -> str:
+    """The table, or nothing where no environment corresponds to a row."""
+    if not any(map(correspondence, environments)):
+        return ""
     return documents.latex(beside(environments), f"{TITLE}. {EXPLANATION}", "tab:lillicrap")

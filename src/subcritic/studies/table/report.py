@@ -112,10 +112,20 @@ def section(folder: Path, link: str) -> list[str]:
         documents.markdown(results.wide(table, judged, found) if many else results.readable(table)),
         documents.markdown(over_tasks.readable_aggregates(aggregates)),
         *filter(None, [beside.markdown(folder), published.markdown(table)]),
-        f"All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them: [table.md]({link}/table.md).\n",
+        f"{_more(folder)}: [table.md]({link}/table.md).\n",
         image(folder, link, "table"),
         image(folder, link, "aggregates"),
     ]
+
+
+def _more(folder: Path) -> str:
+    """What table.md has beyond the section."""
+    theirs = lillicrap.TITLE in (folder / "table.md").read_text()
+    return (
+        "All columns, the anchors, and Table 1 of Lillicrap et al. 2016 beside them"
+        if theirs
+        else "All columns and the anchors"
+    )
 
 
 def headline(root: Path) -> str:
