@@ -3,15 +3,31 @@ import pytest
 import seaborn
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from subcritic.reporting import style
 
 
 def test_colours_are_seaborns_colour_blind_palette():
-    ours = [style.BLUE, style.ORANGE, style.GREEN, style.VERMILLION, style.PINK, style.BROWN, style.ROSE, style.GREY,
-            style.YELLOW, style.SKY]  # fmt: skip
-    assert ours == seaborn.color_palette("colorblind").as_hex()
+    ours = [
+        style.BLUE,
+        style.ORANGE,
+        style.GREEN,
+        style.VERMILLION,
+        style.PINK,
+        style.BROWN,
+        style.GREY,
+        style.SKY,
+    ]
+    light = [colour for colour in seaborn.color_palette("colorblind").as_hex() if colour not in ours]
+    assert len(light) == 2 and all(min(to_rgb(colour)[:2]) > 0.65 for colour in light)
+
+
+def test_names_can_be_read_on_white():
+    for colour in style.SPARE:
+        red, green, blue = to_rgb(colour)
+        assert 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.65
 
 
 def test_a_method_keeps_its_colour_whatever_stands_beside_it():

@@ -1,6 +1,7 @@
 """How every figure looks: sizes, fonts, colours, direct labels, and how it is saved.
 
-The first colours are seaborn's colour-blind palette. A method, a reading or a critic has one colour in all figures.
+The first colours are seaborn's colour-blind palette without its two light ones. A method, a reading or a critic has one
+colour in all figures.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-BLUE, ORANGE, GREEN, VERMILLION, PINK, BROWN, ROSE, GREY, YELLOW, SKY = (
-    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9",
+BLUE, ORANGE, GREEN, VERMILLION, PINK, BROWN, GREY, SKY = (
+    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#949494", "#56b4e9",
 )  # fmt: skip
 # Beside them, for figures of many methods.
 PURPLE, TEAL, WINE, OLIVE, NAVY = "#7b4ea3", "#1f6f78", "#8b1a3a", "#7d7a1c", "#24346b"
+MAGENTA, GOLD = "#c2479a", "#b39b00"
 INK = "#262626"
 METHODS = {"ddpg": BLUE, "linear": ORANGE, "stable-baselines3": PINK}
-# Light ones last, since names are written in these colours.
-SPARE = (GREEN, SKY, VERMILLION, BROWN, GREY, PURPLE, TEAL, WINE, OLIVE, NAVY, ROSE, YELLOW)
+# Names are written in these colours: none of the light ones.
+SPARE = (GREEN, SKY, VERMILLION, BROWN, GREY, PURPLE, TEAL, WINE, OLIVE, NAVY, MAGENTA, GOLD)
 READINGS = {
     "drafts": VERMILLION, "neuron_noise": ORANGE, "compatible": BLUE, "global_baseline": SKY, "regression": PINK,
     "oracle": GREEN, "permuted": GREY, "untrained": BROWN, "random_direction": INK,
