@@ -81,7 +81,10 @@ class Rule(Generic[State]):
 
     @property
     def receives(self) -> frozenset[str]:
-        """The fields of LocalTransition and Broadcast that the rule reads; it is given None for all others."""
+        """The fields of LocalTransition and Broadcast that the rule reads; it is given None for all others.
+
+        But with imagined noise it is given all, and this is taken on trust: tables say of it what crosses layers.
+        """
         return TRANSITION if self.aim == "own" else frozenset({"voltage", "alpha", "target"})
 
     def init(
