@@ -306,7 +306,8 @@ def test_a_study_has_one_results_run_with_its_tables(results, tmp_path):
 def test_the_links_open_the_model_training_view(results, tmp_path):
     table = tmp_path / "table.md"
     table.write_text("| a |")
-    tracking.log_results(results, "tiny", "table", CONFIG, [table])
+    for study in ("table", "experiment2"):
+        tracking.log_results(results, "tiny", study, CONFIG, [table])
     tracking.bring_up_to_date(results)
     found = dict(tracking.links(results, "http://host:1"))
     assert all(link.startswith("http://host:1/#/experiments/") for link in found.values())
