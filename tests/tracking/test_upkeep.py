@@ -319,6 +319,21 @@ def test_the_links_open_the_model_training_view(results, tmp_path):
     )
 
 
+def test_each_environment_of_a_study_has_a_link_unless_there_are_many(results):
+    names = [f"Task{number}-v0" for number in range(ui.MANY)]
+    for name in names:
+        record.Run.open(results, identity(environment=name), CONFIG).finish()
+    tracking.bring_up_to_date(results)
+    found = dict(tracking.links(results, "http://host:1"))
+    study = next(iter(found))
+    assert list(found)[1:] == [f"  {name}" for name in names]
+    for name in names:
+        assert found[f"  {name}"].endswith(f"compareRunsMode=CHART&viewStateShareKey={name}")
+    record.Run.open(results, identity(environment="One-more"), CONFIG).finish()
+    tracking.bring_up_to_date(results)
+    assert list(dict(tracking.links(results, "http://host:1"))) == [study]
+
+
 def test_a_taken_port_is_a_clear_error(results):
     import socket
 

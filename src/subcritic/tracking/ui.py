@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 HOST, ANY = "127.0.0.1", "0.0.0.0"
 STARTUP_SECONDS = 120.0
+# With more environments than this, a study has one link alone.
+MANY = 6
 # Without the jobs for language models, which would take ten processes and two gigabytes of memory.
 SERVER_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -36,7 +38,8 @@ SERVER_ENVIRONMENT = {
 def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, str]]:
     """Pairs of a study's experiment and the address that shows it: its curves, or the tables of its newest results.
 
-    Of those that have runs. `base` is where MLflow listens.
+    Of those that have runs; and of a study's charts, those of each environment, unless there are many. `base` is where
+    MLflow listens.
     """
     client, found = store.connect(results), []
     for study in views.VIEWS:
@@ -48,14 +51,24 @@ def links(results: Path, base: str = f"http://{HOST}:5000") -> list[tuple[str, s
             )
         if client.search_runs([experiment.experiment_id], max_results=1):
             found.append((name, _address(client, study, experiment.experiment_id, base)))
+            environments = views.environments(experiment.tags)
+            if 1 < len(environments) <= MANY:
+                page = f"{base}/#/experiments/{experiment.experiment_id}/runs"
+                found += [
+                    (f"  {environment}", f"{page}?{_charts(environment)}") for environment in environments
+                ]
     return found
+
+
+def _charts(view: str) -> str:
+    # Without the workflow type MLflow opens a page for language models, which does not show trainings.
+    return f"workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={view}"
 
 
 def _address(client: MlflowClient, study: str, experiment: str, base: str) -> str:
     page = f"{base}/#/experiments/{experiment}/runs"
     if views.view_of(study).charts:
-        # Without the workflow type MLflow opens a page for language models, which does not show trainings.
-        return f"{page}?workflowType=machine_learning&compareRunsMode=CHART&viewStateShareKey={views.VIEW}"
+        return f"{page}?{_charts(views.VIEW)}"
     newest = client.search_runs([experiment], filter_string=f"tags.environment = '{RESULTS}'", max_results=1)
     if newest:
         run = newest[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,6 +14,8 @@ from subcritic.study import View
 from .record import RESULTS
 
 VIEW, PROFILES = "all", "profiles"
+# Tags that are saved views.
+SAVED = "mlflow.sharedViewState."
 # The param that the saved views group by: its value names the curve that a run's seed is a part of.
 CURVE = "curve"
 READING = """
@@ -69,10 +72,16 @@ def environment_view(view: View, environment: str) -> dict[str, str]:
     return view_tag(environment, view_state(view, f"params.environment = '{environment}'"))
 
 
+def environments(tags: Mapping[str, str]) -> list[str]:
+    """The environments that have saved views among an experiment's tags."""
+    saved = sorted(tag.removeprefix(SAVED) for tag in tags if tag.startswith(SAVED))
+    return [name for name in saved if name not in (VIEW, PROFILES)]
+
+
 def view_tag(name: str, state: dict[str, Any]) -> dict[str, str]:
     """A saved view called `name`."""
     saved = {"name": name, "createdAt": 0, "updatedAt": 0, "state": _packed(state)}
-    return {f"mlflow.sharedViewState.{name}": json.dumps(saved)}
+    return {f"{SAVED}{name}": json.dumps(saved)}
 
 
 def profiles_state() -> dict[str, Any]:
