@@ -252,23 +252,31 @@ def test_the_readme_shows_the_aggregates_of_the_suite():
 def test_the_readme_tells_the_returns_on_mujocos_tasks_and_those_of_others():
     table = pd.read_csv(PUBLISHED / "gymnasium" / "table.csv")
     tasks, seeds = table["environment"].nunique(), table["seeds"].max()
-    assert (tasks, seeds) == (6, 1) and "six of seven tasks and one seed so far" in README
+    assert (tasks, seeds) == (7, 2) and "two of three seeds so far" in README
     rows = beside(table).set_index("environment")
+    runs = pd.read_csv(PUBLISHED / "gymnasium" / "runs.csv").set_index(["environment", "method", "seed"])["score"]
 
-    def of(method):
-        cells = [
-            rows.loc[f"{task}-v5", method].replace("-", "−") for task in ("HalfCheetah", "Swimmer", "Reacher")
-        ]
+    def of(method, theirs=False):
+        cells = [rows.loc[f"{task}-v5", method].replace("-", "−") for task in ("HalfCheetah", "Swimmer", "Reacher")]
+        cells = cells if theirs else [cell.split(" ")[0] for cell in cells]
         return f"{cells[0]}, {cells[1]} and {cells[2]}"
 
+    def each(task, method):
+        return " and ".join(f"{runs[f'{task}-v5', method, seed]:.0f}" for seed in (0, 1))
+
     text = " ".join(README.split())
-    assert f"DDPG returns {of('ddpg')}, learned feedback {of('learned-feedback')};" in text
-    assert f"the benchmark's DDPG has {of('DDPG, Tianshou')} (10 seeds)" in text
-    hopper = table[(table["environment"] == "Hopper-v5") & table["method"].isin(["ddpg", "learned-feedback"])]
-    assert hopper["average"].max() < 38 and f"its DDPG at {rows.loc['Hopper-v5', 'DDPG, Tianshou']}." in text
+    assert f"DDPG returns {of('ddpg')} in the mean, learned feedback {of('learned-feedback')};" in text
+    assert f"the benchmark's DDPG has {of('DDPG, Tianshou', theirs=True)} (10 seeds)" in text
+    hopper = [each("Hopper", method) for method in ("ddpg", "learned-feedback", "learned-feedback-throughout")]
+    assert "On Hopper DDPG ends at {}, learned feedback at {}, and without backpropagation in the critic too at {}".format(*hopper) in text
+    assert f"its DDPG at {rows.loc['Hopper-v5', 'DDPG, Tianshou']}." in text
+    double = runs["InvertedDoublePendulum-v5"].unstack()
+    assert double.drop(columns=[column for column in double if column > 1]).lt(9000).sum().sum() == 1
     curve = pd.read_csv(PUBLISHED / "gymnasium" / "curves.csv")
     one = curve[
-        (curve["environment"] == "InvertedDoublePendulum-v5") & (curve["method"] == "learned-feedback")
+        (curve["environment"] == "InvertedDoublePendulum-v5")
+        & (curve["method"] == "learned-feedback")
+        & (curve["seed"] == 0)
     ]
     returns = one[one["metric"] == "return/evaluation"].set_index("step")["value"]
     assert returns.loc[70_000:75_000].min() > 8000 and returns.loc[80_000:].max() < 400

@@ -10,6 +10,8 @@ from subcritic.reporting.estimates import described
 from subcritic.stats import t_interval
 
 RETURN = "return/evaluation"
+# From so many seeds on, a curve has a band.
+BAND = 3
 
 
 def over_steps(curves: pd.DataFrame, environment: str, method: str, metric: str) -> pd.DataFrame:
@@ -25,7 +27,8 @@ def draw_curve(
 ) -> float:
     """Mean, interval and single seeds of a frame (steps, seeds); returns the mean's last height, for its label.
 
-    single: whether to draw interval and single seeds, or the mean alone.
+    single: whether to draw interval and single seeds, or the mean alone. The interval of two seeds, which may be hundreds of
+    times as wide as they lie apart, is left out.
     A seed that stopped early keeps its last value, so that no run leaves the mean.
     """
     if wide.empty:
@@ -35,7 +38,7 @@ def draw_curve(
         axes.plot(known.index, known, color=colour, alpha=0.35, linewidth=0.6)
     filled = wide.ffill()
     mean = filled.mean(axis=1, skipna=False)
-    if single:
+    if single and wide.shape[1] >= BAND:
         low, high = t_interval(filled.T.to_numpy(), profile.statistics.confidence)
         axes.fill_between(filled.index, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.plot(filled.index, mean, color=colour, **line)
@@ -48,4 +51,5 @@ def curve_note(profile: Profile, *, single: bool = True) -> str:
         return "one seed: no interval"
     if not single:
         return f"lines: means over {profile.seeds} seeds"
-    return f"thick: mean over seeds   ·   band: {described(profile)}   ·   thin: single seeds"
+    band = f"band: {described(profile)}" if profile.seeds >= BAND else f"no band of {profile.seeds} seeds"
+    return f"thick: mean over seeds   ·   {band}   ·   thin: single seeds"

@@ -151,7 +151,7 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
         if what == "share":
             for method, share in shares.groupby("method", sort=False):
                 axes.plot(share["threshold"], share["share"], color=colours[method], linewidth=1.3)
-            axes.set(xlabel="score τ", ylabel="share of runs with a score above τ", ylim=(-0.02, 1.02))
+            axes.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.02, 1.02))
             continue
         _draw_statistic(axes, aggregates, MEAN if what == "mean" else improvement, methods, colours)
         if what == "mean":
