@@ -4,7 +4,7 @@ import pytest
 import synthetic
 from matplotlib.figure import Figure
 
-from subcritic.reporting import records
+from subcritic.reporting import curves, records
 from subcritic.studies.experiment1 import report as similarity
 from subcritic.studies.experiment2 import report as learning
 
@@ -151,3 +151,12 @@ def test_cosines_of_many_tasks_are_means_over_tenths_of_the_training_and_over_ta
     )
     np.testing.assert_allclose(second.get_ydata(), 0.4)
     np.testing.assert_allclose(over.get_ydata()[1:], 0.3)
+
+
+@pytest.mark.parametrize(("seeds", "bands"), [(1, 0), (2, 0), (3, 1)])
+def test_two_seeds_have_no_band(seeds, bands):
+    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(4, seeds)), index=range(4))
+    axes, profile = Figure().add_subplot(), synthetic.profile(seeds=seeds)
+    curves.draw_curve(axes, wide, profile, "k")
+    assert len(axes.collections) == bands and len(axes.lines) == seeds + 1
+    assert ("95 %" in curves.curve_note(profile)) == bool(bands)
