@@ -254,10 +254,14 @@ def test_the_readme_tells_the_returns_on_mujocos_tasks_and_those_of_others():
     tasks, seeds = table["environment"].nunique(), table["seeds"].max()
     assert (tasks, seeds) == (7, 2) and "two of three seeds so far" in README
     rows = beside(table).set_index("environment")
-    runs = pd.read_csv(PUBLISHED / "gymnasium" / "runs.csv").set_index(["environment", "method", "seed"])["score"]
+    runs = pd.read_csv(PUBLISHED / "gymnasium" / "runs.csv").set_index(["environment", "method", "seed"])[
+        "score"
+    ]
 
     def of(method, theirs=False):
-        cells = [rows.loc[f"{task}-v5", method].replace("-", "−") for task in ("HalfCheetah", "Swimmer", "Reacher")]
+        cells = [
+            rows.loc[f"{task}-v5", method].replace("-", "−") for task in ("HalfCheetah", "Swimmer", "Reacher")
+        ]
         cells = cells if theirs else [cell.split(" ")[0] for cell in cells]
         return f"{cells[0]}, {cells[1]} and {cells[2]}"
 
@@ -267,8 +271,15 @@ def test_the_readme_tells_the_returns_on_mujocos_tasks_and_those_of_others():
     text = " ".join(README.split())
     assert f"DDPG returns {of('ddpg')} in the mean, learned feedback {of('learned-feedback')};" in text
     assert f"the benchmark's DDPG has {of('DDPG, Tianshou', theirs=True)} (10 seeds)" in text
-    hopper = [each("Hopper", method) for method in ("ddpg", "learned-feedback", "learned-feedback-throughout")]
-    assert "On Hopper DDPG ends at {}, learned feedback at {}, and without backpropagation in the critic too at {}".format(*hopper) in text
+    hopper = [
+        each("Hopper", method) for method in ("ddpg", "learned-feedback", "learned-feedback-throughout")
+    ]
+    assert (
+        "On Hopper DDPG ends at {}, learned feedback at {}, and without backpropagation in the critic too at {}".format(
+            *hopper
+        )
+        in text
+    )
     assert f"its DDPG at {rows.loc['Hopper-v5', 'DDPG, Tianshou']}." in text
     double = runs["InvertedDoublePendulum-v5"].unstack()
     assert double.drop(columns=[column for column in double if column > 1]).lt(9000).sum().sum() == 1
