@@ -293,6 +293,26 @@ def test_the_readme_tells_the_returns_on_mujocos_tasks_and_those_of_others():
     assert returns.loc[70_000:75_000].min() > 8000 and returns.loc[80_000:].max() < 400
 
 
+def test_the_readme_tells_what_a_random_search_returns_on_mujocos_tasks():
+    search, learned = (pd.read_csv(PUBLISHED / name / "table.csv") for name in ("gymnasium-ars", "gymnasium"))
+    assert (
+        search["seeds"].min() == 3
+        and set(search["steps"]) == {8 * 125_000}
+        and set(learned["steps"]) == {125_000}
+    )
+    found = search.set_index(["environment", "method"])["average"]
+
+    def both(task):
+        return [f"{found[f'{task}-v5', method]:.0f}" for method in ("ars", "ars-without-bonus")]
+
+    text = " ".join(README.split())
+    assert f"returns {both('HalfCheetah')[0]} on HalfCheetah and {both('Swimmer')[0]} on Swimmer;" in text
+    assert "on Hopper {}, and {} where".format(*both("Hopper")) in text
+    assert "on Walker2d {} and {}. So on the three last".format(*both("Walker2d")) in text
+    for task in ("Swimmer-v5", "Hopper-v5", "Walker2d-v5"):
+        assert found[task].max() > learned.loc[learned["environment"] == task, "best"].max()
+
+
 def test_the_readme_tells_the_returns_of_the_long_landing():
     rows = pd.read_csv(PUBLISHED / "lunarlander" / "table.csv").set_index("method")
     said = [
