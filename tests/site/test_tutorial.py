@@ -64,7 +64,7 @@ def test_the_profile_is_valid_and_names_the_rule(folder):
 
 
 def test_the_rule_was_trained_and_its_results_can_be_looked_at(folder):
-    looking = LOOKING.replace("results/quick", "results/bits").replace("learned-feedback", "one-bit")
+    looking = LOOKING.replace("results/quick", "results/bits-local").replace("learned-feedback", "one-bit")
     printed = run(folder, "-c", looking)
     assert "return/evaluation" in LOOKING and "torch.Size([2, " in printed
     assert "(3, 32, 32, 1)" in printed and "[0, 1]" in printed

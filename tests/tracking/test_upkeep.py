@@ -350,6 +350,7 @@ def test_the_page_answers_and_ends_with_sigterm(results):
     import socket
     import urllib.request
 
+    record.Run.open(results, identity(), CONFIG).finish()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
