@@ -33,6 +33,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.command(options) or 0
     except Exception as error:
+        # Looked up here: an interrupt must not import what they come from.
         if not isinstance(error, _known_errors()):
             raise
         if getattr(options, "traceback", False) and error.__cause__:

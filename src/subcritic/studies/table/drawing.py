@@ -47,22 +47,16 @@ def bars(profile: Profile, table: pd.DataFrame) -> Figure:
             for line, row in enumerate(table[table["environment"] == name].itertuples()):
                 _draw_score(axes, index * pitch + line, row, colours[row.method], raw=raw[name])
         if group is scored:
-            for at, text in ((0, "random"), (1, "reference")):
-                axes.axvline(at, color=style.INK, linewidth=0.9, linestyle=":" if at == 0 else "--")
-                axes.text(at, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
+            lines = [(0.0, "random", ":"), (1.0, "reference", "--")]
             low, high = axes.get_xlim()
             axes.set(xlabel="normalised score", xlim=(min(low, -0.15), max(high, 1.15)))
         else:
-            axes.set_xlabel(f"return ({table.loc[table['environment'] == group[0], 'note'].iloc[0]})")
-            axes.axvline(_random(table, group[0]), color=style.INK, linewidth=0.9, linestyle=":")
-            axes.text(
-                _random(table, group[0]),
-                1.01,
-                "random",
-                transform=axes.get_xaxis_transform(),
-                ha="center",
-                fontsize=8,
-            )
+            first = table[table["environment"] == group[0]].iloc[0]
+            lines = [(float(first["random_mean"]), "random", ":")]
+            axes.set_xlabel(f"return ({first['note']})")
+        for at, text, dashes in lines:
+            axes.axvline(at, color=style.INK, linewidth=0.9, linestyle=dashes)
+            axes.text(at, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=8)
         axes.set_yticks([index * pitch + (len(methods) - 1) / 2 for index in range(len(group))], group)
         axes.set_ylim(pitch * len(group) - 0.9, -0.9)
         axes.tick_params(axis="y", length=0)
@@ -76,10 +70,6 @@ def bars(profile: Profile, table: pd.DataFrame) -> Figure:
             f"diamond: mean over seeds   ·   dot: best seed   ·   bar: {described(profile, FAILED_ADDED)}",
         )
     return fig
-
-
-def _random(table: pd.DataFrame, environment: str) -> float:
-    return float(table.loc[table["environment"] == environment, "random_mean"].iloc[0])
 
 
 @style.styled
