@@ -2,13 +2,14 @@
 
 import importlib
 import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from subcritic import agents, config, profiles, rules
+from subcritic import agents, config, envs, profiles, rules
 from subcritic.agents import LocalLearner
 from subcritic.config import ConfigError, parse_method
 from subcritic.measuring.code import job_code
@@ -126,6 +127,18 @@ def test_a_rule_that_would_not_be_given_what_it_reads_is_refused(changes, words,
         return
     with pytest.raises(ConfigError, match=rf"methods\[0\]: own_rules:RewardHebbianRule {words}"):
         profile(RULE | changes)
+
+
+def test_a_local_error_of_another_shape_is_refused(monkeypatch):
+    """One number per state, not per neuron, would be the same lesson to all of them."""
+    own = rules.load(RULE["algorithm"])
+    monkeypatch.setattr(own, "local_error", lambda rule, state, layer, seen, heard=None: seen.reward)
+    agent = agents.make_agent(parse_method(RULE), 3, 1, [0])
+    trained = Trainer(agent, partial(envs.make, "Pendulum-v1"), [0], 50, 10.0)
+    with pytest.raises(
+        ValueError, match=r"local_error gave a tensor of shape \(1, 16, 1\), not \(S, B, n\) = \(1, 16, 6\)"
+    ):
+        trained.run()
 
 
 def test_a_module_that_needs_something_not_installed_says_so(tmp_path, monkeypatch):

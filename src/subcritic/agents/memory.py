@@ -14,7 +14,7 @@ from subcritic.agents.rows import AgentRows, Rows, VoltageRows
 from subcritic.config import ImaginingSettings, LocalSettings
 from subcritic.exploration import per_layer, stationary_variance
 from subcritic.nn import MLP, Parameters
-from subcritic.rules.protocol import NO_BROADCAST, Broadcast, LaterRows, LocalTransition
+from subcritic.rules.protocol import NO_BROADCAST, Broadcast, LaterRows, LocalTransition, only
 
 RuleInputs = tuple[list[LocalTransition], Broadcast]
 
@@ -178,7 +178,8 @@ class ImaginedMemory(Memory):
         assert broadcaster is not None, "the settings see to it that there is a global critic"
         separately = "deviation" in self.receives
         imagine = broadcaster.imagine_separately if separately else broadcaster.imagine
-        return imagine(batch["observation"], rngs)
+        transitions, broadcast = imagine(batch["observation"], rngs)
+        return [only(seen, self.receives) for seen in transitions], only(broadcast, self.receives)
 
 
 MEMORIES: dict[str, type[Memory]] = {

@@ -81,10 +81,7 @@ class Rule(Generic[State]):
 
     @property
     def receives(self) -> frozenset[str]:
-        """The fields of LocalTransition and Broadcast that the rule reads; it is given None for all others.
-
-        But with imagined noise it is given all, and this is taken on trust: tables say of it what crosses layers.
-        """
+        """The fields of LocalTransition and Broadcast that the rule reads; it is given None for all others."""
         return TRANSITION if self.aim == "own" else frozenset({"voltage", "alpha", "target"})
 
     def init(
@@ -141,8 +138,9 @@ class Rule(Generic[State]):
     def update_weights(
         self, state: State, layer: Layer, transition: LocalTransition, error: Tensor | None
     ) -> None:
-        """Move K and b by the local error that `update_state` gave."""
+        """Move K and b by the local error that `update_state` gave. Raises ValueError if that has another shape."""
         assert error is not None
+        self._check_shape(layer, transition, error)
         state.weight_optimiser.neurons(transition.voltage, error)
 
     def learn(
@@ -172,7 +170,16 @@ class Rule(Generic[State]):
     ) -> tuple[Tensor, Tensor]:
         """The ascent direction of (weight, bias) before the optimiser: (S, n_in, n), (S, 1, n)."""
         error = self.local_error(state, layer, transition, broadcast)
+        self._check_shape(layer, transition, error)
         return torch.bmm(transition.voltage.mT, error) / error.shape[1], error.mean(dim=1, keepdim=True)
+
+    def _check_shape(self, layer: Layer, transition: LocalTransition, error: Tensor) -> None:
+        """One that torch would stretch to the shape of the weights teaches all neurons the same, unnoticed."""
+        shape = (*transition.voltage.shape[:2], layer.weight.shape[-1])
+        if error.shape != shape:
+            raise ValueError(
+                f"{type(self).__name__}.local_error gave a tensor of shape {tuple(error.shape)}, not (S, B, n) = {shape}"
+            )
 
     def diagnostics(self, state: State) -> dict[str, Tensor]:
         """Norms of what is kept, (S,) each."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -104,6 +104,13 @@ class Broadcast:
 
 
 NO_BROADCAST = Broadcast()
+
+Seen = TypeVar("Seen", LocalTransition, Broadcast)
+
+
+def only(seen: Seen, receives: frozenset[str]) -> Seen:
+    """Of a transition or a broadcast, the fields that a rule receives."""
+    return type(seen)(**{name: value for name, value in vars(seen).items() if name in receives})
 
 
 @dataclass
