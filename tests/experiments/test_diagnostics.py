@@ -189,7 +189,7 @@ def test_a_resumed_probe_goes_on_with_the_same_numbers(method):
 
 
 def test_metrics_are_logged_at_the_first_update_from_every_multiple_on():
-    logged = [step for step in range(1, 61) if due(step, log_every=10, update_every=4)]
+    logged = [step for step in range(1, 61) if due(step, every=10, update_every=4)]
     assert logged == [12, 20, 32, 40, 52, 60]
-    assert [step for step in range(1, 41) if due(step, log_every=10, update_every=1)] == [10, 20, 30, 40]
-    assert [step for step in range(1, 41) if due(step, log_every=10, update_every=15)] == [15, 30]
+    assert [step for step in range(1, 41) if due(step, every=10, update_every=1)] == [10, 20, 30, 40]
+    assert [step for step in range(1, 41) if due(step, every=10, update_every=15)] == [15, 30]

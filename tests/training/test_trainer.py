@@ -263,6 +263,18 @@ def test_updates_come_every_so_many_steps_and_not_before_the_warm_up():
     assert [step for step, updated in enumerate(learned) if updated] == list(range(63, 201, 7))
 
 
+@pytest.mark.parametrize("algorithm", ["ddpg", "linear"])
+def test_a_step_without_an_update_is_no_time_to_look_for_divergence(algorithm):
+    """Every hundredth step is, and step 100 of this run comes before its first update."""
+    settings = parse_method({"algorithm": algorithm, **SMALL, "update_every": 7, "learning_starts": 100})
+    looked = []
+    found = Trainer(make_agent(settings, 3, 1, [0]), PENDULUM, [0], 320, 10.0)
+    check = found.watch.check
+    found.watch.check = lambda agent, step: looked.append(step) or check(agent, step)
+    found.run()
+    assert looked == [105, 203, 301]
+
+
 def test_weights_learn_from_the_newest_rows_and_critics_from_all():
     settings = parse_method(
         {"algorithm": "coagent", "newest": 20, "hidden": (8, 8), "batch_size": 500, "learning_starts": 60}

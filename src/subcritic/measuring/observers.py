@@ -12,7 +12,7 @@ from torch import Tensor
 from subcritic.config import Evaluations
 from subcritic.measuring.diagnostics import diagnostics
 from subcritic.measuring.predicted import furthest_off, predicted_and_realised
-from subcritic.training import Evaluator, Trainer
+from subcritic.training import Evaluator, Trainer, due
 
 # Where observers write: (step, index of the seed, metrics).
 Log = Callable[[int, int, dict[str, float]], None]
@@ -65,11 +65,6 @@ class Evaluation:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.scores, self.furthest = list(state["scores"]), list(state["furthest"])
-
-
-def due(step: int, log_every: int, update_every: int) -> bool:
-    """Whether an update at `step` is the first one at or after a multiple of `log_every`."""
-    return step % update_every == 0 and step // log_every > (step - update_every) // log_every
 
 
 class LearningMetrics:

@@ -15,10 +15,10 @@ from subcritic.agents.actor_critic import actor_critic_at, td_target
 from subcritic.agents.ddpg import critic_spec
 from subcritic.agents.protocol import newest_of
 from subcritic.config import DDPGSettings, Runtime
-from subcritic.measuring.observers import Log, due
+from subcritic.measuring.observers import Log
 from subcritic.nn import MLP, Parameters
 from subcritic.nn.network import Network
-from subcritic.training import Trainer
+from subcritic.training import Trainer, due
 
 
 def probed(agent: Agent) -> bool:

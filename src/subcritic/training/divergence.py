@@ -69,3 +69,8 @@ class DivergenceWatch:
         self.largest_reward = state["largest_reward"].copy()
         self.first_value = state["first_value"].copy()
         self.diverged_at, self.failures = list(state["diverged_at"]), list(state["failures"])
+
+
+def due(step: int, every: int, update_every: int) -> bool:
+    """Whether an update at `step` is the first one at or after a multiple of `every`; updates come every `update_every`."""
+    return step % update_every == 0 and step // every > (step - update_every) // every

@@ -18,9 +18,9 @@ from subcritic.envs.episodes import Transitions
 from subcritic.envs.errors import warn
 from subcritic.exploration import Exploration
 from subcritic.replay import Replay
-from subcritic.training.divergence import DivergenceWatch
+from subcritic.training.divergence import DivergenceWatch, due
 
-# Steps between two looks of the divergence watch.
+# Steps between two looks of the divergence watch, at the first update from then on.
 WATCH_EVERY = 100
 
 
@@ -94,7 +94,8 @@ class Trainer:
         self.batch = None
         if self.learning and self.step % self.agent.settings.update_every == 0:
             self._learn()
-        if self.learning and self.step % WATCH_EVERY == 0:
+        # Only after an update: before the first one of a process, an agent has no values to look at.
+        if self.learning and due(self.step, WATCH_EVERY, self.agent.settings.update_every):
             self._stop_diverged()
 
     @property

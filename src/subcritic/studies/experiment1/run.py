@@ -110,7 +110,7 @@ class _Phase:
             learning,
             Similarities(log, agent, learning.family, held_out, settings),
             Snapshots(ddpg, learning.family, settings, **more),
-            LearningMetrics(log, log_every),
+            LearningMetrics(log, log_every, learner.update_every),
             Evaluation(log, training, self.make_environment, self.seeds),
         )
         trainer = Trainer(
