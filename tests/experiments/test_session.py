@@ -1,10 +1,10 @@
-"""When a session saves its state."""
+"""When a session saves its state, and what it says meanwhile."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from subcritic.measuring.session import Checkpointer
+from subcritic.measuring.session import Checkpointer, Progress
 
 
 @pytest.mark.parametrize(("step", "saves"), [(0, 0), (50, 1), (100, 0)])
@@ -16,3 +16,16 @@ def test_a_training_is_saved_on_its_way_but_neither_before_its_first_step_nor_at
     )
     Checkpointer(session, [])(SimpleNamespace(step=step, steps=100))
     assert saved == [{"finished": False}] * saves
+
+
+def test_the_time_that_is_left_is_told_by_steps_that_learn(capsys):
+    trainer = SimpleNamespace(
+        step=0, steps=1000, seeds=[0], learning=False,
+        watch=SimpleNamespace(diverged_at=[None], failures=[None]),
+    )  # fmt: skip
+    progress = Progress("task/method", seconds=0.0)
+    for trainer.step, trainer.learning in ((50, False), (200, True), (300, True)):
+        progress(trainer)
+    first, warm_up, later = capsys.readouterr().err.splitlines()
+    assert first.startswith("task/method: step 50 of 1,000, 1 seed, ")
+    assert not any("left" in line for line in (first, warm_up)) and "left" in later

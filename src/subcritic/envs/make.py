@@ -26,6 +26,8 @@ from subcritic.envs.process import kept_as_it_was
 ATARI = {"continuous": True, "obs_type": "ram"}
 # Seen as pixels, each step of a game is one frame of the console, so that the frames of an action follow each other.
 ATARI_PIXELS = {"frameskip": 1}
+# What a module that an id names comes with.
+EXTRAS = {"shimmy": "control", "dm_control": "control"}
 # Time limit in steps where none is registered or stated, so that no evaluation goes on for ever: ten times Gymnasium's usual
 # limit, and only seconds of simulation.
 LONGEST = 10_000
@@ -121,7 +123,11 @@ def explained(environment_id: str) -> Iterator[None]:
         try:
             yield
         except (gym.error.DependencyNotInstalled, ModuleNotFoundError) as error:
-            raise UnusableEnvironment(f"{environment_id!r} needs what is not installed: {error}") from error
+            extra = EXTRAS.get(getattr(error, "name", None) or "")
+            install = f"; install the extra '{extra}' (pip install -e '.[{extra}]')" if extra else ""
+            raise UnusableEnvironment(
+                f"{environment_id!r} needs what is not installed: {error}{install}"
+            ) from error
         except gym.error.Error as error:
             if environment_id.rpartition(":")[2] in gym.registry:
                 raise

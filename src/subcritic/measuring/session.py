@@ -147,23 +147,25 @@ class Progress:
 
     def __init__(self, label: str, seconds: float) -> None:
         self.label, self.seconds = label, seconds
-        self.last, self.last_step = time.monotonic(), None
+        self.last, self.last_step, self.learning = time.monotonic(), None, False
 
     def __call__(self, trainer: Trainer) -> None:
         now = time.monotonic()
-        self.last_step = trainer.step if self.last_step is None else self.last_step
+        if self.last_step is None:
+            self.last_step, self.learning = trainer.step, trainer.learning
         if now - self.last < self.seconds and trainer.step != trainer.steps:
             return
-        rate = (trainer.step - self.last_step) / max(now - self.last, 1e-9)
-        left = (trainer.steps - trainer.step) / rate if rate else None
+        rate, seeds = (trainer.step - self.last_step) / max(now - self.last, 1e-9), len(trainer.seeds)
+        # Steps of the warm-up, which learn nothing, take much less time than the rest.
+        left = (trainer.steps - trainer.step) / rate if rate and self.learning else None
         watch = trainer.watch
         stopped = {
             "diverged": sum(at is not None for at in watch.diverged_at),
             "without an environment that works": sum(what is not None for what in watch.failures),
         }
         say(
-            f"{self.label}: step {trainer.step:,} of {trainer.steps:,}, {len(trainer.seeds)} seeds, "
+            f"{self.label}: step {trainer.step:,} of {trainer.steps:,}, {seeds} seed{'s' if seeds > 1 else ''}, "
             f"{rate:,.0f} steps/s{f', about {duration(left)} left' if left else ''}"
             + "".join(f", {count} {why}" for why, count in stopped.items() if count)
         )
-        self.last, self.last_step = now, trainer.step
+        self.last, self.last_step, self.learning = now, trainer.step, trainer.learning
