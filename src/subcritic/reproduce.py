@@ -55,13 +55,18 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
     _announce(path, profile)
     command = [*_snakemake(path), *arguments]
     if any(getattr(options, option, None) for option in RUNS_NOTHING):
+        if options.dryrun and not from_scratch:
+            _take_published(profile, dry_run=True)
         return _call(command)
     # A second call for the same profile waits for the first, and then finds its work done.
     with claim_chain(RESULTS / profile.profile) as chain:
         start = time.time()
         jobs = jobs_of(profile)
         _warn_of_others(profile)
-        _take_published(profile, from_scratch)
+        if from_scratch:
+            accumulated.forget_taken(profile, RESULTS)
+        else:
+            _take_published(profile)
         progress = ChainProgress(RESULTS / profile.profile, jobs, _cores(options))
         with forkserver.started({**os.environ, **chain.environment}) as server, progress:
             for part in _parts(profile, arguments, options):
@@ -108,18 +113,16 @@ def _warn_of_others(profile: config.Profile) -> None:
         )
 
 
-def _take_published(profile: config.Profile, from_scratch: bool) -> None:
-    """Of a profile that is made in parts, take published runs as given, or forget that they were."""
+def _take_published(profile: config.Profile, *, dry_run: bool = False) -> None:
+    """Of a profile that is made in parts, take published runs as given, and say so; or, in a dry run, what would be."""
     published = RESULTS / "published"
-    if from_scratch:
-        accumulated.forget_taken(profile, RESULTS)
-        return
-    count, earlier = accumulated.take(profile, published, RESULTS)
+    count, earlier = accumulated.take(profile, published, RESULTS, dry_run=dry_run)
     if count:
         more = f" {earlier} of them are of earlier code, and were repeated in part with the same numbers."
+        alone = " Snakemake does not know of them: without -n, their trainings below are not run."
         print(
-            f"subcritic: {count} published runs are taken as given; --from-scratch trains them too."
-            f"{more if earlier else ''}",
+            f"subcritic: {count} published runs {'would be' if dry_run else 'are'} taken as given; --from-scratch trains them "
+            f"too.{more if earlier else ''}{alone if dry_run else ''}",
             flush=True,
         )
     if count := accumulated.outdated(profile, published, RESULTS):

@@ -76,7 +76,10 @@ def test_runs_that_are_found_again_count_as_those_of_todays_code(earlier, tmp_pa
     shutil.copytree(earlier / "published", new / "published")
     monkeypatch.chdir(new.parent)
     monkeypatch.setattr(method, "_train", lambda *_: pytest.fail("trained"))
-    reproduce._take_published(profile(), from_scratch=False)
+    reproduce._take_published(profile(), dry_run=True)
+    assert "8 published runs would be taken as given" in capsys.readouterr().out
+    assert not list(new.glob("*/runs"))
+    reproduce._take_published(profile())
     said = capsys.readouterr().out
     assert "8 published runs are taken as given" in said and "8 of them are of earlier code" in said
     # What it publishes says the same of them.

@@ -69,17 +69,18 @@ def jobs_of(profile: Profile) -> list[Job]:
     ]
 
 
-def take(profile: Profile, published: Path, results: Path) -> tuple[int, int]:
+def take(profile: Profile, published: Path, results: Path, *, dry_run: bool = False) -> tuple[int, int]:
     """Write published runs as finished records, where they are of this config and code and none is there.
 
-    Returns how many, and how many of them are of earlier code that was repeated in part.
+    Returns how many, and how many of them are of earlier code that was repeated in part. dry_run: whether to only count.
     """
     known, taken = load(published / profile.profile), []
     for job, seed in _seeds(jobs_of(profile)):
         key = (*job_key(job), seed)
         row = known.rows.get(key)
         if row and _current(row, job, seed) and not is_kept(job, seed, results):
-            _write_record(job, seed, row, known.curves.get(key), known.facts[job.name], results)
+            if not dry_run:
+                _write_record(job, seed, row, known.curves.get(key), known.facts[job.name], results)
             taken.append(row)
     return len(taken), sum(_verified(row) is not None for row in taken)
 
