@@ -186,8 +186,9 @@ def _checked(environment: Environment) -> str:
         known = {}
     if key not in known:
         known[key] = envs.check(task.id, task.kwargs, task.max_episode_steps)
-        with contextlib.suppress(OSError):
-            write_json(CHECKED, known)
+        if CHECKED.parent.is_dir():
+            with contextlib.suppress(OSError):
+                write_json(CHECKED, known)
     return known[key]
 
 

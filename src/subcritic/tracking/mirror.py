@@ -73,6 +73,8 @@ def agree(client: MlflowClient, results: Path, folder: Path, held: Held | None =
         return agree(client, results, folder)
     fresh = [point for point in points if (point.metric, point.step) not in held.points]
     _write_batches(client, held, content, fresh)
+    if fresh and Identity.of(content).environment == RESULTS:
+        _offer(client, store.experiment(client, results, Identity.of(content).study), views.profiles_view())
     _write_artifacts(client, held, content, folder)
     _write_inputs(client, held, content)
     model = held.model or _write_model(client, held, content, folder)
@@ -245,8 +247,12 @@ def _create(client: MlflowClient, experiment_id: str, content: dict[str, Any], r
 def _offer_view(client: MlflowClient, experiment_id: str, identity: Identity) -> None:
     view = views.view_of(identity.study)
     if view.charts and identity.environment != RESULTS:
-        for name, value in views.environment_view(view, identity.environment).items():
-            store.set_experiment_tag(client, experiment_id, name, value)
+        _offer(client, experiment_id, views.environment_view(view, identity.environment))
+
+
+def _offer(client: MlflowClient, experiment_id: str, saved: dict[str, str]) -> None:
+    for name, value in saved.items():
+        store.set_experiment_tag(client, experiment_id, name, value)
 
 
 def _run_name(identity: Identity) -> str:

@@ -22,8 +22,8 @@ READING = """
 
 One run per environment, method and seed, named `environment/method/s0`. The saved views (button *Views*: `all`, and one
 for each environment) draw one curve per environment and method: the mean over seeds, with the band from the lowest to
-the highest seed. The run `results` of a profile holds the study's tables and figures (tab *Artifacts*); the saved view
-`profiles` has their main numbers, a column for each profile. Everything here mirrors the files under
+the highest seed. The run `results` of a profile holds the study's tables and figures (tab *Artifacts*); their main numbers,
+where they have some, are in the saved view `profiles`, a column for each profile. Everything here mirrors the files under
 `results/<profile>/`; `subcritic tracking rebuild` writes it anew from them."""
 
 
@@ -63,13 +63,17 @@ def experiment_tags(view: View) -> dict[str, str]:
         "mlflow.note.content": view.about + (READING if view.grouped else ""),
         "mlflow.experimentKind": "custom_model_development",
         **view_tag(VIEW, view_state(view)),
-        **view_tag(PROFILES, profiles_state()),
     }
 
 
 def environment_view(view: View, environment: str) -> dict[str, str]:
     """A saved view of one environment, since returns of different environments do not share a scale."""
     return view_tag(environment, view_state(view, f"params.environment = '{environment}'"))
+
+
+def profiles_view() -> dict[str, str]:
+    """The saved view of the main numbers of all profiles."""
+    return view_tag(PROFILES, _profiles_state())
 
 
 def environments(tags: Mapping[str, str]) -> list[str]:
@@ -84,7 +88,7 @@ def view_tag(name: str, state: dict[str, Any]) -> dict[str, str]:
     return {f"{SAVED}{name}": json.dumps(saved)}
 
 
-def profiles_state() -> dict[str, Any]:
+def _profiles_state() -> dict[str, Any]:
     """A table of the numbers of the runs `results`: a row for each, such as a method's score on an environment, and a column
     for each profile.
     """
