@@ -121,8 +121,8 @@ def _take_published(profile: config.Profile, *, dry_run: bool = False) -> None:
         more = f" {earlier} of them are of earlier code, and were repeated in part with the same numbers."
         alone = " Snakemake does not know of them: without -n, their trainings below are not run."
         print(
-            f"subcritic: {count} published runs {'would be' if dry_run else 'are'} taken as given; --from-scratch trains them "
-            f"too.{more if earlier else ''}{alone if dry_run else ''}",
+            f"subcritic: {count} published runs {'would be' if dry_run else 'are'} taken as given; --from-scratch trains "
+            f"them too.{more if earlier else ''}{alone if dry_run else ''}",
             flush=True,
         )
     if count := accumulated.outdated(profile, published, RESULTS):

@@ -7,9 +7,10 @@ from scipy import stats as scipy_stats
 from subcritic import config, profiles
 from subcritic.config import parse_method
 from subcritic.reporting import records
-from subcritic.reporting.estimates import difference
+from subcritic.reporting.estimates import difference, over_environments
 from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.verdicts import tasks, verdicts
+from subcritic.stats import probability_of_improvement
 from subcritic.studies.table import aggregates, drawing, lillicrap, published, results
 from subcritic.studies.table import report as table
 from subcritic.suite import LISTED
@@ -95,9 +96,14 @@ def test_diverged_runs_are_counted_and_stay_in_the_average(frames):
 def test_aggregates_are_scipys_on_what_can_be_compared(frames):
     profile, scores, anchors = frames
     result = aggregates.aggregate(profile, scores, anchors, "ddpg").set_index(["method", "statistic"])
-    mean = result.loc[("ddpg", "interquartile_mean")]
-    assert mean["value"] == pytest.approx(scipy_stats.trim_mean([0.5, 0.75, 1.0], 0.25))
-    assert mean["environments"] == 1
+    # A single environment is judged by its mean, which the table has.
+    assert ("ddpg", "interquartile_mean") not in result.index
+    apart = result.loc[("linear", "mean_difference_to_ddpg")]
+    paired = [(-10 - 0) / 200, (0 - 50) / 200, (40 - 100) / 200]
+    assert apart["value"] == pytest.approx(np.mean(paired)) and apart["environments"] == 1
+    # Student's t of the three seeds and one that shows no difference.
+    ends = scipy_stats.ttest_1samp([*paired, 0.0], 0).confidence_interval()
+    np.testing.assert_allclose([apart["low"], apart["high"]], ends)
     better = result.loc[("linear", "probability_of_improvement_over_ddpg")]
     us = [scipy_stats.mannwhitneyu([-10, 0, 40], [0, 50, 100], method="asymptotic").statistic,
           scipy_stats.mannwhitneyu([8, 9, 6], [5, 6, 7], method="asymptotic").statistic]  # fmt: skip
@@ -239,6 +245,32 @@ def test_aggregates_over_tasks_that_need_hidden_layers_are_those_of_these_tasks_
     assert here.loc[("frozen", "probability_of_improvement_over_ddpg"), "value"] > 0
 
 
+def test_a_mean_difference_is_that_of_the_means_over_tasks_paired_by_seed(suite):
+    profile, scores, anchors, _, found = suite
+    needing = list(found.loc[found["tells_apart"], "environment"])
+    here = aggregates.aggregate(profile, scores, anchors, "ddpg", needing).set_index(["method", "statistic"])
+    scaled = {
+        name: scores[(scores["method"] == name) & scores["environment"].isin(needing)]
+        .groupby("seed")["score"]
+        .mean()
+        / 100
+        for name in ("frozen", "ddpg")
+    }
+    expected = difference(scaled["frozen"], scaled["ddpg"], profile)
+    apart = here.loc[("frozen", f"mean_difference_to_ddpg{aggregates.NEEDING}")]
+    np.testing.assert_allclose([apart["value"], apart["low"], apart["high"]], expected)
+    assert apart["environments"] == 5 and apart["high"] < 0
+
+
+def test_no_interval_is_made_of_a_statistic_that_no_seed_moves():
+    """By chance, as with two seeds that win as many comparisons as they lose."""
+    profile = synthetic.profile()
+    ours, theirs = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    found = over_environments(profile, probability_of_improvement, ours, theirs, added=np.nan)
+    assert found.value == 0.5 and np.isnan(found.low) and np.isnan(found.high)
+    assert str(found) == "0.50"
+
+
 def test_a_performance_profile_is_the_share_of_runs_above_each_score(suite):
     profile, scores, anchors, _, _ = suite
     shares = aggregates.profiles(profile, scores, anchors, np.array([0.0, 0.5, 2.0]))
@@ -341,13 +373,16 @@ def test_the_figure_of_aggregates_has_a_row_for_each_method_over_all_tasks_and_o
     numbers = aggregates.aggregate(profile, scores, anchors, "ddpg", needing)
     shares = aggregates.profiles(profile, scores, anchors, np.array([0.0, 0.5, 1.0]))
     figure = drawing.aggregates_figure(profile, numbers, shares)
-    left, middle, right = figure.axes
+    left, difference_axes, middle, right = figure.axes
     diamonds = [line for line in left.lines if line.get_marker() == "D"]
     assert len(diamonds) == 2 * 4 and {line.get_markerfacecolor() for line in diamonds} >= {"white"}
     assert len([line for line in middle.lines if line.get_marker() == "D"]) == 2 * 3, (
         "not of the reference itself"
     )
-    assert len(right.lines) == 4 and "over 13 tasks" in figure.get_supxlabel()
+    assert len([line for line in difference_axes.lines if line.get_marker() == "D"]) == 2 * 3
+    assert (
+        len(right.lines) == 4 and "13 tasks" in left.get_xlabel() and "the 5 that" in figure.get_supxlabel()
+    )
     alone = aggregates.aggregate(profile, scores, anchors, None, [])
     assert len(drawing.aggregates_figure(profile, alone, shares).axes) == 2, "no reference to be better than"
 

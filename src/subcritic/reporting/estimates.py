@@ -57,10 +57,14 @@ def median_over_seeds(values: ArrayLike, profile: Profile) -> Estimate:
 def over_environments(
     profile: Profile, statistic: Callable, *scores: ArrayLike, added: float | None = None
 ) -> Estimate:
-    """`statistic` of matrices (seeds, environments) with its jackknife interval over seeds; see `over_seeds`."""
+    """`statistic` of matrices (seeds, environments) with its jackknife interval over seeds; see `over_seeds`.
+
+    It has none where the statistic is the same whatever seed is left out: that happens by chance, most from two seeds.
+    """
     confidence = profile.statistics.confidence
     ends = jackknife_interval(statistic, *scores, confidence=confidence, added=added)
-    return _estimate(statistic(*scores), ends)
+    found = _estimate(statistic(*scores), ends)
+    return Estimate(found.value, np.nan, np.nan) if found.low == found.high else found
 
 
 def described(profile: Profile, added: str = "", kind: str = T) -> str:

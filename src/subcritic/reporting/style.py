@@ -1,7 +1,7 @@
 """How every figure looks: sizes, fonts, colours, direct labels, and how it is saved.
 
-The first colours are seaborn's colour-blind palette without its two light ones. A method, a reading or a critic has one
-colour in all figures.
+The first colours are seaborn's colour-blind palette without its two light ones. The main methods, readings and critics have
+one colour each in all figures.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ BLUE, ORANGE, GREEN, VERMILLION, PINK, BROWN, GREY, SKY = (
 PURPLE, TEAL, WINE, OLIVE, NAVY = "#7b4ea3", "#1f6f78", "#8b1a3a", "#7d7a1c", "#24346b"
 MAGENTA, GOLD = "#c2479a", "#b39b00"
 INK = "#262626"
-METHODS = {"ddpg": BLUE, "linear": ORANGE, "stable-baselines3": PINK}
+METHODS = {
+    "ddpg": BLUE, "backpropagation": BLUE, "ddpg-frozen": GREY, "dpg": SKY, "stable-baselines3": PINK, "linear": ORANGE,
+    "node-perturbation": VERMILLION, "learned-feedback": GREEN, "learned-feedback-throughout": PURPLE, "ars": BROWN,
+}  # fmt: skip
 # Names are written in these colours: none of the light ones.
-SPARE = (GREEN, SKY, VERMILLION, BROWN, GREY, PURPLE, TEAL, WINE, OLIVE, NAVY, MAGENTA, GOLD)
+SPARE = (TEAL, WINE, OLIVE, MAGENTA, NAVY, GOLD, GREEN, VERMILLION, BROWN, PURPLE, SKY, GREY)
 READINGS = {
     "drafts": VERMILLION, "neuron_noise": ORANGE, "compatible": BLUE, "global_baseline": SKY, "regression": PINK,
     "oracle": GREEN, "permuted": GREY, "untrained": BROWN, "random_direction": INK,
@@ -78,13 +81,18 @@ def styled(draw):
 
 def method_colours(names: Iterable[str]) -> dict[str, str]:
     """One colour per method: the fixed one, or for a name not known here the next spare one, in order, then darker ones."""
+    names = list(dict.fromkeys(names))
+    taken = {METHODS[name] for name in names if name in METHODS}
+    spare = [colour for colour in SPARE if colour not in taken]
     unknown = [name for name in names if name not in METHODS]
-    return {**METHODS, **{name: _spare(index) for index, name in enumerate(unknown)}}
+    return {
+        **METHODS,
+        **{name: _darker(spare[i % len(spare)], i // len(spare)) for i, name in enumerate(unknown)},
+    }
 
 
-def _spare(index: int) -> str:
-    darker, place = divmod(index, len(SPARE))
-    return matplotlib.colors.to_hex(np.array(matplotlib.colors.to_rgb(SPARE[place])) * 0.6**darker)
+def _darker(colour: str, times: int) -> str:
+    return matplotlib.colors.to_hex(np.array(matplotlib.colors.to_rgb(colour)) * 0.6**times)
 
 
 def layer_colours(layers: int) -> list[str]:

@@ -29,7 +29,7 @@ from subcritic.studies.gradients.empirical import (
 
 KEYS = ["environment", "reading", "critic", "granularity", "part", "measure"]
 ROWS = {
-    "values": "Q-values, drafts",
+    "values": "Q-values, drafts, on held-out states",
     "drafts": "gradients, drafts",
     "neuron_noise": "+ neuron noise",
     "compatible": "+ compatible features",
@@ -43,7 +43,8 @@ ROWS = {
 READINGS = list(ROWS)[1:]
 DRAFTS = list(ROWS).index("drafts")
 READINGS_NOTE = """Cosine with the true gradient per neuron, layer and whole actor: median over neurons or layers, mean
-over seeds and environments. Correlation of Q-values with Q^μ, and of ∂Q^n/∂α with ∂Q^μ/∂h, across states. Each `+` keeps
+over seeds and environments. Correlation of Q-values with Q^μ, and of ∂Q^n/∂α with ∂Q^μ/∂h, across replayed states; elsewhere
+that of Q-values is across held-out states, of random actions, at the end of training. Each `+` keeps
 what the rows above have. The drafts' number is bold, `permuted neurons` is the null, a random direction is expected at
 0 ± 1/√dim. What the rows mean: docs/agreement.md.
 """

@@ -1,17 +1,20 @@
-"""Aggregates over environments (Agarwal et al. 2021): interquartile means, probabilities of improvement, profiles."""
+"""Aggregates over environments: mean differences to a reference, paired by seed; and those of Agarwal et al. 2021,
+interquartile means, probabilities of improvement, performance profiles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from subcritic.config import Profile
 from subcritic.reporting.estimates import (
+    EQUAL_ADDED,
     JACKKNIFE,
     Estimate,
     described,
+    difference,
     interval,
     number,
     over_environments,
@@ -19,7 +22,9 @@ from subcritic.reporting.estimates import (
 from subcritic.stats import interquartile_mean, performance_profile, probability_of_improvement
 from subcritic.studies.table.results import incomplete, normalised_matrix, raw_matrix
 
-MEAN, IMPROVEMENT = "interquartile_mean", "probability_of_improvement_over_"
+MEAN = "interquartile_mean"
+# Begin the names of statistics that compare with the reference.
+DIFFERENCE, IMPROVEMENT = "mean_difference_to_", "probability_of_improvement_over_"
 # Ends the name of a statistic that is over the tasks which need hidden layers.
 NEEDING = "_on_tasks_that_need_hidden_layers"
 
@@ -31,12 +36,13 @@ def aggregate(
     reference: str | None,
     needing: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Aggregates over environments, with jackknife intervals over seeds.
+    """Aggregates over environments, with intervals over seeds.
 
-    Columns: method, statistic, value, low, high, environments, seeds. `interquartile_mean` is of the normalised scores, on
-    the environments that have them; `probability_of_improvement_over_<reference>` compares raw scores, on all environments;
-    both again over the environments in `needing`, if there are at least two. Environments that failed in some run are left
-    out. A run is added before the interval is computed: one that fails everywhere, and one that ties with all others.
+    Columns: method, statistic, value, low, high, environments, seeds. Of the normalised scores, on the environments that
+    have them: `interquartile_mean`, over two or more, and `mean_difference_to_<reference>`, of the means over environments,
+    paired by seed. `probability_of_improvement_over_<reference>` compares raw scores, on all environments. All again over
+    the environments in `needing`, if there are at least two. Environments that failed in some run are left out. A run is
+    added before an interval is computed: one that fails everywhere, shows no difference, or ties with all others.
     """
     rows = []
     needing = [name for name in needing if name not in incomplete(scores)]
@@ -44,19 +50,51 @@ def aggregate(
         if chosen is not None and len(chosen) < 2:
             continue
         for method in profile.methods:
-            name = method.name
-            normalised = normalised_matrix(profile, scores, anchors, name)
-            normalised = normalised if chosen is None else normalised[chosen]
-            rows.append([name, f"{MEAN}{ending}", *_estimate(profile, interquartile_mean, 0.0, normalised)])
-            if reference and name != reference:
-                pair = [raw_matrix(profile, scores, each) for each in (name, reference)]
-                pair = pair if chosen is None else [matrix[chosen] for matrix in pair]
-                value, *ends = _estimate(profile, probability_of_improvement, np.nan, *pair)
-                statistic = f"{IMPROVEMENT}{reference}{ending}"
-                rows.append([name, statistic, value, *np.clip(ends[:2], 0, 1), *ends[2:]])
+            names = [method.name, *([reference] if reference not in (None, method.name) else [])]
+            matrices = [
+                (
+                    _only(chosen, normalised_matrix(profile, scores, anchors, name)),
+                    _only(chosen, raw_matrix(profile, scores, name)),
+                )
+                for name in names
+            ]
+            rows += [
+                [method.name, f"{statistic}{ending}", *estimate, environments, len(matrices[0][1])]
+                for statistic, estimate, environments in _statistics(profile, reference, *matrices)
+            ]
     return pd.DataFrame(
         rows, columns=["method", "statistic", "value", "low", "high", "environments", "seeds"]
     )
+
+
+def _statistics(
+    profile: Profile,
+    reference: str | None,
+    ours: tuple[pd.DataFrame, pd.DataFrame],
+    theirs: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+) -> Iterator[tuple[str, Estimate, int]]:
+    """(name, estimate, environments) of a method's statistics. ours, theirs: its normalised and its raw scores, and those of
+    the reference, seeds by environments.
+    """
+    (scaled, raw), scored = ours, ours[0].shape[1]
+    if scored > 1:
+        yield MEAN, over_environments(profile, interquartile_mean, scaled.to_numpy(), added=0.0), scored
+    if theirs is None:
+        return
+    if scored:
+        yield (
+            f"{DIFFERENCE}{reference}",
+            difference(scaled.mean(axis=1), theirs[0].mean(axis=1), profile),
+            scored,
+        )
+    if raw.size:
+        matrices = raw.to_numpy(), theirs[1].to_numpy()
+        value, *ends = over_environments(profile, probability_of_improvement, *matrices, added=np.nan)
+        yield f"{IMPROVEMENT}{reference}", Estimate(value, *np.clip(ends, 0, 1)), raw.shape[1]
+
+
+def _only(chosen: Sequence[str] | None, matrix: pd.DataFrame) -> pd.DataFrame:
+    return matrix if chosen is None else matrix[[name for name in chosen if name in matrix]]
 
 
 def profiles(
@@ -82,17 +120,10 @@ def readable_aggregates(aggregates: pd.DataFrame) -> pd.DataFrame:
 
 def explanation(profile: Profile) -> str:
     """What the aggregates are."""
+    added = "one added run, which fails everywhere or ties with all others"
     return (
-        "Interquartile mean: of the normalised scores. Probability of improvement: of the raw scores. In brackets: "
-        f"{described(profile, 'one added run, which fails everywhere or ties with all others', JACKKNIFE)}; seeds are left "
-        "out in all environments at once.\n"
+        "Interquartile mean: of the normalised scores. Mean difference: of the normalised scores, averaged over "
+        f"environments and paired by seed [{described(profile, EQUAL_ADDED)}]. Probability of improvement: of the raw "
+        f"scores. In brackets for the first and the last: {described(profile, added, JACKKNIFE)}; seeds are left out in all "
+        "environments at once. All intervals are over seeds: they do not say what other environments would give.\n"
     )
-
-
-def _estimate(profile: Profile, statistic, added: float, *matrices: pd.DataFrame) -> tuple:
-    """Value, low, high, environments, seeds of a statistic over environments; see `over_environments`."""
-    seeds, environments = matrices[0].shape
-    missing = Estimate(*[float("nan")] * 3)
-    values = [matrix.to_numpy() for matrix in matrices]
-    estimate = over_environments(profile, statistic, *values, added=added) if environments else missing
-    return *estimate, environments, seeds

@@ -11,13 +11,15 @@ from matplotlib.patches import Rectangle
 
 from subcritic.config import Profile
 from subcritic.reporting import style
-from subcritic.reporting.estimates import FAILED_ADDED, JACKKNIFE, Estimate, described, number
+from subcritic.reporting.estimates import FAILED_ADDED, Estimate, described, number
 from subcritic.studies.table.aggregates import IMPROVEMENT, MEAN, NEEDING
 from subcritic.studies.table.results import BETTER, MANY, WORSE, has_twin, in_order, marks, reference_in
 
 # From below random actions over random actions, white, to the reference and beyond.
 SHADES = LinearSegmentedColormap.from_list("scores", [style.ORANGE, "white", "#9ccbe3", style.BLUE])
 NORM = TwoSlopeNorm(0.0, vmin=-0.5, vmax=1.25)
+# The panel of performance profiles.
+SHARE = "share of runs above a score"
 
 
 def scores_figure(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> Figure:
@@ -123,46 +125,43 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
 
 @style.styled
 def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.DataFrame) -> Figure:
-    """Interquartile mean, probability of improvement where methods are judged by one, share of runs above every score."""
+    """A panel for each statistic, and one for the share of runs above every score."""
     methods = [method.name for method in profile.methods]
     colours = style.method_colours(methods)
-    improvement = next((name for name in aggregates["statistic"] if name.startswith(IMPROVEMENT)), "")
-    improvement = improvement.removesuffix(NEEDING)
-    counts = aggregates.drop_duplicates("statistic").set_index("statistic")["environments"]
+    statistics = [name for name in aggregates["statistic"].unique() if not name.endswith(NEEDING)]
     # Where no environment has a score 1, only what is made of raw returns is left.
-    drawn = [*(["mean"] if counts[MEAN] else []), *(["improvement"] if improvement else []),
-             *(["share"] if counts[MEAN] else [])]  # fmt: skip
+    drawn = [*statistics, *([] if shares.empty else [SHARE])]
     if not drawn:
         return style.empty_figure(
             "No environment has a reference return, and no method one to be compared with."
         )
-    fig, panels = style.grid(len(drawn), len(drawn), width=3.7, height=0.32 * len(methods) + 1.4)
+    counts = aggregates.groupby("statistic")["environments"].first()
+    fig, panels = style.grid(len(drawn), len(drawn), width=3.4, height=0.32 * len(methods) + 1.4)
     for axes, what in zip(panels, drawn, strict=True):
-        if what == "share":
+        if what == SHARE:
             for method, share in shares.groupby("method", sort=False):
                 axes.plot(share["threshold"], share["share"], color=colours[method], linewidth=1.3)
             axes.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.02, 1.02))
             continue
-        _draw_statistic(axes, aggregates, MEAN if what == "mean" else improvement, methods, colours)
-        if what == "mean":
-            axes.set_xlabel("interquartile mean of the score")
-        else:
-            axes.axvline(0.5, color=style.INK, linewidth=0.8, linestyle="--")
-            over = improvement.removeprefix(IMPROVEMENT)
-            axes.set(xlabel=f"probability of improvement over {over}", xlim=(-0.02, 1.02))
+        _draw_statistic(axes, aggregates, what, methods, colours)
+        if what.startswith(IMPROVEMENT):
+            axes.set_xlim(-0.02, 1.02)
+        if what != MEAN:
+            equal = 0.5 if what.startswith(IMPROVEMENT) else 0.0
+            axes.axvline(equal, color=style.INK, linewidth=0.8, linestyle="--")
+        number_of_tasks = f"{counts[what]} task{'s' if counts[what] > 1 else ''}"
+        axes.set_xlabel(f"{what.replace('_', ' ')}, {number_of_tasks}")
         axes.set_yticks(range(len(methods)), methods if axes is panels[0] else [])
     style.method_legend(fig, {name: colours[name] for name in methods})
-    raw = counts.get(improvement, counts[MEAN])
-    filled = f"{counts[MEAN] or raw}" + (f" (in the middle {raw})" if counts[MEAN] not in (0, raw) else "")
-    needing = (
-        f"   ·   hollow: over the {counts[MEAN + NEEDING]} that need hidden layers"
-        if MEAN + NEEDING in counts
-        else ""
+    hollow = next((count for name, count in counts.items() if name.endswith(NEEDING)), 0)
+    bars = described(
+        profile,
+        "one added run that fails everywhere, shows no difference or ties with all others",
+        "interval",
     )
     style.note(
         fig,
-        f"filled: over {filled} tasks{needing}\n"
-        f"bars: {described(profile, 'one added run that fails everywhere, or ties with all others', JACKKNIFE)}",
+        f"filled: over all tasks{f', hollow: over the {hollow} that need hidden layers' if hollow else ''}\nbars: {bars}",
     )
     return fig
 
