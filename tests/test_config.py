@@ -389,6 +389,17 @@ def test_experiment_1_needs_more_steps_than_its_warm_up(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("record_every", "snapshots", "said"), [(900, 1403, "record_every = 900"), (1, 4, "snapshots = 4")]
+)
+def test_experiment_1_records_something_after_its_warm_up(record_every, snapshots, said, tmp_path):
+    agent = {"algorithm": "ddpg", "learning_starts": 1402}
+    given = {"steps": 1403, "record_every": record_every, "snapshots": snapshots, "agent": agent}
+    (job,) = STUDIES["experiment1"].jobs(profiles.parse(minimal(experiment1=given)))
+    with pytest.raises(ConfigError, match=rf"experiment1\.{said}: nothing would be recorded"):
+        experiment1.run(job, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("study", "agent", "words"),
     [
         ("asynchronous", {"algorithm": "compatible"}, "learned_feedback, node_perturbation, not compatible"),

@@ -34,6 +34,16 @@ def given(settings):
     }
 
 
+@pytest.mark.parametrize(("exploration", "hidden"), [("action", 0.0), ("neuron", 0.01)])
+def test_neurons_that_act_without_noise_are_told_that_it_has_no_variance(exploration, hidden):
+    settings = parse_method({
+        "algorithm": "compatible", "hidden": (5, 4), "replay": "recomputed", "exploration": exploration, "noise": "gaussian",
+        "noise_scale": 0.1,
+    })  # fmt: skip
+    variances = LocalLearner(settings, 3, 2, [0]).memory._noise_variances()
+    assert variances == pytest.approx([hidden, hidden, 0.01])
+
+
 @pytest.mark.parametrize("replay", REPLAYS)
 def test_a_rule_is_given_what_it_receives_and_nothing_else(replay, monkeypatch):
     settings = parse_method({"hidden": (5, 4), **REPLAYS[replay]})

@@ -94,6 +94,30 @@ def test_convolutions_learn_as_the_encoder_says_and_only_those(method, trained):
     assert agent.finite().all()
 
 
+@pytest.mark.parametrize("trained", ["separately", "by_critic", "never"])
+def test_what_a_frozen_critic_reads_stays_as_it_is(trained):
+    """Running statistics of its convolutions included; those of the actor's own go on."""
+    agent = made("ddpg", trained)
+    learned(agent)
+    agent.reader.learns_critic = False
+    picture, action = frames(np.random.default_rng(0), 2, 1), torch.zeros(2, 1, ACTION)
+    critics, actors = agent.encoders[0], agent.encoders[-1]
+
+    def value():
+        return agent.reader.critic.forward(critics.forward(picture), action).output
+
+    before, seen = value(), actors.statistics.seen
+    learned(agent)
+    assert torch.equal(value(), before)
+    assert actors.statistics.seen - seen == (3 if trained == "separately" else 0)
+
+
+def test_frozen_hidden_layers_have_no_filters_that_learn():
+    encoder = {"encoder": CONVOLUTIONS | {"trained": "separately"}}
+    with pytest.raises(ValueError, match="by_critic or never, not separately"):
+        parse_method({"algorithm": "ddpg", "frozen_hidden": True, **SMALL, **encoder})
+
+
 @pytest.mark.parametrize(("method", "trained"), TRAINED)
 def test_a_seed_does_not_depend_on_its_neighbours(method, trained):
     both, alone = made(method, trained), made(method, trained, [1])

@@ -139,6 +139,12 @@ def test_a_leak_that_is_none_is_refused(leak):
         learner(leak)
 
 
+@pytest.mark.parametrize("changes", [{"noise_scale": (0.1, 0.2, 0.1)}, {"last_layer_init": 0.003}])
+def test_what_speaks_of_layers_is_refused(changes):
+    with pytest.raises(ValueError, match=f"{next(iter(changes))} must be .* one layer"):
+        learner(**changes)
+
+
 def test_a_voltage_leaks_towards_what_the_neuron_puts_out():
     agent = learner(leak=0.25)
     before, alpha = torch.zeros(1, 1, N, dtype=torch.float64), torch.ones(1, 1, N, dtype=torch.float64)

@@ -141,6 +141,16 @@ def test_methods_of_the_clocks_study_record_how_far_their_neurons_reach(tmp_path
             {"linear": {"algorithm": "linear", "hidden": [5]}},
             "linear: hidden must have 6 neurons in all",
         ),
+        (
+            "recurrent",
+            {"linear": {"algorithm": "linear", "hidden": [6], "noise_scale": [0.1, 0.2]}},
+            "linear: noise_scale must be one number",
+        ),
+        (
+            "recurrent",
+            {"linear": {"algorithm": "linear", "hidden": [6], "last_layer_init": 0.003}},
+            "needs last_layer_init None, not 0.003",
+        ),
         ("clocks", {"agent": {"connections": "random"}}, "connections must be recurrent or feedforward"),
         ("clocks", {"ticks": [1, 2, 1]}, "ticks name a number twice: 1, 2, 1"),
         ("clocks", {"agent": {"clocks": "own"}}, "needs clocks common, not own"),

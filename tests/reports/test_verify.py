@@ -235,16 +235,18 @@ def recorded(job, seed, results, last):
 
 
 def test_a_repeat_records_all_that_the_training_recorded(trained, tmp_path):
+    """Also where seeds are trained together that were trained alone."""
     jobs, results = trained
     for job in jobs:
-        found = repeat(job, tmp_path / job.method, 25)
-        assert found.step == 40 and not found.rows
-        for seed in job.seeds:
-            again = recorded(job, seed, tmp_path / job.method, 60)
-            assert again == recorded(job, seed, results, 40) and len({metric for _, metric, _ in again}) > 3
-            # Alone as beside the others.
-            repeat(job.of_seeds((seed,)), tmp_path / f"{job.method}{seed}", 25)
-            assert recorded(job, seed, tmp_path / f"{job.method}{seed}", 60) == again
+        for together in (1, None):
+            runtime = job.runtime.model_copy(update={"seeds_at_a_time": together})
+            folder = tmp_path / f"{job.method}{together}"
+            found = repeat(replace(job, runtime=runtime), folder, 25)
+            assert found.step == 40 and not found.rows and set(found.curves) == set(job.seeds)
+            for number, seed in enumerate(job.seeds):
+                again = recorded(job, seed, folder / str(number if together else 0), 60)
+                assert again == recorded(job, seed, results, 40)
+                assert len({metric for _, metric, _ in again}) > 3
 
 
 def test_weights_that_differ_in_their_last_bits_are_seen_in_the_next_evaluation(

@@ -15,7 +15,7 @@ from subcritic.nn import MLP
 from subcritic.stats import cosine, directional_cosine
 from subcritic.studies import STUDIES
 from subcritic.studies.agreement import report, run
-from subcritic.studies.agreement.directions import Directions, blocks, directions_of
+from subcritic.studies.agreement.directions import Directions, _draws_noise, blocks, directions_of
 from subcritic.studies.agreement.followers import Leader
 from subcritic.studies.agreement.measures import mean_defined, measure, median_defined
 from subcritic.studies.agreement.returns import (
@@ -180,6 +180,17 @@ def test_what_is_not_finite_is_undefined_for_its_seed_alone(led):
 
     found = asked(broken, led, lambda batch: torch.ones(2, 3))
     assert np.isnan(found.mean[:, 1]).all() and (found.mean[:, 0] == 1).all()
+
+
+def test_a_seed_that_is_not_finite_hides_no_noise_of_another():
+    drawn = iter(range(9))
+
+    def noisy(batch, noise):
+        found = torch.ones(2, 3) + 0.01 * next(drawn)
+        found[1, 0] = float("inf")
+        return found
+
+    assert _draws_noise(noisy, {}, []) and not _draws_noise(lambda batch, noise: torch.ones(2, 3), {}, [])
 
 
 ACTOR = MLP((3, 6, 5, 1), "tanh", "tanh")

@@ -275,6 +275,20 @@ def test_a_step_without_an_update_is_no_time_to_look_for_divergence(algorithm):
     assert looked == [105, 203, 301]
 
 
+def test_what_watches_the_end_is_called_there_too():
+    called = []
+    run = trainer("ddpg", [0], steps=70)
+    for at_end in (False, True):
+        watch = {
+            "every": 30,
+            "at_end": at_end,
+            "__call__": lambda self, t: called.append((self.at_end, t.step)),
+        }
+        run.observers = [*getattr(run, "observers", []), type("Watch", (), watch)()]
+    run.run()
+    assert called == [(False, 0), (True, 0), (False, 30), (True, 30), (False, 60), (True, 60), (True, 70)]
+
+
 def test_weights_learn_from_the_newest_rows_and_critics_from_all():
     settings = parse_method(
         {"algorithm": "coagent", "newest": 20, "hidden": (8, 8), "batch_size": 500, "learning_starts": 60}

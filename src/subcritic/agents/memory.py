@@ -138,9 +138,10 @@ class RecomputedMemory(_ReplayedMemory):
 
     def _noise_variances(self) -> list[float]:
         s = self.settings
+        quiet = self.actor.depth - 1 if s.exploration == "action" else 0
         return [
-            stationary_variance(scale, s.exploration, s.noise, s.noisy_fraction)
-            for scale in per_layer(s.noise_scale, self.actor.depth)
+            0.0 if k < quiet else stationary_variance(scale, s.exploration, s.noise, s.noisy_fraction)
+            for k, scale in enumerate(per_layer(s.noise_scale, self.actor.depth))
         ]
 
     def voltages(self, batch: dict[str, Tensor]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:

@@ -148,16 +148,23 @@ class PictureAgent:
                 encoder.track(self.settings.polyak)
                 learner.passed = None
 
+    @property
+    def _learning(self) -> tuple[bool, bool]:
+        """Whether the network behind each encoder learns: the critic, which may be kept as it is, and the actor."""
+        return getattr(self.reader, "learns_critic", True), True
+
     def _read(self, batch: dict[str, Tensor]) -> list[Features]:
         """Put the features of its pictures into a minibatch, for an update; those of every encoder at s."""
         picture, next_picture = (batch[name] for name in PICTURES)
         if not self.learners:
             statistics = self.encoders[0].statistics
-            statistics.see(picture)
+            if self._learning[0]:
+                statistics.see(picture)
             _put(batch, statistics.standardised(picture), statistics.standardised(next_picture))
             return []
-        seen = [encoder.learning(picture) for encoder in self.encoders]
-        after = [encoder.targets(next_picture) for encoder in self.encoders]
+        moving = list(zip(self.encoders, self._learning, strict=False))
+        seen = [encoder.learning(picture, sees=learns) for encoder, learns in moving]
+        after = [encoder.targets(next_picture, sees=learns) for encoder, learns in moving]
         _put(batch, seen[-1].output, after[-1])
         if len(seen) > 1:
             _put(batch, seen[0].output, after[0], "critic_")

@@ -55,6 +55,10 @@ class RecurrentLearner(LocalLearner):
             raise ValueError(
                 "frozen_hidden: a recurrent learner has one layer, and nothing to freeze below it"
             )
+        if isinstance(settings.noise_scale, tuple):
+            raise ValueError("noise_scale must be one number: a recurrent learner has one layer")
+        if settings.last_layer_init is not None:
+            raise ValueError("last_layer_init must be None: a recurrent learner has one layer")
         self.hidden, self.leak = sum(settings.hidden), leak
         self.running = torch.zeros(len(seeds), 1, self.hidden + action_size, dtype=dtype)
 

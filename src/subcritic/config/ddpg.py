@@ -86,6 +86,11 @@ class DDPGSettings(AgentSettings):
                 self.batch_normalisation and self.batch_size < 2,
                 "batch_normalisation: a batch of one has no variance: batch_size must be at least 2",
             ),
+            (
+                self.frozen_hidden and self.encoder is not None and self.encoder.trained == "separately",
+                "frozen_hidden leaves all but the action's neurons as they start: encoder.trained must be by_critic or "
+                "never, not separately, which trains filters of the actor's own",
+            ),
         ]
 
     @model_serializer(mode="wrap")

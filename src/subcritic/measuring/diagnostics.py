@@ -19,7 +19,8 @@ def diagnostics(agent: Agent, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Of the noise-free policy at the states of a minibatch, (S,) each; layers count from 1.
 
     `diagnostic/saturated_l`: see `saturated`.
-    `diagnostic/weight_norm_l`: Frobenius norm of K_l. `diagnostic/action_entropy`: see `action_entropy`.
+    `diagnostic/weight_norm_l`: Frobenius norm of K_l. `diagnostic/action_entropy`: see `action_entropy`;
+    of a network whose hidden neurons are in one layer with those of the action, over all of them.
     """
     found = {}
     h = agent.actor.forward(agent.policy(), agent.agent_batch(batch).observation).h

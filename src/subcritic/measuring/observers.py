@@ -33,6 +33,9 @@ class Evaluation:
     last evaluation before gave; one whose environment fails in an evaluation is stopped.
     """
 
+    # A score is that of the end.
+    at_end = True
+
     def __init__(self, log: Log, settings: Evaluations, make_environment, seeds: Sequence[int]) -> None:
         self.every, self.log = settings.evaluate_every, log
         self.episodes, self.final_episodes = settings.evaluation_episodes, settings.final_episodes

@@ -196,16 +196,18 @@ class Encoder(Learned):
         """Standardised features (S, B, n) by the online parameters, of pictures as in `Convolutions.forward`."""
         return self.statistics.standardised(self.spec.forward(self.online, pictures).output)
 
-    def learning(self, pictures: Tensor) -> Features:
-        """The same for an update: statistics see the pictures before they are used, and the maps are kept."""
+    def learning(self, pictures: Tensor, sees: bool = True) -> Features:
+        """The same for an update: statistics see the pictures before they are used, if `sees`, and the maps are kept."""
         found = self.spec.forward(self.online, pictures)
-        self.statistics.see(found.output)
+        if sees:
+            self.statistics.see(found.output)
         return Features(self.statistics.standardised(found.output), found.maps)
 
-    def targets(self, pictures: Tensor) -> Tensor:
-        """Standardised features for TD targets, by the target parameters, whose statistics see these pictures."""
+    def targets(self, pictures: Tensor, sees: bool = True) -> Tensor:
+        """Standardised features for TD targets, by the target parameters, whose statistics see these pictures, if `sees`."""
         found = self.spec.forward(self.target, pictures).output
-        self.target_statistics.see(found)
+        if sees:
+            self.target_statistics.see(found)
         return self.target_statistics.standardised(found)
 
     def backward(self, features: Features, upstream: Tensor) -> None:

@@ -24,6 +24,8 @@ from subcritic.training import Trainer
 UPDATES = 500
 # Seconds between two checkpoints, and between two lines of progress, of a training that needs neither.
 NEVER = 1e9
+# What a Repeat has of every seed.
+OF_SEEDS = ("curves", "diverged_at", "tags", "rows")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Repeat:
 def repeat(job: Job, folder: Path, steps: int | None = None) -> Repeat:
     """Train a job's seeds as its study does, of the same config, but end early; `folder` is new, and of no use later.
 
+    Seeds that a profile trains together are repeated together: where a product has one seed and one column, it may be
+    rounded otherwise than with several seeds.
+
     It ends with the first evaluation, at `steps` or later, of policies that have learned: no seed that still learns has the
     weights that it began with. (A search changes them once in many episodes.) A training that comes to its end before is
     repeated whole. steps: by default those of the warm-up and of UPDATES updates.
@@ -54,9 +59,24 @@ def repeat(job: Job, folder: Path, steps: int | None = None) -> Repeat:
     not seen, such as the evaluation at the end, with its own number of episodes, or a replay that is full; more steps see
     more.
     """
-    agent = job.config.agent
+    agent, together = job.config.agent, job.runtime.seeds_at_a_time or len(job.seeds)
     if steps is None:
         steps = agent.learning_starts + UPDATES * agent.update_every
+    found = [
+        _together(job.of_seeds(job.seeds[first : first + together]), folder / str(first), steps)
+        for first in range(0, len(job.seeds), together)
+    ]
+    return Repeat(
+        min(part.step for part in found),
+        *(
+            {seed: value for part in found for seed, value in getattr(part, name).items()}
+            for name in OF_SEEDS
+        ),
+        facts=found[0].facts,
+    )
+
+
+def _together(job: Job, folder: Path, steps: int) -> Repeat:
     runtime = job.runtime.model_copy(update={"checkpoint_seconds": NEVER, "progress_seconds": NEVER})
     stop = Stop(job, steps)
     # Nothing of it goes to MLflow.

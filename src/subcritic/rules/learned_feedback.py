@@ -233,10 +233,9 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
         follow(state.weight, deviation, xi, variance, self.feedback_rule, step, sum(self.hidden))
         if state.context.shape[-1]:
             v, rows = transition.voltage, xi.shape[1]
-            power = v.square().sum(dim=2).mean(dim=1).view(-1, 1, 1)
             features = (deviation.unsqueeze(3) * xi.unsqueeze(2)).flatten(2)
             rate = step / variance / mean_square(xi.shape[2], rows)
-            state.context.add_(torch.bmm(v.mT, features) / power, alpha=rate / rows)
+            state.context.add_(torch.bmm(v.mT, features) / _power(v), alpha=rate / rows)
 
     def _context(self, state: LearnedFeedbackState, voltage: Tensor) -> Tensor:
         """C_n v of every neuron, (S, B, n_L, n)."""
@@ -262,9 +261,15 @@ class LearnedFeedbackRule(Rule[LearnedFeedbackState]):
         """w_i += η mean((A − Σ_j g_j ξ_j) ξ_i v): Widrow and Hoff's rule on the one scalar."""
         v, xi = transition.voltage, transition.noise
         surprise = broadcast.advantage - (torch.bmm(v, state.critic) * xi).sum(dim=2, keepdim=True)
-        power = v.square().sum(dim=2).mean(dim=1).view(-1, 1, 1) * xi.square().mean()
+        power = _power(v) * xi.square().mean(dim=(1, 2)).view(-1, 1, 1)
         rate = 1 / mean_square(xi.shape[2], v.shape[1])
         state.critic.add_(torch.bmm(v.mT, surprise * xi) / power, alpha=rate / v.shape[1])
+
+
+def _power(voltage: Tensor) -> Tensor:
+    """E‖v‖² over a minibatch (S, B, n_in), (S, 1, 1). Where all v are 0, the smallest number to divide their products by."""
+    power = voltage.square().sum(dim=2).mean(dim=1).view(-1, 1, 1)
+    return power.clamp_min(torch.finfo(voltage.dtype).tiny)
 
 
 def follow(

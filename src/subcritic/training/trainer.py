@@ -25,7 +25,10 @@ WATCH_EVERY = 100
 
 
 class Observer(Protocol):
-    """Something called after every `every` steps, and before the first one; it watches, it does not interfere."""
+    """Something called after every `every` steps, and before the first one; it watches, it does not interfere.
+
+    With an attribute `at_end` that is true, it is called after the last step too, whatever `every` is.
+    """
 
     every: int
 
@@ -148,7 +151,8 @@ class Trainer:
 
     def _observe(self) -> None:
         for observer in self.observers:
-            if self.step % observer.every == 0:
+            last = self.step == self.steps and getattr(observer, "at_end", False)
+            if self.step % observer.every == 0 or last:
                 observer(self)
 
     def _act_and_store(self) -> None:

@@ -137,8 +137,11 @@ class Recurrent(Section):
                 "trace": 0,
                 "frozen_hidden": False,
                 "layers_in_turn": None,
+                "last_layer_init": None,
             },
         )
+        if isinstance(self.linear.noise_scale, tuple):
+            raise ValueError("linear: noise_scale must be one number, since all its neurons are in one layer")
         needed = {"learns": "learned_feedback", "lags": None, "connections": "recurrent", "clocks": "common"}
         need("agent: the method learned-feedback", self.agent, needed)
         if self.agent.ticks <= len(self.agent.hidden):
