@@ -8,8 +8,9 @@ import torch
 
 from subcritic import seeding
 from subcritic.agents import PictureAgent, make_agent
+from subcritic.agents.actor_critic import policy_gradient
 from subcritic.config import ConfigError, parse_method
-from subcritic.measuring.probe import ProbeCritic, policy_gradient
+from subcritic.measuring.probe import ProbeCritic
 from subcritic.nn.convolution import Convolutions
 from subcritic.replay import PictureReplay, Replay
 

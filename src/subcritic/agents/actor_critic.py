@@ -12,6 +12,7 @@ from subcritic.agents.protocol import AgentBatch
 from subcritic.bellman import bellman_target
 from subcritic.nn import MLP, Parameters, Voltages, backprop
 from subcritic.nn.activations import times_slope
+from subcritic.nn.network import Network
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,22 @@ def actor_critic_at(
     upstream = torch.full_like(value.output, weight)
     gradient = backprop.side_gradient(critic, critic_parameters, value, upstream)
     return ActorCriticAt(actor, policy, voltages, value.output, gradient)
+
+
+def policy_gradient(
+    actor: MLP, parameters: Parameters, critic: Network, observation: Tensor, state: Tensor | None = None
+) -> Parameters:
+    """∇_K mean Q^μ(s, μ(s)) at the states (S, B, n_0) of a minibatch, by backpropagation through critic and actor.
+
+    state: what the critic reads of them; None: what the actor does.
+    """
+    weight = 1 / observation.shape[1]
+    at = actor_critic_at(
+        actor, parameters, critic.spec, critic.online, observation, weight=weight, state=state
+    )
+    gradient = actor.views(torch.zeros_like(parameters.flat))
+    at.weight_gradients(into=gradient)
+    return gradient
 
 
 def td_target(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from subcritic import seeding
-from subcritic.agents.actor_critic import ActorCriticAt, actor_critic_at, td_target
+from subcritic.agents.actor_critic import actor_critic_at, policy_gradient, td_target
 from subcritic.agents.protocol import AgentBatch, perturbed_forward
 from subcritic.agents.rows import AgentRows
 from subcritic.config import AgentSettings, DDPGSettings
@@ -89,15 +89,18 @@ class DDPG:
 
     def local_errors(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """The backpropagated ones."""
-        return self._critic_at(self.agent_batch(batch)).local_errors()
+        whole, critic = self.agent_batch(batch), self.critic
+        at = actor_critic_at(
+            self.actor, self.policy(), critic.spec, critic.online, whole.observation, state=whole.judged
+        )
+        return at.local_errors()
 
     def directions(
         self, batch: dict[str, Tensor], rngs: Sequence[np.random.Generator] | None = None
     ) -> list[tuple[Tensor, Tensor]]:
         """The gradient of the mean of Q^μ(s, μ(s)); no noise is imagined."""
         whole = self.agent_batch(batch)
-        gradient = self.actor.views(torch.zeros_like(self.policy().flat))
-        self._critic_at(whole, weight=1 / whole.observation.shape[1]).weight_gradients(into=gradient)
+        gradient = policy_gradient(self.actor, self.policy(), self.critic, whole.observation, whole.judged)
         return list(zip(gradient.weights, gradient.biases, strict=True))
 
     def voltages(self, batch: dict[str, Tensor]) -> list[Tensor]:
@@ -152,18 +155,6 @@ class DDPG:
             for part in (*gradient.weights[:-1], *gradient.biases[:-1]):
                 part.zero_()
         self.policy_network.step()
-
-    def _critic_at(self, batch: AgentBatch, weight: float = 1.0) -> ActorCriticAt:
-        critic, state = self.critic, batch.judged
-        return actor_critic_at(
-            self.actor,
-            self.policy(),
-            critic.spec,
-            critic.online,
-            batch.observation,
-            weight=weight,
-            state=state,
-        )
 
     def predictions(self, observation: Tensor) -> dict[str, Tensor]:
         return {"critic": self.critic.forward(observation, self.act(observation).output).output[..., 0]}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subcritic import stored
+from subcritic import files, stored
 from subcritic.agents import PictureAgent
 from subcritic.config import ConfigError
 from subcritic.nn import MLP
@@ -43,10 +43,8 @@ def of(trainer: Trainer) -> list[dict[str, Any]]:
 
 def save(path: Path, policies: list[dict[str, Any]]) -> Path:
     """Write the policies of all seeds to one file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    stored.write(temporary, policies)
-    temporary.replace(path)
+    with files.whole(path) as file:
+        stored.write(file, policies)
     return path
 
 

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from subcritic import seeding
 from subcritic.agents import Agent
-from subcritic.agents.actor_critic import actor_critic_at, td_target
+from subcritic.agents.actor_critic import policy_gradient, td_target
 from subcritic.agents.ddpg import critic_spec
 from subcritic.agents.protocol import newest_of
 from subcritic.config import DDPGSettings, Runtime
 from subcritic.measuring.observers import Log
-from subcritic.nn import MLP, Parameters
+from subcritic.nn import Parameters
 from subcritic.nn.network import Network
 from subcritic.training import Trainer, due
 
@@ -25,27 +25,6 @@ def probed(agent: Agent) -> bool:
     """Whether the agent's updates are compared with the true policy gradient."""
     # Local rules can do without, since a critic of the probe's own takes longer than they do.
     return agent.own_critic() is not None or getattr(agent.settings, "probe", True)
-
-
-def policy_gradient(
-    actor: MLP, parameters: Parameters, critic: Network, observation: Tensor, state: Tensor | None = None
-) -> Parameters:
-    """∇_K mean Q^μ(s, μ(s)) at the states (S, B, n_0) of a minibatch, by backpropagation through critic and actor.
-
-    state: what the critic reads of them; None: what the actor does.
-    """
-    at = actor_critic_at(
-        actor,
-        parameters,
-        critic.spec,
-        critic.online,
-        observation,
-        weight=1 / observation.shape[1],
-        state=state,
-    )
-    gradient = actor.views(torch.zeros_like(parameters.flat))
-    at.weight_gradients(into=gradient)
-    return gradient
 
 
 def one_sided(error: Tensor) -> Tensor:

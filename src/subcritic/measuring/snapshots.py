@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from subcritic import stored
+from subcritic import files, stored
 from subcritic.config import ConfigError, Section, digest, dump
 
 # What is kept of one run, in the order it was taken.
@@ -30,9 +30,7 @@ def save_snapshots(
     path: Path, config: Section, sizes: tuple[int, ...], drafts: Taken, neuron_noise: Taken
 ) -> Path:
     """Write the snapshots of both runs, with a digest of the config they were made with."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     kept = {"snapshots": drafts, "neuron_noise": neuron_noise}
-    stored.write(temporary, {"key": digest(dump(config)), "sizes": sizes, **kept})
-    temporary.replace(path)
+    with files.whole(path) as file:
+        stored.write(file, {"key": digest(dump(config)), "sizes": sizes, **kept})
     return path

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from subcritic import files
 from subcritic.config import dump
 from subcritic.study import Job, Study
 from subcritic.tracking import Identity, RunGroup
@@ -27,20 +28,16 @@ def read_curves(identities: Sequence[Identity], results: Path) -> pd.DataFrame:
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> Path:
-    """Write beside, then rename, so that a reader never sees half a table."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    frame.to_csv(temporary, index=False)
-    temporary.replace(path)
+    """Write a table, whole or not at all."""
+    with files.whole(path) as file:
+        frame.to_csv(file, index=False)
     return path
 
 
 def write_json(path: Path, data: Any) -> Path:
-    """Write beside, then rename, as `write_csv` does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(data, indent=2) + "\n")
-    temporary.replace(path)
+    """Write data, whole or not at all."""
+    with files.whole(path) as file:
+        file.write_text(json.dumps(data, indent=2) + "\n")
     return path
 
 

@@ -140,6 +140,9 @@ class CoagentState(RuleState):
 class CoagentRule(Rule[CoagentState]):
     """K^n += η_A mean(D ξ_n/E[ξ²] · σ'(z) v): an error times the neuron's own noise, as it was executed.
 
+    That of hidden neurons is stored; for the action's neurons ξ = a − μ(s) by today's weights, which from a replay is more
+    than noise: random actions of the warm-up, and what the policy has changed since (docs/local-rules.md has measurements).
+
     The score function of a stochastic neuron (Williams 1992; coagents: Thomas 2011), Proposition 6 in docs/theory.md. D is
     the TD error r + γ (1 − terminated) Q′(v′, μ′(v′)) − Q(v, μ(v)) of the layer's or the neuron's own critic, or V in place
     of Q(v, μ(v)), or a broadcast one. The critic only predicts; its slope in α is not read. With trace λ, the λ-return in

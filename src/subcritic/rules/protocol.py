@@ -67,10 +67,10 @@ class LocalTransition:
     """A minibatch as the neurons of one layer saw it; a field that the rule does not receive is None.
 
     voltage v (S, B, n_in): presynaptic voltages. alpha α (S, B, n): the voltages the neurons put out, noise included.
-    reward, terminated (S, B, 1): the whole agent's. next_voltage v′ (S, B, n_in). noise ξ (S, B, n): α − μ^n(v), as far as
-    the action was not clipped. noise_variance: E[ξ²], or (S, B, n) where it differs from state to state. later: the rows
-    that came after, for rules with traces. observation s, next_observation s′ (S, B, n_0): what the agent observed, for
-    rules whose critics read it.
+    reward, terminated (S, B, 1): the whole agent's. next_voltage v′ (S, B, n_in). noise ξ (S, B, n): α − μ^n(v);
+    recomputed, that of the action's neurons is the executed action less what today's weights do. noise_variance: E[ξ²], or
+    (S, B, n) where it differs from state to state. later: the rows that came after, for rules with traces. observation s,
+    next_observation s′ (S, B, n_0): what the agent observed, for rules whose critics read it.
     """
 
     voltage: Tensor = ABSENT

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from subcritic import envs, seeding
 from subcritic.agents import Agent, make_agent
+from subcritic.agents.actor_critic import policy_gradient
 from subcritic.config import AgentSettings, DDPGSettings
 from subcritic.measuring.interventions import oracle_weight_gradient
 from subcritic.measuring.method import watched_training
 from subcritic.measuring.observers import Log
-from subcritic.measuring.probe import ProbeCritic, policy_gradient
+from subcritic.measuring.probe import ProbeCritic
 from subcritic.measuring.session import Session
 from subcritic.measuring.tables import paths, write_csv
 from subcritic.nn import MLP, Parameters
