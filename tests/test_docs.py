@@ -1,7 +1,6 @@
 """What the documents name exists: links, code, tests, result files, commands, rooms."""
 
 import importlib
-import itertools
 import json
 import re
 from pathlib import Path
@@ -114,7 +113,8 @@ def test_the_findings_of_the_readme_are_what_the_published_numbers_show():
         return " and ".join(cells)
 
     sentences = (
-        f"correlate with those of the whole agent's critic at {of(value['q_value_similarity']['all'])}.",
+        "correlate with those of the whole agent's critic, across states of random actions, at "
+        f"{of(value['q_value_similarity']['all'])}.",
         f"correlate with the true policy gradient at {of(value)}:",
         f"in which neurons are permuted: {of(controls['permuted'])}.",
         f"An oracle scores {controls['oracle']['value']:.2f}.",
@@ -139,37 +139,51 @@ def test_the_findings_of_the_readme_are_what_the_published_numbers_show():
 
 def test_the_readme_shows_how_expected_updates_agree_with_both_gradients():
     text = README.split("### Do the updates follow")[1].split("### Values, gradients and speed")[0]
-    found = pd.read_csv(PUBLISHED / "agreement" / "agreement_rules.csv")
-    found = found[
-        (found["at"] == "ddpg") & (found["granularity"] == "actor") & (found["estimate"] == "expectation")
-    ]
-    found = found.set_index(["method", "environment", "measure"]).sort_index()
-    tasks, names = ("Pendulum-v1", "CartpoleSwingUp-v0"), []
+    rules = pd.read_csv(PUBLISHED / "agreement" / "agreement_rules.csv")
+    whole = rules[rules["granularity"] == "actor"].set_index(
+        ["estimate", "at", "method", "environment", "measure"]
+    )
+    found, (pendulum, cartpole) = whole.sort_index().loc["expectation"], ("Pendulum-v1", "CartpoleSwingUp-v0")
+    columns = (
+        ("ddpg", pendulum, "cosine"), ("own", pendulum, "cosine"), ("ddpg", pendulum, "return_played"),
+        ("ddpg", cartpole, "cosine"), ("own", cartpole, "cosine"),
+    )  # fmt: skip
+    names = []
     for line in text.splitlines():
         if line.startswith("| `"):
             name, _, *cells = (cell.strip() for cell in line.strip("|").split("|"))
             names.append(re.search("`(.*?)`", name).group(1))
-            rows = (
-                found.loc[(names[-1], *of)] for of in itertools.product(tasks, ("cosine", "return_played"))
-            )
+            rows = [found.loc[(at, names[-1], *of)] for at, *of in columns]
             assert cells == [shown(row["value"], row["low"], row["high"]) for row in rows]
     assert set(names) == set(found.index.get_level_values("method"))
-    chance = [name for name in names if name.startswith(("coagent", "linear", "compatible"))]
-    assert all(
-        found.loc[(name, task, "cosine"), "low"] < 0 < found.loc[(name, task, "cosine"), "high"]
-        for name in chance
-        for task in tasks
-    )
-    multiplying = [name for name in chance if name.startswith("coagent") and not name.endswith("slope")]
-    gains = [found.loc[(name, "Pendulum-v1", "return_played")] for name in multiplying]
-    above = [gain["value"] for gain in gains if gain["low"] > 0]
-    (other,) = (gain for gain in gains if gain["low"] <= 0)
-    assert len(above) == 3
+
+    def of(name, task, at="ddpg", measure="cosine"):
+        return found.loc[(at, name, task, measure)]
+
+    coagents = [name for name in names if name.startswith("coagent") and not name.endswith("slope")]
+    for task in (pendulum, cartpole):
+        assert all(of(name, task)["low"] < 0 < of(name, task)["high"] for name in coagents)
+        assert all(abs(of("linear", task, at)["value"]) < 0.03 for at in ("ddpg", "own"))
+    knowing = [of(name, task, "own") for name in coagents[:-1] for task in (pendulum, cartpole)]
+    assert coagents[-1] == "coagent" and all(row["low"] > 0 for row in knowing)
+    values = [row["value"] for row in knowing]
+    assert f"{min(values):.2f} to {max(values):.2f}; `coagent` has" in text
+    gains = {name: of(name, pendulum, measure="return_played") for name in names}
+    assert sum(gains[name]["low"] > 0 for name in coagents) == 3 and gains["node-perturbation"]["low"] > 0
+    assert gains["linear"]["high"] < 0 and gains["oracle"]["low"] < 0 < gains["oracle"]["high"]
+    reliable = of("oracle", cartpole, measure="return_reliability")
+    assert shown(reliable["value"], reliable["low"], reliable["high"]) in text and reliable["low"] < 0
+    limits = [
+        whole.loc[("limit", "ddpg", "node-perturbation", task, "cosine")] for task in (pendulum, cartpole)
+    ]
+    said = " ".join(text.split())
     assert (
-        f"{min(above):.2f} to {max(above):.2f} (the fourth: {shown(other['value'], other['low'], other['high'])};"
-        in text
+        "{} on Pendulum and {} on CartpoleSwingUp (estimated; defined in {} and {} of 40 snapshots)".format(
+            *(shown(row["value"], row["low"], row["high"]) for row in limits),
+            *(int(row["values"] - row["undefined"]) for row in limits),
+        )
+        in said
     )
-    assert found.loc[("node-perturbation", "Pendulum-v1", "return_played"), "low"] > 0
 
 
 def test_the_readme_shows_the_scores_of_standard_with_their_frozen_twins():
@@ -204,6 +218,20 @@ def test_the_readme_says_what_the_drafts_rule_scores_over_its_rates():
     assert (judged.loc[judged["method"] != "ddpg", "minus_reference_high"] < 0).all()
     said = f"tasks is {others.max():.2f} or less, where DDPG has {means['ddpg']:.2f}"
     assert said in README and f"at {len(others)} settings of its" in README
+
+
+def test_the_readme_tells_what_disturbed_policies_lose():
+    table = pd.read_csv(PUBLISHED / "robustness" / "robustness.csv").set_index(
+        ["environment", "method", "disturbance", "level"]
+    )
+    methods = ("ddpg", "learned-feedback", "node-perturbation")
+    lost = {what: [table.loc[("Pendulum-v1", name, *what)] for name in methods]
+            for what in (("silenced_neurons", 0.1), ("observation_noise", 1.0))}  # fmt: skip
+    said = " ".join(README.split())
+    for row in (*lost["silenced_neurons", 0.1][1:], *lost["observation_noise", 1.0]):
+        assert shown(row["lost"], row["lost_low"], row["lost_high"]) in said
+    assert all(row["more_low"] > 0 for row in lost["silenced_neurons", 0.1][1:])
+    assert all(row["more_high"] < 0 for row in lost["observation_noise", 1.0][1:])
 
 
 def test_the_readme_shows_the_aggregates_of_the_suite():
@@ -346,7 +374,15 @@ def test_the_readme_tells_what_networks_that_take_time_return():
             assert cell == f"{score} [{low}, {high}]", (method, task)
     shares = [found.loc[f"HiddenVelocity{task}-v0", "learned-feedback"]["share"]
               for task in ("Pendulum", "CartpoleBalance", "CartpoleSwingUp")]  # fmt: skip
-    assert "{:.2f}, {:.2f} and {:.2f} of what".format(*shares) in text
+    assert "{:.2f} and {:.2f} of what".format(*shares[:2]) in text
+    swing_up = found.loc["HiddenVelocityCartpoleSwingUp-v0"]
+    apart = [swing_up.loc["learned-feedback", f"minus_backpropagation{end}"] for end in ("", "_low", "_high")]
+    said = (
+        "the difference is {:.2f} [{:.1f}, {:.1f}] of a return of {:.0f}, and the control `no-lags` is higher than both "
+        "({:.0f})"
+    )
+    numbers = (*apart, *(swing_up.loc[name, "score"] for name in ("backpropagation", "no-lags")))
+    assert said.format(*numbers).replace("-27", "−27") in " ".join(text.split())
 
 
 def minutes(profile):
