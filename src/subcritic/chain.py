@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 from threading import Event, Thread
@@ -74,10 +74,18 @@ class ChainProgress:
     """Says, whenever a job of a chain ends, how many are done and about how long the rest takes.
 
     A context manager: it looks at the folder `root` of the chain until it is left. Only what ends meanwhile is news.
+
+    lacks: whether a job that has run will run again, such as a training to which more seeds are added.
     """
 
-    def __init__(self, root: Path, jobs: Sequence[Job], cores: int) -> None:
-        self.root, self.jobs, self.cores = root, list(jobs), cores
+    def __init__(
+        self,
+        root: Path,
+        jobs: Sequence[Job],
+        cores: int,
+        lacks: Callable[[Job], bool] = lambda job: False,
+    ) -> None:
+        self.root, self.jobs, self.cores, self.lacks = root, list(jobs), cores, lacks
         self.start = time.time()
         self.known = self._ended()
         self.begun: dict[str, float] = {}
@@ -101,9 +109,8 @@ class ChainProgress:
         if not news:
             return None
         self.known = ended
-        done = {
-            name: took.seconds for name, took in spent(self.root, self.jobs).items() if name not in running
-        }
+        again = {*running, *(job.name for job in self.jobs if self.lacks(job))}
+        done = {name: took.seconds for name, took in spent(self.root, self.jobs).items() if name not in again}
         left = seconds_left(self.jobs, done, running, self.cores)
         rest = "" if left is None or len(done) == len(self.jobs) else f", about {duration(left)} left"
         return (

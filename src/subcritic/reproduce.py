@@ -67,7 +67,8 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
             accumulated.forget_taken(profile, RESULTS)
         else:
             _take_published(profile)
-        progress = ChainProgress(RESULTS / profile.profile, jobs, _cores(options))
+        lacks = accumulated.lacks_seeds(profile, RESULTS)
+        progress = ChainProgress(RESULTS / profile.profile, jobs, _cores(options), lacks)
         with forkserver.started({**os.environ, **chain.environment}) as server, progress:
             for part in _parts(profile, arguments, options):
                 if code := _call([*_snakemake(path), *part], chain, server):

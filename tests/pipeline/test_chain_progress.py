@@ -94,6 +94,16 @@ def test_a_chain_says_how_far_it_is_whenever_a_job_ends(tmp_path):
     assert "4 of 4 jobs done" in chain.line() and not chain._running()
 
 
+def test_a_training_to_which_seeds_are_added_is_not_done(tmp_path):
+    for job in JOBS[:2]:
+        finish(tmp_path, job)
+    chain = progress.ChainProgress(tmp_path, JOBS, 1, lacks=lambda job: job.study == "experiment2")
+    finish(tmp_path, JOBS[2])
+    assert chain.line().startswith("subcritic: 0 of 4 jobs done after")
+    finish(tmp_path, JOBS[3])
+    assert chain.line().startswith("subcritic: 1 of 4 jobs done after")
+
+
 def test_mlflow_is_followed_until_snakemake_ends_and_not_longer(tmp_path, monkeypatch):
     calls = []
 

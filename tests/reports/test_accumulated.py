@@ -149,6 +149,16 @@ def test_a_chain_in_parts_goes_through_all_tasks_for_one_seed_then_for_the_next(
     assert calls_of(profile(), "--cores=1", "summary") == [["--cores=1", "summary"]], "asked for by name"
 
 
+def test_a_training_lacks_seeds_until_all_are_done(tmp_path):
+    lacks = accumulated.lacks_seeds(profile(), tmp_path)
+    jobs = accumulated.jobs_of(profile())
+    train(profile(), tmp_path, seeds=1)
+    assert all(lacks(job) for job in jobs)
+    train(profile(), tmp_path, environment=TASKS[0])
+    assert {job.environment for job in jobs if lacks(job)} == {TASKS[1]}
+    assert not any(accumulated.lacks_seeds(profile(runtime={}), tmp_path)(job) for job in jobs)
+
+
 def test_what_is_done_needs_no_call(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(profile(), tmp_path / "results", seeds=1)

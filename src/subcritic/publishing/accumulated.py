@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -137,6 +137,16 @@ def forget_taken(profile: Profile, results: Path) -> int:
     for folder in taken:
         shutil.rmtree(folder)
     return len(taken)
+
+
+def lacks_seeds(profile: Profile, results: Path) -> Callable[[Job], bool]:
+    """Whether a job is a training whose runs are published one by one, and not all of its seeds are done."""
+    trainings = {job.name for job in jobs_of(profile)}
+
+    def lacks(job: Job) -> bool:
+        return job.name in trainings and not all(is_kept(job, seed, results) for seed in job.seeds)
+
+    return lacks
 
 
 def finished(profile: Profile, results: Path) -> dict[str, int]:
