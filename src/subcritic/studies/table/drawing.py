@@ -150,7 +150,7 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
             equal = 0.5 if what.startswith(IMPROVEMENT) else 0.0
             axes.axvline(equal, color=style.INK, linewidth=0.8, linestyle="--")
         number_of_tasks = f"{counts[what]} task{'s' if counts[what] > 1 else ''}"
-        axes.set_xlabel(f"{what.replace('_', ' ')}, {number_of_tasks}")
+        axes.set_xlabel(f"{what.replace('_', ' ')}\n{number_of_tasks}")
         axes.set_yticks(range(len(methods)), methods if axes is panels[0] else [])
     style.method_legend(fig, {name: colours[name] for name in methods})
     hollow = next((count for name, count in counts.items() if name.endswith(NEEDING)), 0)
