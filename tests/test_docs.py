@@ -340,10 +340,15 @@ def test_the_readme_tells_the_returns_on_mujocos_tasks_and_those_of_others():
     assert all(stays["ddpg", seed][0] == stays["ddpg", seed][1] for seed in range(3))
 
     def stayed(method):
-        return "{} of {}, {} of {} and {} of {}".format(*(n for seed in range(3) for n in stays[method, seed]))
+        return "{} of {}, {} of {} and {} of {}".format(
+            *(n for seed in range(3) for n in stays[method, seed])
+        )
 
     double = "InvertedDoublePendulum"
-    assert f"learned feedback's at {stayed('learned-feedback')}, and end at {each(double, 'learned-feedback')}" in text
+    assert (
+        f"learned feedback's at {stayed('learned-feedback')}, and end at {each(double, 'learned-feedback')}"
+        in text
+    )
     assert f"the critic too at {stayed('learned-feedback-throughout')}" in text
     last = min(runs[f"{double}-v5", "learned-feedback-throughout", seed] for seed in range(3))
     assert last > 9340 and "end above 9340" in text

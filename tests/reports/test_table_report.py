@@ -245,6 +245,23 @@ def test_aggregates_over_tasks_that_need_hidden_layers_are_those_of_these_tasks_
     assert here.loc[("frozen", "probability_of_improvement_over_ddpg"), "value"] > 0
 
 
+def test_where_there_is_one_environment_and_one_method_nothing_is_aggregated(frames):
+    profile, scores, anchors = frames
+    alone = aggregates.aggregate(profile, scores, anchors, None, [])
+    assert aggregates.readable_aggregates(alone).empty
+    # As it was published once.
+    row = {
+        "method": "ddpg",
+        "statistic": "interquartile_mean",
+        "value": 0.68,
+        "low": 0.1,
+        "high": 1.2,
+        "seeds": 5,
+    }
+    before = pd.DataFrame([row | {"environments": count} for count in (1, 2)])
+    assert list(aggregates.readable_aggregates(before)["environments"]) == [2]
+
+
 def test_a_mean_difference_is_that_of_the_means_over_tasks_paired_by_seed(suite):
     profile, scores, anchors, _, found = suite
     needing = list(found.loc[found["tells_apart"], "environment"])

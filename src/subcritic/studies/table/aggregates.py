@@ -111,11 +111,12 @@ def profiles(
 
 
 def readable_aggregates(aggregates: pd.DataFrame) -> pd.DataFrame:
-    """The aggregates with their names spelled out."""
+    """The aggregates with their names spelled out; published ones may be of a time when a single environment had a mean."""
+    known = aggregates[~aggregates["statistic"].str.startswith(MEAN) | (aggregates["environments"] > 1)]
     return pd.DataFrame([{
         "method": row.method, "statistic": row.statistic.replace("_", " "), "value": number(row.value),
         "interval": interval(row.low, row.high), "environments": row.environments, "seeds": row.seeds,
-    } for row in aggregates.itertuples()])  # fmt: skip
+    } for row in known.itertuples()])  # fmt: skip
 
 
 def explanation(profile: Profile) -> str:

@@ -62,15 +62,17 @@ def markdown(
         results.wide_explanation(profile, reference, found),
         bullets(results.compared(judged, found, reference, profile.statistics.confidence)),
     ] if reference else []  # fmt: skip
-    others = published.markdown(table)
+    others, over = published.markdown(table), over_tasks.readable_aggregates(aggregates)
+    aggregated = [
+        "## Aggregates over environments\n", documents.markdown(over), over_tasks.explanation(profile),
+    ] if len(over) else []  # fmt: skip
     return "\n".join([
         f"# Results of the profile {profile.profile}\n",
         "## Methods\n", documents.markdown(methods(facts)), *side_by_side,
         "## Every method on every environment\n", documents.markdown(results.readable(table)),
         results.explanation(profile),
         "## Anchors\n", documents.markdown(results.readable_anchors(table)),
-        "## Aggregates over environments\n", documents.markdown(over_tasks.readable_aggregates(aggregates)),
-        over_tasks.explanation(profile),
+        *aggregated,
         *((f"## {published.TITLE}\n", others) if others else ()), lillicrap.markdown(names),
     ])  # fmt: skip
 
@@ -107,10 +109,11 @@ def section(folder: Path, link: str) -> list[str]:
     # What was published before it was noted has this one.
     confidence = json.loads((folder / "facts.json").read_text()).get("confidence", 0.95)
     compared = results.compared(judged, found, reference, confidence) if reference else []
+    over = over_tasks.readable_aggregates(aggregates)
     return [
         bullets([*results.reached(table), *compared]),
         documents.markdown(results.wide(table, judged, found) if many else results.readable(table)),
-        documents.markdown(over_tasks.readable_aggregates(aggregates)),
+        *([documents.markdown(over)] if len(over) else []),
         *filter(None, [beside.markdown(folder), published.markdown(table)]),
         f"{_more(folder)}: [table.md]({link}/table.md).\n",
         image(folder, link, "table"),
