@@ -85,8 +85,13 @@ def test_runs_that_are_found_again_count_as_those_of_todays_code(earlier, tmp_pa
     # What it publishes says the same of them.
     train(profile(), new)
     finish(profile(), new)
+    times = new / "published/parts/provenance.json"
+    before = json.loads(times.read_text())
+    times.write_text(json.dumps(before | {"minutes_of_sittings": 123.4}))
     publish(profile(), new)
     assert texts(new).equals(after)
+    # Nothing was trained here: the time is that of the published runs.
+    assert json.loads(times.read_text())["minutes_of_sittings"] == 123.4
     pages = [(folder.parent / "docs/results.md").read_text() for folder in (earlier, new)]
     said = [[line for line in page.splitlines() if "earlier code" in line] for page in pages]
     assert len(said[0]) == 1 and said[0] == said[1]

@@ -13,7 +13,7 @@ from typing import Any
 
 from subcritic import config, provenance
 from subcritic.config import Profile
-from subcritic.measuring.kept import POLICY
+from subcritic.measuring.kept import POLICY, TAKEN
 
 # What publishing itself writes.
 WRITTEN = ("results", "docs")
@@ -21,14 +21,26 @@ WRITTEN = ("results", "docs")
 BREAK_MINUTES = 30
 
 
-def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path]) -> dict[str, Any]:
+def describe(
+    profile: Profile, runs: list[dict[str, Any]], recorded: list[Path], before: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What the numbers depend on; `commit` is that of publishing, `run_commits` are those the runs were made with.
 
-    recorded: the files that the jobs wrote, since not every job has a run.
+    recorded: the files that the jobs wrote, since not every job has a run. before: what was published of the profile, whose
+    time is told where all runs were taken from there; else it is that of the runs made here.
     """
     runs = [run for run in runs if run["identity"]["method"] != "results"]
-    spans = [(run["start_ms"] / 60_000, run["end_ms"] / 60_000) for run in runs]
+    own = [run for run in runs if TAKEN not in run["tags"]]
+    spans = [(run["start_ms"] / 60_000, run["end_ms"] / 60_000) for run in own]
     made = sittings(spans, [path.stat().st_mtime / 60 for path in recorded])
+    times = {
+        "minutes_from_first_start_to_last_end": round(made[-1][1] - made[0][0], 1) if made else None,
+        "sittings": len(made),
+        "minutes_of_sittings": round(sum(end - start for start, end in made), 1) if made else None,
+        "share_of_time_spent_logging": round(_logging_share(own), 4),
+    }
+    if before and runs and not own:
+        times = {name: before[name] for name in times if name in before}
     return {
         "published": date.today().isoformat(),
         **source(),
@@ -44,10 +56,7 @@ def describe(profile: Profile, runs: list[dict[str, Any]], recorded: list[Path])
             "python": platform.python_version(),
         },
         "made_on_this_machine": {run["process"]["host"] for run in runs} <= {socket.gethostname()},
-        "minutes_from_first_start_to_last_end": round(made[-1][1] - made[0][0], 1) if made else None,
-        "sittings": len(made),
-        "minutes_of_sittings": round(sum(end - start for start, end in made), 1) if made else None,
-        "share_of_time_spent_logging": round(_logging_share(runs), 4),
+        **times,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -61,7 +62,9 @@ def _publish(
         for source in sources:
             shutil.copyfile(source, new / source.name)
         recorded = [path for study in chosen(profile) for path in recorded_files(study, profile, part / name)]
-        documents.write(new / "provenance.json", provenance.describe(profile, runs, recorded))
+        before = folder / "provenance.json"
+        earlier = json.loads(before.read_text()) if before.exists() else None
+        documents.write(new / "provenance.json", provenance.describe(profile, runs, recorded, earlier))
         documents.write(new / "facts.json", facts(profile, accumulated.missing(goal, profile)))
         accumulated.write(goal, results, new, folder, replace=replace)
     written = sorted(folder.iterdir())
