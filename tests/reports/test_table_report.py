@@ -259,7 +259,18 @@ def test_where_there_is_one_environment_and_one_method_nothing_is_aggregated(fra
         "seeds": 5,
     }
     before = pd.DataFrame([row | {"environments": count} for count in (1, 2)])
-    assert list(aggregates.readable_aggregates(before)["environments"]) == [2]
+    (shown,) = aggregates.readable_aggregates(before).to_dict("records")
+    assert shown == {"method": "ddpg", "interquartile mean, 2 environments": "0.68 [0.10, 1.20]"}
+
+
+def test_a_method_has_all_its_aggregates_in_one_row(suite):
+    profile, scores, anchors, _, found = suite
+    needing = list(found.loc[found["tells_apart"], "environment"])
+    shown = aggregates.readable_aggregates(aggregates.aggregate(profile, scores, anchors, "ddpg", needing))
+    assert len(shown) == len(profile.methods)
+    row = shown.set_index("method").loc["ddpg"]
+    assert row["mean difference to ddpg, 13 environments"] == ""
+    assert row["interquartile mean, the 5 that need hidden layers"] == "0.90 [0.89, 0.90]"
 
 
 def test_a_mean_difference_is_that_of_the_means_over_tasks_paired_by_seed(suite):

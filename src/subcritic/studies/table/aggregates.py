@@ -15,8 +15,6 @@ from subcritic.reporting.estimates import (
     Estimate,
     described,
     difference,
-    interval,
-    number,
     over_environments,
 )
 from subcritic.stats import interquartile_mean, performance_profile, probability_of_improvement
@@ -111,12 +109,20 @@ def profiles(
 
 
 def readable_aggregates(aggregates: pd.DataFrame) -> pd.DataFrame:
-    """The aggregates with their names spelled out; published ones may be of a time when a single environment had a mean."""
+    """A row for each method, a column for each statistic, whose heading says over how many environments it is."""
+    # What was published earlier may have a mean over a single environment.
     known = aggregates[~aggregates["statistic"].str.startswith(MEAN) | (aggregates["environments"] > 1)]
-    return pd.DataFrame([{
-        "method": row.method, "statistic": row.statistic.replace("_", " "), "value": number(row.value),
-        "interval": interval(row.low, row.high), "environments": row.environments, "seeds": row.seeds,
-    } for row in known.itertuples()])  # fmt: skip
+    rows: dict[str, dict[str, str]] = {}
+    for row in known.itertuples():
+        name, tasks = (
+            row.statistic.removesuffix(NEEDING).replace("_", " "),
+            f"{row.environments} environments",
+        )
+        if row.statistic.endswith(NEEDING):
+            tasks = f"the {row.environments} that need hidden layers"
+        cells = rows.setdefault(row.method, {"method": row.method})
+        cells[f"{name}, {tasks}"] = str(Estimate(row.value, row.low, row.high))
+    return pd.DataFrame(rows.values()).fillna("")
 
 
 def explanation(profile: Profile) -> str:
