@@ -112,17 +112,15 @@ def readable_aggregates(aggregates: pd.DataFrame) -> pd.DataFrame:
     """A row for each method, a column for each statistic, whose heading says over how many environments it is."""
     # What was published earlier may have a mean over a single environment.
     known = aggregates[~aggregates["statistic"].str.startswith(MEAN) | (aggregates["environments"] > 1)]
-    rows: dict[str, dict[str, str]] = {}
-    for row in known.itertuples():
-        name, tasks = (
-            row.statistic.removesuffix(NEEDING).replace("_", " "),
-            f"{row.environments} environments",
-        )
-        if row.statistic.endswith(NEEDING):
-            tasks = f"the {row.environments} that need hidden layers"
-        cells = rows.setdefault(row.method, {"method": row.method})
-        cells[f"{name}, {tasks}"] = str(Estimate(row.value, row.low, row.high))
-    return pd.DataFrame(rows.values()).fillna("")
+    columns = {"method": list(known["method"].unique())}
+    for statistic, rows in known.groupby("statistic", sort=False):
+        tasks = f"{rows['environments'].iloc[0]} environments"
+        if statistic.endswith(NEEDING):
+            tasks = f"the {rows['environments'].iloc[0]} that need hidden layers"
+        cells = {row.method: str(Estimate(row.value, row.low, row.high)) for row in rows.itertuples()}
+        heading = f"{statistic.removesuffix(NEEDING).replace('_', ' ')}, {tasks}"
+        columns[heading] = [cells.get(method, "") for method in columns["method"]]
+    return pd.DataFrame(columns)
 
 
 def explanation(profile: Profile) -> str:
