@@ -10,8 +10,8 @@ from subcritic.reporting.estimates import described
 from subcritic.stats import t_interval
 
 RETURN = "return/evaluation"
-# From so many seeds on, a curve has a band.
-BAND = 3
+# From so many seeds on, a curve has a band: of fewer it is wider than all returns there can be.
+BAND = 4
 
 
 def over_steps(curves: pd.DataFrame, environment: str, method: str, metric: str) -> pd.DataFrame:
