@@ -136,7 +136,7 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
             "No environment has a reference return, and no method one to be compared with."
         )
     counts = aggregates.groupby("statistic")["environments"].first()
-    fig, panels = style.grid(len(drawn), len(drawn), width=3.4, height=0.32 * len(methods) + 1.4)
+    fig, panels = style.grid(len(drawn), len(drawn), width=3.4, height=max(0.32 * len(methods) + 1.4, 2.7))
     for axes, what in zip(panels, drawn, strict=True):
         if what == SHARE:
             for method, share in shares.groupby("method", sort=False):
