@@ -52,9 +52,8 @@ class Agent(Protocol):
     its replay stores, name → width. consecutive: how many rows in a row it learns from. newest: None, or from how many of
     the newest rows a second minibatch is drawn, whose columns come under their names after NEWEST. receives: what a neuron
     learns from, as fields of LocalTransition and Broadcast, {"error"} for a backpropagated error, or {"return"} where only
-    returns are compared. A class may name a
-    subclass of `subcritic.training.Trainer` as its `Trainer`, if it needs another loop than to learn from minibatches, and
-    a subclass of `subcritic.replay.Replay` as its `Replay`.
+    returns are compared. A class may name a subclass of `subcritic.training.Trainer` as its `Trainer`, if it needs another
+    loop than to learn from minibatches, and a subclass of `subcritic.replay.Replay` as its `Replay`.
     """
 
     @property

@@ -68,7 +68,7 @@ class Snapshots:
         settings: Experiment1,
         more: Callable[[Trainer], dict[str, Any]] = lambda trainer: {},
     ) -> None:
-        self.every = max(settings.steps // settings.snapshots, 1)
+        self.every = settings.snapshot_every
         self.agent, self.family, self.settings, self.more = agent, family, settings, more
         self.taken: list[dict[str, Any]] = []
 

@@ -45,10 +45,7 @@ def run(job: Job, results: Path) -> list[Path]:
         raise ConfigError(
             f"experiment1.steps = {settings.steps}: must be more than experiment1.agent.learning_starts, {first_update}"
         )
-    for field, every in {
-        "record_every": settings.record_every,
-        "snapshots": max(settings.steps // settings.snapshots, 1),
-    }.items():
+    for field, every in {"record_every": settings.record_every, "snapshots": settings.snapshot_every}.items():
         if settings.steps // every * every < first_update:
             raise ConfigError(
                 f"experiment1.{field} = {getattr(settings, field)}: nothing would be recorded from the first update, at "

@@ -49,6 +49,11 @@ class Experiment1(Section):
     )
     regression_steps: Count = Field(1_000, description="Steps of that regression (Adam).")
 
+    @property
+    def snapshot_every(self) -> int:
+        """Steps between two snapshots."""
+        return max(self.steps // self.snapshots, 1)
+
     @field_validator("agent")
     @classmethod
     def _actor_and_critic_read_the_same(cls, agent: DDPGSettings) -> DDPGSettings:
