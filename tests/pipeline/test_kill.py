@@ -24,14 +24,42 @@ JOB = (
     "--method",
     "ddpg",
 )
+# An environment in which a training waits once it has saved a checkpoint, so that no kill comes too late on a busy machine.
+WAITING = f"""
+import time
+from pathlib import Path
+
+import gymnasium
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
+
+CHECKPOINT = Path("results/{RUN}/checkpoint.pt")
+START = time.time()
 
 
-def lengthen(workspace, steps=8000):
-    """Make the training of this workspace's profile so long that it is hit on the way, with a checkpoint every moment."""
+class WaitingPendulum(PendulumEnv):
+    def step(self, action):
+        while not Path("go").exists() and CHECKPOINT.exists() and CHECKPOINT.stat().st_mtime > START:
+            time.sleep(0.05)
+        return super().step(action)
+
+
+gymnasium.register("Waiting-v0", WaitingPendulum, max_episode_steps=200)
+"""
+
+
+def prepare(workspace, steps=2000):
+    """Give this workspace's profile the environment that waits, and a checkpoint every moment."""
+    (workspace.folder / "site" / "waiting.py").write_text(WAITING)
     profile = yaml.safe_load(TINY.read_text())
-    profile["training"] |= {"steps": steps, "evaluate_every": min(steps, 2000)}
+    profile["environments"] = [{"id": "waiting:Waiting-v0", "name": "Pendulum-v1"}]
+    profile["training"] |= {"steps": steps, "evaluate_every": min(steps, 500)}
     profile["runtime"] |= {"checkpoint_seconds": 0.2}
     (workspace.folder / "configs" / "tiny.yaml").write_text(yaml.safe_dump(profile))
+
+
+def let_go(workspace):
+    """From now on, no training of this workspace waits."""
+    (workspace.folder / "go").touch()
 
 
 def unmirrored(workspace):
@@ -43,7 +71,8 @@ def unmirrored(workspace):
 def reference(tmp_path_factory):
     """The curves of a job that nobody disturbs."""
     workspace = Workspace(tmp_path_factory.mktemp("undisturbed"))
-    lengthen(workspace)
+    prepare(workspace)
+    let_go(workspace)
     with unmirrored(workspace):
         done = workspace.run(*JOB)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -76,14 +105,12 @@ def mlflow_runs(workspace):
 
 def test_the_same_command_again_ends_bit_for_bit_as_if_nothing_had_happened(workspace, reference):
     """The training is killed, then Snakemake with it, then Snakemake alone, whose training goes on."""
-    lengthen(workspace)
+    prepare(workspace)
     for victims in ("trainer", "both", "snakemake"):
         before = saved(workspace)
         workflow = workspace.start(*COMMAND)
         wait_for(lambda before=before: saved(workspace) != before)
         (trainer,) = wait_for(lambda workflow=workflow: trainers(workflow))
-        # A survivor is held still until the next workflow has met it.
-        trainer.suspend()
         assert not before or "resuming at step" in workspace.said()
         if victims != "trainer":
             workflow.kill()
@@ -95,8 +122,9 @@ def test_the_same_command_again_ends_bit_for_bit_as_if_nothing_had_happened(work
             assert {run.info.status for run in mlflow_runs(workspace)[1]} == {"KILLED"}
 
     again = workspace.start(*COMMAND)
+    # The survivor has stood still until the next workflow has met it.
     wait_for(lambda: "waiting for it to end" in workspace.said())
-    trainer.resume()
+    let_go(workspace)
     assert again.wait() == 0, workspace.said()
     assert (workspace.folder / TARGET).read_bytes() == reference
 
@@ -115,14 +143,15 @@ def test_the_same_command_again_ends_bit_for_bit_as_if_nothing_had_happened(work
 
 
 def test_a_changed_config_between_runs_starts_anew_and_mixes_nothing(workspace):
-    lengthen(workspace)
+    prepare(workspace)
     with unmirrored(workspace):
         job = workspace.start(*JOB)
         wait_for(lambda: saved(workspace))
         job.kill()
         job.wait()
         assert not (workspace.folder / TARGET).exists(), "the kill came too late to test anything"
-        lengthen(workspace, steps=300)
+        prepare(workspace, steps=300)
+        let_go(workspace)
         again = workspace.run(*JOB)
     said = again.stdout + again.stderr
     assert again.returncode == 0, said
