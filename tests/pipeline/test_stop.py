@@ -48,7 +48,7 @@ def test_a_signal_to_the_command_alone_stops_all_that_it_has_started(workspace, 
     assert chain.wait(timeout=60) != 0
     assert not snakemake.is_running() and not trainer.is_running()
     # What a shell has started besides may end a moment later.
-    wait_for(lambda: not workspace.working(), seconds=5)
+    wait_for(lambda: not workspace.working())
     assert {read(folder)["status"] for folder in records(workspace.results)} == {"KILLED"}
     assert "the same command goes on from there" in workspace.said()
 
@@ -89,6 +89,6 @@ def test_nothing_starts_beside_a_chain_or_beside_what_has_outlived_it(workspace)
         trainer.kill()
     wait_for(lambda: "Building DAG" in workspace.said())
     assert not trainer.is_running()
-    wait_for(lambda: not server.is_running(), seconds=5)
+    wait_for(lambda: not server.is_running())
     second.send_signal(signal.SIGINT)
     second.wait()

@@ -51,8 +51,8 @@ def hold(folder, claim="claim_chain"):
 def test_who_waits_is_told_of_the_process_and_its_host(held_by, tmp_path, capfd):
     holder = hold(tmp_path, held_by)
     ending = threading.Timer(0.5, holder.communicate)
-    ending.start()
     start = time.monotonic()
+    ending.start()
     with claim_chain(tmp_path):
         assert time.monotonic() - start > 0.4
     ending.join()

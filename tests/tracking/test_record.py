@@ -3,6 +3,7 @@ import json
 import math
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -153,16 +154,18 @@ def test_a_line_cut_short_by_a_kill_is_not_read(tmp_path):
 
 def test_a_second_process_waits_for_the_first_one_to_end(tmp_path, capfd):
     code = (
-        "import sys, time; from pathlib import Path; from subcritic.tracking.claim import claim\n"
-        "with claim(Path(sys.argv[1])): print('mine', flush=True); time.sleep(1.5)"
+        "import sys; from pathlib import Path; from subcritic.tracking.claim import claim\n"
+        "with claim(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], text=True, **pipes)
     assert other.stdout.readline() == "mine\n"
-    start = time.monotonic()
+    start, ending = time.monotonic(), threading.Timer(0.5, other.communicate)
+    ending.start()
     with claim(tmp_path):
         waited = time.monotonic() - start
-    other.communicate()
-    assert waited > 0.5
+    ending.join()
+    assert waited >= 0.5
     assert f"process {other.pid} is still working here" in capfd.readouterr().err
 
 
