@@ -7,32 +7,11 @@ from scipy import stats as scipy_stats
 from subcritic import config, profiles
 from subcritic.config import parse_method
 from subcritic.reporting import records
-from subcritic.reporting.estimates import difference, over_environments
+from subcritic.reporting.estimates import difference
 from subcritic.reporting.normalise import normalise, why_raw_only
 from subcritic.reporting.verdicts import tasks, verdicts
-from subcritic.stats import probability_of_improvement
 from subcritic.studies.table import aggregates, drawing, lillicrap, published, results
 from subcritic.studies.table import report as table
-from subcritic.suite import LISTED
-
-ROLES = {"ddpg": "backpropagation", "linear": "local"}
-
-
-@pytest.fixture
-def frames():
-    profile = synthetic.profile(environments=["a", "b"])
-    runs = {("a", "ddpg"): [0.0, 50.0, 100.0], ("a", "linear"): [-10.0, 0.0, 40.0],
-            ("b", "ddpg"): [5.0, 6.0, 7.0], ("b", "linear"): [8.0, 9.0, 6.0]}  # fmt: skip
-    scores = pd.DataFrame([
-        {"environment": environment, "method": method, "role": ROLES[method], "seed": seed, "score": score, "steps": 1000,
-         "diverged_at": 600 if (method, seed) == ("linear", 2) else np.nan}
-        for (environment, method), values in runs.items() for seed, score in enumerate(values)
-    ])  # fmt: skip
-    anchors = pd.DataFrame({
-        "environment": ["a", "b"], "random_mean": [-100.0, 0.0], "random_standard_error": [2.0, 1.0],
-        "random_episodes": [20, 20], "reference_return": [100.0, np.nan], "reference_source": ["a paper", ""],
-    }).set_index("environment")  # fmt: skip
-    return profile, scores, anchors
 
 
 def row(result, environment, method):
@@ -93,24 +72,6 @@ def test_diverged_runs_are_counted_and_stay_in_the_average(frames):
     assert result["average"] == pytest.approx(10)
 
 
-def test_aggregates_are_scipys_on_what_can_be_compared(frames):
-    profile, scores, anchors = frames
-    result = aggregates.aggregate(profile, scores, anchors, "ddpg").set_index(["method", "statistic"])
-    # A single environment is judged by its mean, which the table has.
-    assert ("ddpg", "interquartile_mean") not in result.index
-    apart = result.loc[("linear", "mean_difference_to_ddpg")]
-    paired = [(-10 - 0) / 200, (0 - 50) / 200, (40 - 100) / 200]
-    assert apart["value"] == pytest.approx(np.mean(paired)) and apart["environments"] == 1
-    # Student's t of the three seeds and one that shows no difference.
-    ends = scipy_stats.ttest_1samp([*paired, 0.0], 0).confidence_interval()
-    np.testing.assert_allclose([apart["low"], apart["high"]], ends)
-    better = result.loc[("linear", "probability_of_improvement_over_ddpg")]
-    us = [scipy_stats.mannwhitneyu([-10, 0, 40], [0, 50, 100], method="asymptotic").statistic,
-          scipy_stats.mannwhitneyu([8, 9, 6], [5, 6, 7], method="asymptotic").statistic]  # fmt: skip
-    assert better["value"] == pytest.approx(np.mean(us) / 9)
-    assert 0 <= better["low"] <= better["value"] <= better["high"] <= 1 and better["environments"] == 2
-
-
 def test_the_reference_table_is_labelled_and_never_mixed_with_results(recorded):
     profile, root = recorded
     text = next(path for path in table.make(profile, root) if path.suffix == ".md").read_text()
@@ -155,43 +116,6 @@ def test_anchors_without_reference_are_read_as_nan(recorded):
     assert anchors.loc["Pendulum-v1", "reference_return"] == -152
 
 
-@pytest.fixture(scope="module")
-def suite():
-    """Four methods on 13 tasks, which need hidden layers up to the fifth; the rule is as good as DDPG, better on the first
-    task and worse on the second.
-    """
-    names = [*(entry.name for entry in LISTED.values())][:13]
-    shared = {"hidden": [64, 64]}
-    profile = synthetic.profile(
-        environments=[{"id": f"subcritic/{name}-v0", "name": f"{name}-v0"} for name in names], seeds=5,
-        methods=[{"algorithm": "ddpg", **shared}, {"algorithm": "ddpg", "name": "frozen", "frozen_hidden": True, **shared},
-                 {"algorithm": "linear", **shared}, {"algorithm": "learned_feedback", "name": "rule", **shared}],
-    )  # fmt: skip
-    rng, rows = np.random.default_rng(0), []
-    for index, environment in enumerate(profile.environments):
-        means = {
-            "ddpg": 90.0,
-            "frozen": 20.0 if index < 5 else 88.0,
-            "linear": 5.0,
-            "rule": {0: 120.0, 1: 60.0}.get(index, 90.0),
-        }
-        for method in profile.methods:
-            rows += [
-                {"environment": environment.name, "method": method.name, "role": method.role, "seed": seed,
-                 "score": means[method.name] + rng.normal(0, 1), "steps": 1000, "diverged_at": np.nan}
-                for seed in profile.seed_list()
-            ]  # fmt: skip
-    anchors = pd.DataFrame({
-        "environment": [e.name for e in profile.environments], "random_mean": 0.0, "random_standard_error": 1.0,
-        "random_episodes": 20, "reference_return": 100.0, "reference_source": "a planner",
-    }).set_index("environment")  # fmt: skip
-    facts = {method.name: synthetic.facts(method) for method in profile.methods}
-    scores = pd.DataFrame(rows)
-    judged = verdicts(profile, scores, anchors, facts)
-    found = tasks(judged, facts, {e.name: 1 for e in profile.environments})
-    return profile, scores, anchors, judged, found
-
-
 def test_a_method_is_compared_with_the_reference_paired_by_seed_task_by_task(suite):
     _, _, _, judged, found = suite
     assert results.reference_in(judged) == "ddpg"
@@ -231,79 +155,6 @@ def test_many_tasks_get_a_row_each_those_that_need_hidden_layers_first_with_lill
         scores[(scores["environment"] == "ReacherOneFixed-v0") & (scores["method"] == "rule")]["score"] / 100
     )
     assert first["rule"].startswith(f"{single.mean():.2f} [")
-
-
-def test_aggregates_over_tasks_that_need_hidden_layers_are_those_of_these_tasks_alone(suite):
-    profile, scores, anchors, _, found = suite
-    needing = list(found.loc[found["tells_apart"], "environment"])
-    here = aggregates.aggregate(profile, scores, anchors, "ddpg", needing).set_index(["method", "statistic"])
-    frozen = scores[(scores["method"] == "frozen") & scores["environment"].isin(needing)]["score"] / 100
-    found_mean = here.loc[("frozen", f"interquartile_mean{aggregates.NEEDING}")]
-    assert found_mean["value"] == pytest.approx(scipy_stats.trim_mean(frozen, 0.25))
-    assert found_mean["environments"] == 5
-    assert here.loc[("frozen", f"probability_of_improvement_over_ddpg{aggregates.NEEDING}"), "value"] == 0
-    assert here.loc[("frozen", "probability_of_improvement_over_ddpg"), "value"] > 0
-
-
-def test_where_there_is_one_environment_and_one_method_nothing_is_aggregated(frames):
-    profile, scores, anchors = frames
-    alone = aggregates.aggregate(profile, scores, anchors, None, [])
-    assert aggregates.readable_aggregates(alone).empty
-    # As it was published once.
-    row = {
-        "method": "ddpg",
-        "statistic": "interquartile_mean",
-        "value": 0.68,
-        "low": 0.1,
-        "high": 1.2,
-        "seeds": 5,
-    }
-    before = pd.DataFrame([row | {"environments": count} for count in (1, 2)])
-    (shown,) = aggregates.readable_aggregates(before).to_dict("records")
-    assert shown == {"method": "ddpg", "interquartile mean, 2 environments": "0.68 [0.10, 1.20]"}
-
-
-def test_a_method_has_all_its_aggregates_in_one_row(suite):
-    profile, scores, anchors, _, found = suite
-    needing = list(found.loc[found["tells_apart"], "environment"])
-    shown = aggregates.readable_aggregates(aggregates.aggregate(profile, scores, anchors, "ddpg", needing))
-    assert len(shown) == len(profile.methods)
-    row = shown.set_index("method").loc["ddpg"]
-    assert row["mean difference to ddpg, 13 environments"] == ""
-    assert row["interquartile mean, the 5 that need hidden layers"] == "0.90 [0.89, 0.90]"
-
-
-def test_a_mean_difference_is_that_of_the_means_over_tasks_paired_by_seed(suite):
-    profile, scores, anchors, _, found = suite
-    needing = list(found.loc[found["tells_apart"], "environment"])
-    here = aggregates.aggregate(profile, scores, anchors, "ddpg", needing).set_index(["method", "statistic"])
-    scaled = {
-        name: scores[(scores["method"] == name) & scores["environment"].isin(needing)]
-        .groupby("seed")["score"]
-        .mean()
-        / 100
-        for name in ("frozen", "ddpg")
-    }
-    expected = difference(scaled["frozen"], scaled["ddpg"], profile)
-    apart = here.loc[("frozen", f"mean_difference_to_ddpg{aggregates.NEEDING}")]
-    np.testing.assert_allclose([apart["value"], apart["low"], apart["high"]], expected)
-    assert apart["environments"] == 5 and apart["high"] < 0
-
-
-def test_no_interval_is_made_of_a_statistic_that_no_seed_moves():
-    """By chance, as with two seeds that win as many comparisons as they lose."""
-    profile = synthetic.profile()
-    ours, theirs = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])
-    found = over_environments(profile, probability_of_improvement, ours, theirs, added=np.nan)
-    assert found.value == 0.5 and np.isnan(found.low) and np.isnan(found.high)
-    assert str(found) == "0.50"
-
-
-def test_a_performance_profile_is_the_share_of_runs_above_each_score(suite):
-    profile, scores, anchors, _, _ = suite
-    shares = aggregates.profiles(profile, scores, anchors, np.array([0.0, 0.5, 2.0]))
-    frozen = shares[shares["method"] == "frozen"].set_index("threshold")
-    assert frozen.loc[[0.0, 0.5, 2.0], "share"].tolist() == [1.0, pytest.approx(8 / 13), 0.0]
 
 
 def test_the_figure_of_many_tasks_says_every_score_and_marks_differences(suite):
@@ -391,28 +242,6 @@ def test_without_a_frozen_twin_nothing_is_said_of_hidden_layers(suite):
     figure = drawing.scores_figure(fewer, rows, judged, found)
     assert "hidden" not in "".join(text.get_text() for axes in figure.axes for text in axes.texts)
     assert "frozen" not in figure.get_supxlabel()
-
-
-def test_the_figure_of_aggregates_has_a_row_for_each_method_over_all_tasks_and_over_those_that_need_hidden_layers(
-    suite,
-):
-    profile, scores, anchors, _, found = suite
-    needing = list(found.loc[found["tells_apart"], "environment"])
-    numbers = aggregates.aggregate(profile, scores, anchors, "ddpg", needing)
-    shares = aggregates.profiles(profile, scores, anchors, np.array([0.0, 0.5, 1.0]))
-    figure = drawing.aggregates_figure(profile, numbers, shares)
-    left, difference_axes, middle, right = figure.axes
-    diamonds = [line for line in left.lines if line.get_marker() == "D"]
-    assert len(diamonds) == 2 * 4 and {line.get_markerfacecolor() for line in diamonds} >= {"white"}
-    assert len([line for line in middle.lines if line.get_marker() == "D"]) == 2 * 3, (
-        "not of the reference itself"
-    )
-    assert len([line for line in difference_axes.lines if line.get_marker() == "D"]) == 2 * 3
-    assert (
-        len(right.lines) == 4 and "13 tasks" in left.get_xlabel() and "the 5 that" in figure.get_supxlabel()
-    )
-    alone = aggregates.aggregate(profile, scores, anchors, None, [])
-    assert len(drawing.aggregates_figure(profile, alone, shares).axes) == 2, "no reference to be better than"
 
 
 def test_what_crosses_layers_says_how_convolutions_learn():
