@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from subcritic import config, forkserver, profiles, workflow
 from subcritic.chain import ChainProgress, jobs_of, studies_took
 from subcritic.publishing import accumulated
 from subcritic.studies import STUDIES
+from subcritic.study import Job
 from subcritic.tracking.claim import Chain, claim_chain
 
 SNAKEFILE = Path("Snakefile")
@@ -149,26 +150,37 @@ def _parts(
 
     Then its seeds come one round after the other, and each round task by task. So wherever it is stopped, tasks have all
     methods, and all methods as many seeds. As many tasks come together as there are cores, so that no core waits for long.
-    What is done needs no call.
+    What is done needs no call. First comes what tables need besides of tasks whose runs are there, so that these can be
+    published at any time.
     """
     step, together = profile.runtime.seeds_at_a_time, _cores(options)
     names = [environment.name for environment in profile.environments]
     done = accumulated.finished(profile, RESULTS)
-    for seeds in range(step, profile.seeds + step, step) if step and not options.targets else ():
+    rounds = range(step, profile.seeds + step, step) if step and not options.targets else ()
+    if rounds and min(done.values()) < profile.seeds:
+        trainings = {job.name for job in accumulated.jobs_of(profile)}
+        others = [job for job in jobs_of(profile) if done.get(job.environment) and not job.reads]
+        files = _files(profile, [job for job in others if job.name not in trainings])
+        if missing := [path for path in files if not path.exists()]:
+            yield [*arguments, "--", *map(str, missing)]
+    for seeds in rounds:
+        # Of two --config the later counts.
         given = ["--config", *(options.config or []), f"seeds={min(seeds, profile.seeds)}"]
         for first in range(0, len(names), together):
             tasks = names[first : first + together]
-            if all(done[task] >= min(seeds, profile.seeds) for task in tasks):
-                continue
-            files = [
-                f"{RESULTS / profile.profile / job.path(file.path)}"
-                for job in jobs_of(profile)
-                if job.environment in tasks
-                for file in STUDIES[job.study].records.values()
-            ]
-            # Of two --config the later counts.
-            yield [*arguments, *given, "--", *files]
+            if any(done[task] < min(seeds, profile.seeds) for task in tasks):
+                jobs = [job for job in jobs_of(profile) if job.environment in tasks]
+                yield [*arguments, *given, "--", *map(str, _files(profile, jobs))]
     yield list(arguments)
+
+
+def _files(profile: config.Profile, jobs: Iterable[Job]) -> list[Path]:
+    """What jobs of a profile record."""
+    return [
+        RESULTS / profile.profile / job.path(file.path)
+        for job in jobs
+        for file in STUDIES[job.study].records.values()
+    ]
 
 
 def _cores(options: argparse.Namespace) -> int:

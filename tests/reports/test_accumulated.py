@@ -172,6 +172,23 @@ def test_what_is_done_needs_no_call(tmp_path, monkeypatch):
     assert calls_of(profile(), "--cores", "1") == [["--cores", "1"]]
 
 
+def test_first_comes_what_the_tables_of_tasks_with_taken_runs_need(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new = tmp_path / "new" / "results"
+    monkeypatch.setattr(reproduce, "RESULTS", new)
+    shutil.copytree(finished / "published", new / "published")
+    path = new / "published/parts/runs.csv"
+    runs = pd.read_csv(path)
+    runs[runs["environment"] == TASKS[0]].to_csv(path, index=False)
+    accumulated.take(profile(), new / "published", new)
+    first, *rest = calls_of(profile(), "--cores", "1")
+    anchor = new / f"parts/anchors/{TASKS[0]}.json"
+    assert list(reproduce.options_of(first).targets) == [str(anchor)] and len(rest) == 3
+    anchor.parent.mkdir(parents=True)
+    anchor.touch()
+    assert calls_of(profile(), "--cores", "1") == rest
+
+
 @pytest.mark.parametrize("words", ["-n", "-np", "--dryrun", "--list", "--dag", "--unlock", "--summary"])
 def test_a_call_that_runs_nothing_is_left_to_snakemake(words, monkeypatch):
     called = []
