@@ -30,11 +30,11 @@ Every setting of a profile, with its default. Made by `subcritic docs` from the 
 
 
 def write(root: Path) -> list[Path]:
-    """Write the generated parts of README.md and docs/ below `root`; returns the files."""
+    """Write the generated parts of docs/ below `root`; returns the files."""
     from subcritic.envs.suite import describe
 
     return [
-        _between(root / "README.md", GRAPH, graph()),
+        _between(root / "docs" / "architecture.md", GRAPH, graph()),
         _between(root / "docs" / "architecture.md", FILES, files()),
         documents.write(root / "docs" / "settings.md", settings()),
         documents.write(root / "docs" / "environments.md", describe.page()),

@@ -21,7 +21,7 @@ HEADER = """# Results
 Made by `subcritic publish` from the files in [results/published]({published}), and from nothing else; do not edit it.
 [reading.md](reading.md) says what the words mean, [paper-map.md](paper-map.md) which code made which number.
 Sentences, intervals and settings of a profile are those of the code that published it, which
-each profile names; [profiles.md](profiles.md) says what has changed since.
+each profile names; [CHANGELOG.md](../CHANGELOG.md) says what has changed since.
 """
 
 
