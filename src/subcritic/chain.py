@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from threading import Event, Thread
@@ -53,20 +53,28 @@ def spent(root: Path, jobs: Sequence[Job]) -> dict[str, Spent]:
 
 
 def seconds_left(
-    jobs: Sequence[Job], done: dict[str, float], running: dict[str, float], cores: int
+    jobs: Sequence[Job],
+    ended: dict[str, float],
+    running: dict[str, float],
+    cores: int,
+    rounds: Mapping[str, int] | None = None,
 ) -> float | None:
-    """About how long all jobs still take on `cores` cores; None before `ENOUGH` of them are done.
+    """About how long all jobs still take on `cores` cores; None before `ENOUGH` of them have ended.
 
-    done: seconds of jobs that have ended. running: seconds that others have run. A job is expected to take as long as others
-    of its study did on average; of a study that has none yet, as long as all jobs did.
+    ended: seconds that jobs took the last time. running: seconds that jobs have run. rounds: how many times jobs will still
+    run to which seeds are added. A job is expected to take as long as others of its study did on average; of a study of
+    which none has ended, as long as all jobs did, but where it is run in rounds nothing is said.
     """
-    if not done or len(done) < ENOUGH * len(jobs):
+    if not ended or len(ended) < ENOUGH * len(jobs):
         return None
     expected = []
     for job in jobs:
-        if job.name not in done:
-            same = [done[other.name] for other in jobs if other.study == job.study and other.name in done]
-            expected.append(max(0.0, fmean(same or done.values()) - running.get(job.name, 0.0)))
+        once = int(job.name not in ended or job.name in running)
+        if times := (rounds or {}).get(job.name, once):
+            same = [ended[other.name] for other in jobs if other.study == job.study and other.name in ended]
+            if rounds and job.name in rounds and not same:
+                return None
+            expected.append(max(0.0, times * fmean(same or ended.values()) - running.get(job.name, 0.0)))
     return max([sum(expected) / cores, *expected], default=0.0)
 
 
@@ -75,7 +83,7 @@ class ChainProgress:
 
     A context manager: it looks at the folder `root` of the chain until it is left. Only what ends meanwhile is news.
 
-    lacks: whether a job that has run will run again, such as a training to which more seeds are added.
+    rounds: how many times a job will still run, for a training to which seeds are added; 0 for all others.
     """
 
     def __init__(
@@ -83,9 +91,9 @@ class ChainProgress:
         root: Path,
         jobs: Sequence[Job],
         cores: int,
-        lacks: Callable[[Job], bool] = lambda job: False,
+        rounds: Callable[[Job], int] = lambda job: 0,
     ) -> None:
-        self.root, self.jobs, self.cores, self.lacks = root, list(jobs), cores, lacks
+        self.root, self.jobs, self.cores, self.rounds = root, list(jobs), cores, rounds
         self.start = time.time()
         self.known = self._ended()
         self.begun: dict[str, float] = {}
@@ -109,9 +117,10 @@ class ChainProgress:
         if not news:
             return None
         self.known = ended
-        again = {*running, *(job.name for job in self.jobs if self.lacks(job))}
-        done = {name: took.seconds for name, took in spent(self.root, self.jobs).items() if name not in again}
-        left = seconds_left(self.jobs, done, running, self.cores)
+        rounds = {job.name: times for job in self.jobs if (times := self.rounds(job))}
+        took = {name: took.seconds for name, took in spent(self.root, self.jobs).items()}
+        done = took.keys() - running.keys() - rounds.keys()
+        left = seconds_left(self.jobs, took, running, self.cores, rounds)
         rest = "" if left is None or len(done) == len(self.jobs) else f", about {duration(left)} left"
         return (
             f"subcritic: {len(done)} of {len(self.jobs)} jobs done after "

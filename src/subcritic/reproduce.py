@@ -68,8 +68,8 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
             accumulated.forget_taken(profile, RESULTS)
         else:
             _take_published(profile)
-        lacks = accumulated.lacks_seeds(profile, RESULTS)
-        progress = ChainProgress(RESULTS / profile.profile, jobs, _cores(options), lacks)
+        rounds = accumulated.rounds_left(profile, RESULTS)
+        progress = ChainProgress(RESULTS / profile.profile, jobs, _cores(options), rounds)
         with forkserver.started({**os.environ, **chain.environment}) as server, progress:
             for part in _parts(profile, arguments, options):
                 if code := _call([*_snakemake(path), *part], chain, server):

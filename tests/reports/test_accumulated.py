@@ -1,6 +1,7 @@
 """A profile that is published in parts: what is kept, what is taken as given, and which part is shown."""
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -13,9 +14,12 @@ from parts import TASKS, finish, profile, publish, published, train
 from subcritic import commands, config, reproduce
 from subcritic.config import ConfigError
 from subcritic.measuring import kept, method
-from subcritic.publishing import accumulated
+from subcritic.publishing import accumulated, reports
+from subcritic.publishing import publish as publishing
 from subcritic.reporting.records import MissingResult
 from subcritic.studies.experiment2.run import run
+from subcritic.tracking import process
+from subcritic.tracking.claim import try_claim
 
 
 def test_every_finished_seed_is_published_with_score_curve_and_digests(finished):
@@ -94,6 +98,111 @@ def test_a_stopped_chain_publishes_the_tasks_that_have_all_methods_and_says_what
     }
 
 
+def test_a_round_that_is_under_way_hides_no_seeds(tmp_path):
+    """Its chain writes a config of as many seeds as the round has."""
+    results = tmp_path / "results"
+    train(profile(), results, environment=TASKS[0])
+    path = results / "parts/config.yaml"
+    path.write_text(yaml.safe_dump(config.dump(profile(seeds=1))))
+    publish(profile(), results)
+    table = published(results, "table.csv")
+    assert set(table["environment"]) == {TASKS[0]} and set(table["seeds"]) == {2}
+    # At the end of the round all tasks have one seed, and the chain has made no tables yet.
+    train(profile(), results, seeds=1)
+    path.write_text(yaml.safe_dump(config.dump(profile(seeds=1))))
+    publish(profile(), results)
+    table = published(results, "table.csv")
+    assert set(table["environment"]) == set(TASKS) and set(table["seeds"]) == {1}
+    assert "Not there yet: 1 of 2 seeds." in (tmp_path / "docs/results.md").read_text()
+
+
+def test_a_part_is_known_as_one_where_the_config_is_that_of_the_results(tmp_path):
+    results = tmp_path / "results"
+    train(profile(), results, environment=TASKS[0])
+    publishing.publish("parts", results, results / "published", tmp_path / "docs")
+    assert "Not there yet: 1 of 2 tasks" in (tmp_path / "docs/results.md").read_text()
+
+
+def test_publishing_a_part_leaves_nothing_for_mlflow(tmp_path, monkeypatch):
+    results, make = tmp_path / "results", reports.make
+
+    def held(study, part, folder):
+        with try_claim(folder / process.FOLDER) as mine:
+            assert not mine, "no process can copy what is made here"
+        return make(study, part, folder)
+
+    monkeypatch.setattr(reports, "make", held)
+    train(profile(), results, environment=TASKS[0])
+    publish(profile(), results)
+    assert published(results, "table.csv")["seeds"].eq(2).all()
+
+
+def test_times_are_those_of_the_trainings_not_of_publishing(tmp_path):
+    results = tmp_path / "results"
+    train(profile(), results, environment=TASKS[0])
+    hours_ago = time.time() - 3 * 3600
+    for path in results.glob("parts/runs/*/*/*/s*/run.json"):
+        content = json.loads(path.read_text())
+        path.write_text(
+            json.dumps(content | {"start_ms": hours_ago * 1000, "end_ms": hours_ago * 1000 + 60_000})
+        )
+    for path in results.glob("parts/anchors/*.json"):
+        os.utime(path, (hours_ago, hours_ago))
+    publish(profile(), results)
+    made = json.loads((results / "published/parts/provenance.json").read_text())
+    assert (
+        made["sittings"] == 1
+        and made["minutes_of_sittings"] == made["minutes_from_first_start_to_last_end"] == 1
+    )
+
+
+def test_times_add_up_over_clones_and_count_nothing_twice(finished, tmp_path):
+    new = tmp_path / "new" / "results"
+    shutil.copytree(finished / "published", new / "published")
+    file, runs = new / "published/parts/provenance.json", new / "published/parts/runs.csv"
+    frame = pd.read_csv(runs)
+    frame[frame["environment"] == TASKS[0]].to_csv(runs, index=False)
+    before = json.loads(file.read_text())
+    old = {name: value for name, value in before.items() if name not in ("sitting_times", "earlier_sittings")}
+    file.write_text(json.dumps(old | {"minutes_of_sittings": 100.0, "sittings": 2}))
+    accumulated.take(profile(), new / "published", new)
+    train(profile(), new)
+    finish(profile(), new)
+    for _ in range(2):
+        publish(profile(), new)
+        made = json.loads(file.read_text())
+        assert made["earlier_sittings"] == [2, 100.0] and made["sittings"] == 3
+        assert (
+            100 <= made["minutes_of_sittings"] < 105 and made["minutes_from_first_start_to_last_end"] is None
+        )
+        assert made["made_on_this_machine"] is True
+    # Runs of another machine are not said to be of this one.
+    file.write_text(json.dumps(made | {"machine": {"processor": "another", "cores": 64}}))
+    publish(profile(), new)
+    assert json.loads(file.read_text())["made_on_this_machine"] is False
+
+
+def test_runs_do_not_vanish_with_the_setting_that_keeps_them(finished):
+    plain = profile(runtime={})
+    (finished / "parts/config.yaml").write_text(yaml.safe_dump(config.dump(plain)))
+    finish(plain, finished)
+    with pytest.raises(MissingResult, match=r"runs\.csv: these runs would be lost, .* --replace"):
+        publish(plain, finished)
+    publish(plain, finished, replace=True)
+    assert not (finished / "published/parts/runs.csv").exists()
+
+
+def test_what_no_page_can_show_is_not_published(finished):
+    shutil.copytree(finished / "published/parts", finished / "published/others")
+    wrong = profile(table={"beside": "others", "beside_methods": ["dppg"]})
+    (finished / "parts/config.yaml").write_text(yaml.safe_dump(config.dump(wrong)))
+    finish(wrong, finished)
+    before = contents(finished / "published")
+    with pytest.raises(ConfigError, match=r"table\.beside_methods: 'dppg' not published"):
+        publish(wrong, finished)
+    assert contents(finished / "published") == before
+
+
 def test_without_a_task_that_has_all_methods_there_is_nothing_to_publish(tmp_path):
     results, whole = tmp_path / "results", profile()
     run(accumulated.jobs_of(whole)[0], results)
@@ -149,14 +258,18 @@ def test_a_chain_in_parts_goes_through_all_tasks_for_one_seed_then_for_the_next(
     assert calls_of(profile(), "--cores=1", "summary") == [["--cores=1", "summary"]], "asked for by name"
 
 
-def test_a_training_lacks_seeds_until_all_are_done(tmp_path):
-    lacks = accumulated.lacks_seeds(profile(), tmp_path)
+def test_a_training_runs_once_for_every_round_until_all_of_its_seeds_are_done(tmp_path):
+    rounds = accumulated.rounds_left(profile(), tmp_path)
     jobs = accumulated.jobs_of(profile())
+    assert {rounds(job) for job in jobs} == {2}
+    assert {
+        accumulated.rounds_left(profile(runtime={"seeds_at_a_time": 2}), tmp_path)(job) for job in jobs
+    } == {1}
     train(profile(), tmp_path, seeds=1)
-    assert all(lacks(job) for job in jobs)
+    assert {rounds(job) for job in jobs} == {1}
     train(profile(), tmp_path, environment=TASKS[0])
-    assert {job.environment for job in jobs if lacks(job)} == {TASKS[1]}
-    assert not any(accumulated.lacks_seeds(profile(runtime={}), tmp_path)(job) for job in jobs)
+    assert {job.environment for job in jobs if rounds(job)} == {TASKS[1]}
+    assert not any(accumulated.rounds_left(profile(runtime={}), tmp_path)(job) for job in jobs)
 
 
 def test_what_is_done_needs_no_call(tmp_path, monkeypatch):

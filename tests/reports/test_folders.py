@@ -22,6 +22,19 @@ def test_a_folder_is_made_and_then_replaced(tmp_path, monkeypatch):
     assert contents(tmp_path) == {"some", "some/site", "some/site/third"}
 
 
+def test_what_was_there_comes_back_where_the_new_one_is_refused(tmp_path):
+    def refuse():
+        assert contents(tmp_path / "site") == {"new"}, "called with the new one in its place"
+        raise ValueError
+
+    for there in (set(), {"site", "site/old"}):
+        with pytest.raises(ValueError), replaced(tmp_path / "site", refuse) as new:
+            (new / "new").touch()
+        assert contents(tmp_path) == there
+        (tmp_path / "site").mkdir(exist_ok=True)
+        (tmp_path / "site" / "old").touch()
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, OSError])
 def test_what_was_there_stays_where_writing_ends_early(tmp_path, error):
     (tmp_path / "site").mkdir()

@@ -11,6 +11,7 @@ one that trained it.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import takewhile
@@ -139,14 +140,16 @@ def forget_taken(profile: Profile, results: Path) -> int:
     return len(taken)
 
 
-def lacks_seeds(profile: Profile, results: Path) -> Callable[[Job], bool]:
-    """Whether a job is a training whose runs are published one by one, and not all of its seeds are done."""
-    trainings = {job.name for job in jobs_of(profile)}
+def rounds_left(profile: Profile, results: Path) -> Callable[[Job], int]:
+    """How many times a training whose runs are published one by one will still run until all of its seeds are done."""
+    trainings, together = {job.name for job in jobs_of(profile)}, profile.runtime.seeds_at_a_time or 1
 
-    def lacks(job: Job) -> bool:
-        return job.name in trainings and not all(is_kept(job, seed, results) for seed in job.seeds)
+    def rounds(job: Job) -> int:
+        if job.name not in trainings:
+            return 0
+        return math.ceil(sum(not is_kept(job, seed, results) for seed in job.seeds) / together)
 
-    return lacks
+    return rounds
 
 
 def finished(profile: Profile, results: Path) -> dict[str, int]:
@@ -203,6 +206,11 @@ def write(goal: Profile, results: Path, folder: Path, before: Path, *, replace: 
     """
     jobs = jobs_of(goal)
     if not jobs:
+        if (before / RUNS).is_file() and not replace:
+            raise MissingResult(
+                f"{before / RUNS}: these runs would be lost, since the config has no `runtime.seeds_at_a_time` any more; "
+                "set it, or publish with --replace to drop them"
+            )
         return []
     done = [(job, seed) for job, seed in _seeds(jobs) if is_kept(job, seed, results)]
     if not done:

@@ -22,8 +22,6 @@ def check(root: Path) -> tuple[Profile, list[Path], list[dict[str, Any]]]:
         MissingResult: a file is missing or not made from what is there now, or a run is not FINISHED or not of this config.
     """
     path = root / "config.yaml"
-    if not path.is_file():
-        raise MissingResult(f"{path} is missing: run the profile first, `make reproduce PROFILE={root.name}`")
     profile = profiles.load(path)
     files, runs = [path], []
     for study in chosen(profile):

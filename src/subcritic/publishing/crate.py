@@ -17,6 +17,7 @@ import yaml
 from subcritic.config import ConfigError
 from subcritic.publishing import provenance
 from subcritic.publishing.folders import replaced
+from subcritic.publishing.page import time_of
 from subcritic.studies import STUDIES
 
 if TYPE_CHECKING:
@@ -189,9 +190,8 @@ def _run(crate: ROCrate, name: str, source: Path, workflow: Any, facts: dict[str
         result=list(entities.values()),
         properties={
             "name": f"Reproduction of the profile {name}",
-            "description": f"On {machine['cores']} cores of {machine['processor']} under {machine['system']}, in "
-            f"{facts['minutes_from_first_start_to_last_end']} minutes from the first start to the last end, "
-            f"with the code of {', '.join(facts['run_commits'])}.",
+            "description": f"On {machine['cores']} cores of {machine['processor']} under {machine['system']}, "
+            f"{f'in {took}, ' if (took := time_of(facts)) else ''}with the code of {', '.join(facts['run_commits'])}.",
             "actionStatus": "http://schema.org/CompletedActionStatus",
             "agent": crate.creator,
         },

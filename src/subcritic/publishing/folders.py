@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """A new folder to write to; at the end it takes the place of `folder`, which stays as it is if anything is raised."""
+def replaced(folder: Path, check: Callable[[], object] = lambda: None) -> Iterator[Path]:
+    """A new folder to write to; at the end it takes the place of `folder`, which stays as it is if anything is raised.
+
+    check: called with the new folder in its place; if it raises, the old one is put back.
+    """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     # On the same disk, so that both only get other names.
@@ -18,6 +21,14 @@ def replaced(folder: Path) -> Iterator[Path]:
         new = Path(beside) / "new"
         new.mkdir()
         yield new
+        old = Path(beside) / "old"
         if folder.exists():
-            folder.rename(Path(beside) / "old")
+            folder.rename(old)
         new.rename(folder)
+        try:
+            check()
+        except BaseException:
+            folder.rename(new)
+            if old.exists():
+                old.rename(folder)
+            raise

@@ -94,16 +94,21 @@ def _measured(facts: dict[str, Any], made: dict[str, Any], folder: Path, link: s
 def _origin(made: dict[str, Any]) -> str:
     """Which code made the runs, and in which time; of a profile without recorded runs, the code that published it."""
     commits = ", ".join(commit[:12] + commit[40:] for commit in made["run_commits"] or [made["commit"]])
-    minutes = made["minutes_from_first_start_to_last_end"]
-    if minutes is None:
+    if (took := time_of(made)) is None:
         return f"Code: {commits}."
-    took = f"{minutes} minutes from the first start to the last end"
-    if made.get("sittings", 1) > 1:
-        took = f"{made['minutes_of_sittings']} minutes in {made['sittings']} sittings"
     return (
         f"Code: {commits}; {took}; logging took "
         f"{100 * made['share_of_time_spent_logging']:.1f} % of the runs' time."
     )
+
+
+def time_of(made: dict[str, Any]) -> str | None:
+    """How long the runs took, in words, from the provenance; None where it is not known."""
+    minutes = made["minutes_from_first_start_to_last_end"]
+    # What was published before sittings were told apart has this alone.
+    if made.get("sittings", 1) > 1:
+        return f"{made['minutes_of_sittings']} minutes in {made['sittings']} sittings"
+    return None if minutes is None else f"{minutes} minutes from the first start to the last end"
 
 
 def _verified(folder: Path, link: str) -> list[str]:

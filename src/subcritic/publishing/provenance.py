@@ -26,28 +26,13 @@ def describe(
 ) -> dict[str, Any]:
     """What the numbers depend on; `commit` is that of publishing, `run_commits` are those the runs were made with.
 
-    recorded: the files that the jobs wrote, since not every job has a run. before: what was published of the profile, whose
-    time is told where all runs were taken from there; else it is that of the runs made here.
+    recorded: the files that the jobs wrote, since not every job has a run. before: what was published of the profile, which
+    tells the time and the machine of the runs that were taken from there.
     """
     runs = [run for run in runs if run["identity"]["method"] != "results"]
     own = [run for run in runs if TAKEN not in run["tags"]]
-    spans = [(run["start_ms"] / 60_000, run["end_ms"] / 60_000) for run in own]
-    made = sittings(spans, [path.stat().st_mtime / 60 for path in recorded])
-    times = {
-        "minutes_from_first_start_to_last_end": round(made[-1][1] - made[0][0], 1) if made else None,
-        "sittings": len(made),
-        "minutes_of_sittings": round(sum(end - start for start, end in made), 1) if made else None,
-        "share_of_time_spent_logging": round(_logging_share(own), 4),
-    }
-    if before and runs and not own:
-        times = {name: before[name] for name in times if name in before}
-    return {
-        "published": date.today().isoformat(),
-        **source(),
-        "run_commits": sorted({run["tags"]["commit"] for run in runs}),
-        # Records of earlier versions do not say it: all were made on the CPU.
-        "devices": sorted({run["tags"].get("device", "cpu") for run in runs}) or ["cpu"],
-        "config_digest": config.digest(config.dump(profile)),
+    taken = before if before and len(own) < len(runs) else None
+    here: dict[str, Any] = {
         "versions": provenance.versions(),
         "machine": {
             "processor": _processor(),
@@ -55,8 +40,47 @@ def describe(
             "system": platform.system(),
             "python": platform.python_version(),
         },
-        "made_on_this_machine": {run["process"]["host"] for run in runs} <= {socket.gethostname()},
-        **times,
+        "made_on_this_machine": {run["process"]["host"] for run in own} <= {socket.gethostname()},
+        **_times(own, recorded, taken),
+    }
+    if taken and own:
+        same = taken["made_on_this_machine"] and taken["machine"] == here["machine"]
+        here["made_on_this_machine"] = here["made_on_this_machine"] and same
+    elif taken:
+        here = {name: taken[name] for name in here if name in taken}
+    return {
+        "published": date.today().isoformat(),
+        **source(),
+        "run_commits": sorted({run["tags"]["commit"] for run in runs}),
+        # Records of earlier versions do not say it: all were made on the CPU.
+        "devices": sorted({run["tags"].get("device", "cpu") for run in runs}) or ["cpu"],
+        "config_digest": config.digest(config.dump(profile)),
+        **here,
+    }
+
+
+def _times(own: list[dict[str, Any]], recorded: list[Path], taken: dict[str, Any] | None) -> dict[str, Any]:
+    """How long the runs took, those made here and, before them, those that were taken.
+
+    sitting_times: first start and last end of every sitting, in minutes since 1970, which publishing again does not count
+    twice. earlier_sittings: number and minutes of those whose times are not known, since an older version published them.
+    """
+    spans = [(run["start_ms"] / 60_000, run["end_ms"] / 60_000) for run in own]
+    earlier = (0, 0.0)
+    if taken:
+        spans += [(start, end) for start, end in taken.get("sitting_times", [])]
+        of_old = (taken.get("sittings", 1), taken.get("minutes_of_sittings") or 0.0)
+        earlier = taken.get("earlier_sittings", (0, 0.0)) if "sitting_times" in taken else of_old
+    made = sittings(spans, [path.stat().st_mtime / 60 for path in recorded])
+    minutes = earlier[1] + sum(end - start for start, end in made)
+    whole = made and not earlier[0]
+    return {
+        "minutes_from_first_start_to_last_end": round(made[-1][1] - made[0][0], 1) if whole else None,
+        "sittings": earlier[0] + len(made),
+        "minutes_of_sittings": round(minutes, 1) if made or earlier[0] else None,
+        "sitting_times": [[round(start, 2), round(end, 2)] for start, end in made],
+        "earlier_sittings": list(earlier),
+        "share_of_time_spent_logging": round(_logging_share(own), 4),
     }
 
 

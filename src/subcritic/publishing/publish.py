@@ -21,7 +21,9 @@ from subcritic.publishing.folders import replaced
 from subcritic.reporting import documents
 from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES
+from subcritic.study import Job
 from subcritic.tracking import record
+from subcritic.tracking.process import instead
 
 
 def publish(
@@ -40,31 +42,38 @@ def publish(
     Nothing is changed unless everything is there. Returns the files written.
 
     Of a profile that is made in parts, the part is published in which methods can be compared, with the runs of all finished
-    seeds beside it, see `accumulated`. goal: the profile as its config asks for it. replace: whether published runs of
-    another config or code may go that were not made again.
+    seeds beside it, see `accumulated`. goal: the profile as its config asks for it; none given, as it was run last.
+    replace: whether published runs of another config or code may go that were not made again.
 
     Raises:
         MissingResult: a file is missing or not made from what is there now, a run is not FINISHED or not of this config, or
             published runs would be lost.
+        ConfigError: the config names what no page can show; the message names the field.
     """
-    with _comparable(results / name) as part:
+    path = results / name / "config.yaml"
+    if not path.is_file():
+        raise MissingResult(f"{path} is missing: run the profile first, `make reproduce PROFILE={name}`")
+    goal = goal or profiles.load(path)
+    with _comparable(results / name, goal) as part:
         return _publish(name, part, results, published, docs, goal, replace)
 
 
 def _publish(
-    name: str, part: Path, results: Path, published: Path, docs: Path, goal: Profile | None, replace: bool
+    name: str, part: Path, results: Path, published: Path, docs: Path, goal: Profile, replace: bool
 ) -> list[Path]:
     """Publish the results in the folder `part`, and of those in the folder `results` the runs of all finished seeds."""
     folder = published / name
     profile, sources, runs = check(part / name)
-    goal = goal or profile
-    with replaced(folder) as new:
+    with replaced(folder, lambda: page.page(published, docs)) as new:
         for source in sources:
             shutil.copyfile(source, new / source.name)
+        # Trainings whose runs are published one by one have their times there; here their files were written just now.
+        timed = {part / name / path for job in accumulated.jobs_of(profile) for path in _files(job)}
         recorded = [path for study in chosen(profile) for path in recorded_files(study, profile, part / name)]
         before = folder / "provenance.json"
         earlier = json.loads(before.read_text()) if before.exists() else None
-        documents.write(new / "provenance.json", provenance.describe(profile, runs, recorded, earlier))
+        made = provenance.describe(profile, runs, [path for path in recorded if path not in timed], earlier)
+        documents.write(new / "provenance.json", made)
         documents.write(new / "facts.json", facts(profile, accumulated.missing(goal, profile)))
         accumulated.write(goal, results, new, folder, replace=replace)
     written = sorted(folder.iterdir())
@@ -76,19 +85,17 @@ def _publish(
 
 
 @contextlib.contextmanager
-def _comparable(root: Path) -> Iterator[Path]:
+def _comparable(root: Path, goal: Profile) -> Iterator[Path]:
     """The folder of results to publish from: that of `root`, unless the profile is made in parts and not done.
 
     Then another one, with the part of the profile that can be published, its tables and figures. Nothing changes in `root`,
-    where a chain may be running.
+    where a chain may be running, nor in MLflow.
     """
-    path = root / "config.yaml"
-    whole = profiles.load(path) if path.is_file() else None
-    part = accumulated.fair_part(whole, root.parent) if whole and accumulated.jobs_of(whole) else whole
-    if whole is None or part is None or part is whole:
+    part = accumulated.fair_part(goal, root.parent) if accumulated.jobs_of(goal) else goal
+    if part is goal:
         yield root.parent
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, instead(Path(folder)):
         results = Path(folder)
         new = results / root.name
         new.mkdir()
@@ -113,12 +120,17 @@ def _write_files(part: Profile, root: Path, results: Path) -> None:
             if job.name in kept:
                 write_records(job, study, results)
                 continue
-            for path in (job.path(file.path) for file in study.records.values()):
+            for path in _files(job):
                 if not (root / path).is_file():
                     raise MissingResult(
                         f"{root / path} missing: the profile {root.name!r} has not been run to its end"
                     )
                 _link(root / path, results / root.name / path)
+
+
+def _files(job: Job) -> list[str]:
+    """What a job records, below the folder of its profile."""
+    return [job.path(file.path) for file in STUDIES[job.study].records.values()]
 
 
 def _link(to: Path, path: Path) -> None:
