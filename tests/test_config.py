@@ -76,6 +76,18 @@ def test_shipped_profiles_are_valid(path):
             ["methods[0].preset = 'old'", "lillicrap2016"],
         ),
         ({"methods": [{"algorithm": "ddpg"}, {"algorithm": "ddpg"}]}, ["methods", "'ddpg' is used twice"]),
+        (
+            {"ablation": {"environments": ["Pendulum-v1", "Pendulum-v1"]}},
+            ["environments", "'Pendulum-v1' is given twice"],
+        ),
+        (
+            {
+                "environments": [
+                    {"id": "Pendulum-v1", "reference": {"mean_return": float("inf"), "source": "x"}}
+                ]
+            },
+            ["mean_return", "finite"],
+        ),
         ({"environments": [{"id": "Pendulum-v1", "steps": 0}]}, ["environments[0].steps = 0"]),
         (
             {"environments": [{"id": "Pendulum-v1", "max_episode_steps": 0}]},

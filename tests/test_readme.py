@@ -45,7 +45,8 @@ def test_the_first_findings_are_what_was_measured():
         f"the true policy gradient, is {shown(value)}: no more than with neurons permuted, "
         f"{shown(value['controls']['permuted']['all'])}.",
         f"its interquartile mean is {means['linear']:.2f}, where DDPG has {means['ddpg']:.2f}.",
-        f"It has {means['learned-feedback']:.2f}. Its mean difference to DDPG is {shown(apart[0])}, and {shown(apart[1])} on",
+        f"It has {means['learned-feedback']:.2f}. Its mean difference to DDPG is {shown(apart[0])}, and {shown(apart[1])} "
+        "on the seven",
         f"scores {layer[0]} on Pendulum, where the slope of the same critic scores {slope} and DDPG {ddpg[0]}; on "
         f"CartpoleSwingUp {layer[1]} and on Cheetah {layer[2]}, where DDPG has {ddpg[1]} and {ddpg[2]}.",
         "learned feedback has {:.2f} and {:.2f} of what".format(*shares),

@@ -21,6 +21,7 @@ from subcritic.config import AgentSettings, ConfigError, Environment, Profile, S
 from subcritic.measuring.code import job_code
 from subcritic.measuring.tables import write_json
 from subcritic.publishing.check import chosen
+from subcritic.reporting import documents
 from subcritic.studies import STUDIES
 from subcritic.study import Job, Shown, Study
 
@@ -58,7 +59,7 @@ def begin(profile: Profile, root: Path) -> None:
     os.environ.update(chain.environment)
     path, text = root / "config.yaml", written_out(profile)
     if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+        documents.write(path, text)
     _FOLLOWED.append(_Followed(root.parent))
 
 
@@ -72,8 +73,7 @@ def enter_node(profile: Profile, root: Path) -> None:
         raise ConfigError(f"{root}: the chain that this job belongs to has ended; nothing is done")
     path = root / "config.yaml"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(written_out(profile))
+        documents.write(path, written_out(profile))
 
 
 def end(root: Path) -> None:

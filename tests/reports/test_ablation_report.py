@@ -43,7 +43,7 @@ def tables_of(profile, scores, curves, anchors, actions):
     """Everything that the report makes of scores and curves."""
     known = facts(profile)
     judged = verdicts(profile, scores, anchors, known)
-    found = tasks(judged, known, actions)
+    found = ablation.compared(tasks(judged, known, actions), scores)
     table = ablation.summary(profile, scores, curves, anchors, known, judged, found)
     return SimpleNamespace(
         profile=profile,
@@ -357,7 +357,11 @@ def test_a_task_that_failed_in_a_run_of_one_method_counts_for_none():
     )
     scores = made.scores.assign(score=made.scores["score"].mask(lost))
     again = tables_of(made.profile, scores, made.curves, made.anchors, {"a": 1, "b": 1})
-    assert set(again.tasks.loc[again.tasks["tells_apart"], "environment"]) == {"a", "b"}
+    assert list(again.tasks["tells_apart"]) == [True, False] and list(again.tasks["failed"]) == [False, True]
+    assert "b counts in none, since the environment failed in runs." in said(again)["sentence"]
+    assert "Mean normalised score, 5 seeds" in said(again)["sentence"], "of a alone"
+    (shown,) = ablation.readable(again.table, again.tasks).query("method == 'linear'")["diverged"]
+    assert shown == "0 of 9, environment failed for 1 more"
     table = again.table.set_index("method")["iqm"]
     for method in ("node-perturbation", "linear", "ddpg"):
         assert table[method] == pytest.approx(alone[method], abs=0.02)

@@ -96,7 +96,7 @@ def test_a_task_without_a_reference_and_seeds_that_no_table_shows_are_not_in_the
     runs.to_csv(published / "runs.csv", index=False)
     text = beside.markdown(published)
     _, rows = cells(text)
-    assert rows["Cheetah-v0"][1].startswith("n/a") and "4 here, 5 there" in text
+    assert rows["Cheetah-v0"][1].startswith("n/a") and "4 here and 5 there" in text
     kept = runs[(runs["seed"] < 4) & (runs["environment"] != "Cheetah-v0") & (runs["method"] == "ddpg")]
     anchors = table.drop_duplicates("environment").set_index("environment").loc[kept["environment"]]
     low = anchors["random_mean"].to_numpy()
@@ -106,8 +106,22 @@ def test_a_task_without_a_reference_and_seeds_that_no_table_shows_are_not_in_the
 
 def test_nothing_is_shown_where_nothing_is_asked_for_or_there(published):
     change(published, beside="never-published", beside_methods=["ddpg"])
-    assert beside.markdown(published) == ""
+    assert beside.markdown(published) == (
+        "Methods of the profile never-published are to stand beside these, and are not published.\n"
+    )
     assert beside.markdown(SUITE) == ""
+
+
+def test_a_profile_that_is_not_published_run_by_run_is_refused(published):
+    (published.parent / "suite" / "runs.csv").unlink()
+    with pytest.raises(ConfigError, match=r"table\.beside: the profile 'suite' is not published run by run"):
+        beside.markdown(published)
+
+
+def test_one_seed_is_said_to_have_no_interval(published):
+    facts = json.loads((published / "facts.json").read_text())
+    (published / "facts.json").write_text(json.dumps(facts | {"seeds": [0]}))
+    assert "over seeds (one here, without interval and 5 there)" in beside.markdown(published)
 
 
 def test_a_method_that_the_other_profile_has_not_published_is_named_with_those_it_has(published):

@@ -43,6 +43,39 @@ def test_a_run_in_which_the_environment_failed_does_not_count_and_is_told(frames
     assert improvement["environments"] == 1 and improvement["value"] == pytest.approx(1.5 / 9)
 
 
+def test_a_method_whose_runs_all_failed_has_no_score_and_is_no_reference(frames):
+    profile, scores, anchors = frames
+    lost = (scores["environment"] == "a") & (scores["method"] == "linear")
+    failed = row(
+        results.results(profile, scores.assign(score=scores["score"].mask(lost)), anchors), "a", "linear"
+    )
+    assert (failed["seeds"], failed["failed"]) == (0, 3)
+    assert np.isnan([failed["average"], failed["best"], failed["normalised_best"]]).all()
+    judged = pd.DataFrame(
+        {
+            "method": ["failed", "ddpg", "linear"],
+            "return": [np.nan, 1.0, 2.0],
+            "minus_reference": [np.nan, np.nan, 1.0],
+        }
+    )
+    assert results.reference_in(judged) == "ddpg"
+
+
+def test_one_seed_is_told_without_intervals_and_without_differences(suite):
+    profile, scores, anchors, _, found = suite
+    profile, scores = profiles.parse(config.dump(profile) | {"seeds": 1}), scores[scores["seed"] == 0]
+    facts = {method.name: synthetic.facts(method) for method in profile.methods}
+    judged = verdicts(profile, scores, anchors, facts)
+    assert results.compared(judged, found, "ddpg", 0.95) == [
+        "One seed has no intervals, and cannot tell two methods apart."
+    ]
+    said = results.wide_explanation(profile, "ddpg", found)
+    assert said.startswith("Normalised score of one seed, without interval:") and results.BETTER not in said
+    figure = drawing.scores_figure(profile, results.results(profile, scores, anchors), judged, found)
+    assert figure.get_supxlabel().startswith("one seed: 0 random actions")
+    assert "One seed has no intervals" in aggregates.explanation(profile)
+
+
 def test_random_scores_zero_and_the_reference_one(frames):
     _, _, anchors = frames
     np.testing.assert_allclose(normalise(np.array([-100.0, 0.0, 100.0]), anchors.loc["a"]), [0, 0.5, 1])

@@ -20,7 +20,9 @@ WHOLE_SUITE = "subcritic/*"
 class Reference(Section):
     """The return that scores 1 on an environment without a planner, and where it comes from."""
 
-    mean_return: float = Field(description="The mean undiscounted return of an episode that scores 1.")
+    mean_return: float = Field(
+        allow_inf_nan=False, description="The mean undiscounted return of an episode that scores 1."
+    )
     source: Annotated[str, Field(min_length=1)] = Field(description="Where that return comes from.")
 
 

@@ -98,8 +98,12 @@ class OnSomeEnvironments(Section):
         self.chosen(profile)
 
     def chosen(self, profile: Profile) -> tuple[Environment, ...]:
-        """The environments. Raises ConfigError, listing the known ones, for a name that the profile has not."""
+        """The environments. Raises ConfigError for a name that the profile has not, listing those it has, and for a name
+        that is given twice.
+        """
         names = self.environments or (profile.environments[0].name,)
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"environments: {repeated[0]!r} is given twice; name each environment once")
         return tuple(profile.environment(name) for name in names)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from subcritic.files import whole
+
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -47,14 +49,14 @@ def escape(text: str) -> str:
 
 
 def write(path: Path, content: str | pd.DataFrame | dict) -> Path:
-    """Write text, a frame (CSV) or data (JSON, NaN as null) to `path`, making its folder; returns `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, pd.DataFrame):
-        content.to_csv(path, index=False)
-    elif isinstance(content, dict):
-        path.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n")
-    else:
-        path.write_text(content)
+    """Write text, a frame (CSV) or data (JSON, NaN as null) to `path`, whole, making its folder; returns `path`."""
+    with whole(path) as new:
+        if isinstance(content, pd.DataFrame):
+            content.to_csv(new, index=False)
+        elif isinstance(content, dict):
+            new.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n")
+        else:
+            new.write_text(content)
     return path
 
 

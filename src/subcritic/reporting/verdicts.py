@@ -27,7 +27,7 @@ MATCHED = 0.9
 
 MATCHES, LEARNS, SAME, WORSE, DIVERGES = "matches", "learns", "not told apart", "worse", "diverges"
 VERDICTS = (MATCHES, LEARNS, SAME, WORSE, DIVERGES)
-# Of one seed nothing is said, nor of methods that are no local rule.
+# Of one seed nothing is said but that it diverged, nor of methods that are no local rule.
 NO_VERDICT = ""
 
 

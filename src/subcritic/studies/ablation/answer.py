@@ -46,7 +46,7 @@ def label(table: pd.DataFrame) -> str:
 def answer(table: pd.DataFrame, tasks: pd.DataFrame, seeds: int) -> dict[str, Any]:
     """What was found, in Markdown, and what it rests on: {case, sentence, levels, tasks}.
 
-    table: as `report.summary` makes it, tasks: as `verdicts.tasks` does. case: the least that crosses layers with which a
+    table: as `report.summary` makes it, tasks: as `report.compared` does. case: the least that crosses layers with which a
     rule matches the reference on every task that tells rules apart ('nothing', '1 scalar', 'a vector'); 'in part' when
     some rule matches or learns on some task; 'no' when none does; 'untested' when no task tells rules apart. levels: for
     each thing that crosses layers, its best rule with score, control and verdicts.
@@ -120,14 +120,18 @@ def _opening(table: pd.DataFrame, tasks: pd.DataFrame, name: str, seeds: int) ->
 
 def _left_out(tasks: pd.DataFrame) -> str:
     """The tasks that cannot tell rules apart, with what learning in hidden layers gives there."""
-    left = [f"{row.environment} ({_estimate(row)})" for row in tasks[~tasks["tells_apart"]].itertuples()]
-    if not left:
-        return ""
-    verb, count = ("does", "counts") if len(left) == 1 else ("do", "count")
-    return (
-        f"{_names(left)} {verb} not tell rules apart, since this difference is below {TELLS_APART}, or its interval or "
-        f"that of the score reaches 0, and {count} in no aggregate. "
-    )
+    said, failed = "", list(tasks.loc[tasks["failed"], "environment"])
+    others = tasks[~tasks["tells_apart"] & ~tasks["failed"]]
+    if left := [f"{row.environment} ({_estimate(row)})" for row in others.itertuples()]:
+        verb, count = ("does", "counts") if len(left) == 1 else ("do", "count")
+        said = (
+            f"{_names(left)} {verb} not tell rules apart, since this difference is below {TELLS_APART}, or its interval or "
+            f"that of the score reaches 0, and {count} in no aggregate. "
+        )
+    if failed:
+        verb = "counts" if len(failed) == 1 else "count"
+        said += f"{_names(failed)} {verb} in none, since the environment failed in runs. "
+    return said
 
 
 def _said(level: dict[str, Any], name: str, seeds: int) -> str:

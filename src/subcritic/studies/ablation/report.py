@@ -11,6 +11,7 @@ import pandas as pd
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records, style
+from subcritic.reporting.comparison import failed
 from subcritic.reporting.estimates import Estimate, number, over_environments, over_seeds
 from subcritic.reporting.methods import CROSSES, Facts, describe
 from subcritic.reporting.normalise import normalise
@@ -36,7 +37,7 @@ def make(profile: Profile, root: Path) -> list[Path]:
     anchors = records.anchors(profile, root, environments_of(profile))
     facts = records.read_json(STUDY, "method", profile, root)
     judged = verdicts(profile, scores, anchors, facts)
-    found = tasks(judged, facts, records.actions(STUDY, profile, root))
+    found = compared(tasks(judged, facts, records.actions(STUDY, profile, root)), scores)
     table = summary(profile, scores, curves, anchors, facts, judged, found)
     said = answer(table, found, profile.seeds)
     folder = root / "table"
@@ -48,6 +49,14 @@ def make(profile: Profile, root: Path) -> list[Path]:
         *style.save(drawing.figure(profile, table, found), root / "figures", "ablation"),
         *style.save(diagnostics.figure(profile, curves, shown(table)), root / "figures", "diagnostics"),
     ]
+
+
+def compared(found: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Tasks as `tasks` makes them, with the column `failed`: whether the environment failed in a run of some method. Then
+    methods cannot be compared there, and the task tells no rules apart.
+    """
+    failed = found["environment"].isin(scores.loc[scores["score"].isna(), "environment"])
+    return found.assign(failed=failed, tells_apart=found["tells_apart"] & ~failed)
 
 
 def summary(
@@ -63,15 +72,13 @@ def summary(
 
     Columns: method, order (in the config), role, algorithm, control (what it is compared with), those of
     `methods.describe`; per task <task>, <task>/low, <task>/high, <task>/best, <task>/worst, <task>/return, <task>/verdict,
-    as in `verdicts`; iqm, low, high over seeds and the tasks that tell rules apart and failed in no run (NaN without any);
+    as in `verdicts`; iqm, low, high over seeds and the tasks that tell rules apart (NaN without any);
     one_action and many_actions with _low and _high: the same over those with one and with several actions; for each
-    verdict, on how many of these tasks; seeds, runs, diverged; cosine: mean of `cosine/actor` over recorded steps, seeds,
-    tasks.
-    judged: as `verdicts` makes it, found: as `tasks` does.
+    verdict, on how many of these tasks; seeds; runs (with a score), failed (without one), diverged; cosine: mean of
+    `cosine/actor` over recorded steps, seeds, tasks.
+    judged: as `verdicts` makes it, found: as `compared` does.
     """
-    # Where the environment failed in a run of some method, methods could not be compared.
-    failed = scores.loc[scores["score"].isna(), "environment"]
-    telling = found[found["tells_apart"] & ~found["environment"].isin(failed)]
+    telling = found[found["tells_apart"]]
     kinds = {"one_action": telling["actions"] == 1, "many_actions": telling["actions"] > 1}
     cosine = curves[curves["metric"] == "cosine/actor"].groupby("method")["value"].mean()
     rows = []
@@ -96,8 +103,9 @@ def summary(
             row |= {kind: over.value, f"{kind}_low": over.low, f"{kind}_high": over.high}
         counts = own.loc[own["environment"].isin(telling["environment"]), "verdict"].value_counts()
         row |= {verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS}
-        row |= {"seeds": profile.seeds, "runs": len(runs), "diverged": int(own["diverged"].sum())}
-        rows.append(row | {"cosine": cosine.get(name, np.nan)})
+        ended = int(runs["score"].notna().sum())
+        row |= {"seeds": profile.seeds, "runs": ended, "failed": len(runs) - ended}
+        rows.append(row | {"diverged": int(own["diverged"].sum()), "cosine": cosine.get(name, np.nan)})
     return pd.DataFrame(rows).sort_values("iqm", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -141,7 +149,7 @@ def readable(table: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     for name, telling in zip(found["environment"], found["tells_apart"], strict=True):
         printed[name if telling else f"{name} (tells no rules apart)"] = task_cells(table, name, telling)
     printed["verdicts"] = [counted(row) for row in table.to_dict("records")]
-    printed["diverged"] = [f"{row.diverged} of {row.runs}" for row in table.itertuples()]
+    printed["diverged"] = [f"{row.diverged} of {row.runs}{failed(row.failed)}" for row in table.itertuples()]
     printed["update cosine"] = [number(value) for value in table["cosine"]]
     return printed
 

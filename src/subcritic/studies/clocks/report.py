@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from subcritic.config import Profile
-from subcritic.reporting import documents, records, style
+from subcritic.reporting import comparison, documents, records, style
 from subcritic.reporting.estimates import EQUAL_ADDED, described, difference, interval, number, over_seeds
 from subcritic.reporting.pages import bullets, image
 from subcritic.studies.clocks import STUDY
@@ -45,7 +45,7 @@ def results(
     score, low, high: mean over seeds of the last evaluation. minus_backpropagation…, minus_fastest…: differences paired by
     seed, to backpropagation with the same clock and ℓ, and to the same clock and learner with the largest ℓ. agreement_l…,
     agreement_at_once_l…: cosines of layer l, see `GraphLearner.metrics`, mean over training. reach_l: of its neurons, the
-    share that can change the action of the same step. diverged, seeds.
+    share that can change the action of the same step. diverged, seeds (with a score), failed (without one).
     """
     settings, rows = profile.section(Clocks), []
     layers = range(1, len(settings.agent.hidden) + 1)
@@ -75,12 +75,13 @@ def results(
                             known = key in cosines.index.droplevel("seed")
                             row += list(over_seeds(cosines[key], profile)) if known else [np.nan] * 3
                     row += [share[environment, method, layer] for layer in layers]
-                    rows.append([*row, int(diverged[method]), len(wide)])
+                    failed = int(wide[method].isna().sum())
+                    rows.append([*row, int(diverged[method]), len(wide) - failed, failed])
     ends = ("", "_low", "_high")
     names = ["environment", "clock", "ticks", "learner", "score", "low", "high"]
     names += [f"minus_{other}{end}" for other in ("backpropagation", "fastest") for end in ends]
     names += [f"{kind}_{layer}{end}" for kind in KINDS for layer in layers for end in ends]
-    names += [f"reach_{layer}" for layer in layers] + ["diverged", "seeds"]
+    names += [f"reach_{layer}" for layer in layers] + ["diverged", "seeds", "failed"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -100,7 +101,7 @@ def markdown(profile: Profile, table: pd.DataFrame) -> str:
         for kind, name in KINDS.items():
             shown[f"layer {layer}: {name}"] = _estimates(table, f"{kind}_{layer}")
         shown[f"layer {layer}: reach"] = [number(share) for share in table[f"reach_{layer}"]]
-    shown["diverged"] = [f"{row.diverged} of {row.seeds}" for row in table.itertuples()]
+    shown["diverged"] = [comparison.diverged(row) for row in table.itertuples()]
     return (
         "# Neurons with clocks\n\n"
         + "".join(f"- {sentence}\n" for sentence in sentences(table))

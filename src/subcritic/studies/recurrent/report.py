@@ -17,7 +17,6 @@ from subcritic.reporting.estimates import (
     Estimate,
     described,
     difference,
-    interval,
     number,
     over_seeds,
 )
@@ -92,9 +91,7 @@ def markdown(profile: Profile, table: pd.DataFrame) -> str:
         3, "of backpropagation's", ["" if np.isnan(share) else number(share) for share in table["share"]]
     )
     shown["agreement"] = [
-        ""
-        if np.isnan(row.agreement)
-        else f"{number(row.agreement)} {interval(row.agreement_low, row.agreement_high)}"
+        "" if np.isnan(row.agreement) else str(Estimate(row.agreement, row.agreement_low, row.agreement_high))
         for row in table.itertuples()
     ]
     return (
@@ -127,12 +124,11 @@ def sentences(table: pd.DataFrame) -> list[str]:
     for environment in table["environment"].drop_duplicates():
         here = table[table["environment"] == environment].set_index("method")
         mine, through = here.loc[LEARNED], here.loc[THROUGH_TIME]
-        ends = interval(mine["low"], mine["high"])
-        said = f"{environment}: learned feedback without unrolling returns {number(mine['score'])} {ends}"
+        said = f"{environment}: learned feedback without unrolling returns {_score(mine)}"
         if np.isnan(mine["share"]):
             found.append(
-                f"{said}, backpropagation through time {number(through['score'])} "
-                f"{interval(through['low'], through['high'])}, which is not shown to be better than random actions."
+                f"{said}, backpropagation through time {_score(through)}, which is not shown to be better than random "
+                "actions."
             )
             continue
         found.append(
@@ -144,10 +140,12 @@ def sentences(table: pd.DataFrame) -> list[str]:
     return [*found, *_reach(table)]
 
 
+def _score(row: pd.Series) -> str:
+    return str(Estimate(row["score"], row["low"], row["high"]))
+
+
 def _aim(row: pd.Series) -> str:
     low, high = row["minus_aim_low"], row["minus_aim_high"]
-    if np.isnan(low):
-        return "without an interval from one seed"
     if low > 0:
         return f"more than {AIM:g} of it"
     if high < 0:
@@ -175,11 +173,7 @@ def _controls(here: pd.DataFrame) -> str:
         "action-only": "learning in the action's neurons alone",
         "linear": "the drafts' rule",
     }
-    said = [
-        f"{what} returns {number(here.loc[name, 'score'])} {interval(here.loc[name, 'low'], here.loc[name, 'high'])}"
-        for name, what in names.items()
-        if name in here.index
-    ]
+    said = [f"{what} returns {_score(here.loc[name])}" for name, what in names.items() if name in here.index]
     return f"Beside it, {', '.join(said)}." if said else ""
 
 
@@ -204,8 +198,7 @@ def _reach(table: pd.DataFrame) -> list[str]:
 
 @style.styled
 def figure(profile: Profile, curves: pd.DataFrame, table: pd.DataFrame) -> Figure:
-    """Evaluation return against environment steps, one panel per task; dotted: the uniform random policy. Last, the "
-    "maze."""
+    """Evaluation return against environment steps, one panel per task; dotted: the uniform random policy. Last, the maze."""
     settings = profile.section(Recurrent)
     mazes = table["maze"].nunique()
     fig, panels = style.grid(len(settings.environments) + (mazes > 1), columns=3, width=4.0)

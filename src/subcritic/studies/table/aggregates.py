@@ -126,6 +126,11 @@ def readable_aggregates(aggregates: pd.DataFrame) -> pd.DataFrame:
 def explanation(profile: Profile) -> str:
     """What the aggregates are."""
     added = "one added run, which fails everywhere or ties with all others"
+    if profile.seeds == 1:
+        return (
+            "Interquartile mean, and mean difference averaged over environments: of the normalised scores. Probability of "
+            "improvement: of the raw scores. One seed has no intervals.\n"
+        )
     return (
         "Interquartile mean: of the normalised scores. Mean difference: of the normalised scores, averaged over "
         f"environments and paired by seed [{described(profile, EQUAL_ADDED)}]. Probability of improvement: of the raw "

@@ -37,7 +37,12 @@ def markdown(folder: Path) -> str:
         return ""
     other = folder.parent / asked["beside"]
     if not (other / "table.csv").is_file():
-        return ""
+        return f"Methods of the profile {other.name} are to stand beside these, and are not published.\n"
+    if not (other / "runs.csv").is_file():
+        raise ConfigError(
+            f"{folder / 'config.yaml'}: table.beside: the profile {other.name!r} is not published run by run; name one that "
+            "has `runtime.seeds_at_a_time`"
+        )
     own, theirs = _read(folder), _read(other)
     there = list(theirs.table["method"].unique())
     if unknown := [method for method in asked["beside_methods"] if method not in there]:
@@ -55,7 +60,16 @@ def markdown(folder: Path) -> str:
     differ = any(len(counts) > 1 for counts in steps.values())
     rows = [{"environment": task, "steps": " / ".join(map(str, steps[task]))} for task in tasks]
     matrices = [published.scores[method].unstack("environment")[tasks] for published, method in chosen]
-    scored = [task for task in tasks if not any(matrix[task].isna().any() for matrix in matrices)]
+    unclear = {
+        task
+        for of in (own, theirs)
+        for task in of.table.loc[of.table["normalised_average"].isna(), "environment"]
+    }
+    scored = [
+        task
+        for task in tasks
+        if task not in unclear and not any(matrix[task].isna().any() for matrix in matrices)
+    ]
     rows.append({"environment": MEAN.format(len(scored)), "steps": ""})
     for (published, method), matrix in zip(chosen, matrices, strict=True):
         name = method if published is own else f"{method} ({published.name})"
@@ -67,9 +81,13 @@ def markdown(folder: Path) -> str:
     return (
         f"Beside methods of the profile {theirs.name}, on the {len(tasks)} tasks that both have"
         f"{', after steps of environments here / there' if differ else ' with as many steps'}: "
-        f"normalised averages with intervals over seeds ({seeds[0]} here, {seeds[1]} there).\n\n"
+        f"normalised averages with intervals over seeds ({' and '.join(map(_counted, seeds, ('here', 'there')))}).\n\n"
         f"{documents.markdown(pd.DataFrame(rows))}"
     )
+
+
+def _counted(seeds: int, where: str) -> str:
+    return f"{seeds} {where}" if seeds > 1 else f"one {where}, without interval"
 
 
 def _steps(table: pd.DataFrame) -> dict[str, int]:

@@ -115,11 +115,13 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
         if has_twin(found)
         else ""
     )
-    style.note(
-        fig,
-        f"mean of {profile.seeds} seeds: 0 random actions, 1 the reference return   ·   {BETTER} better, {WORSE} worse than "
-        f"{reference}, paired by seed{twin}",
+    scale = "0 random actions, 1 the reference return"
+    shown = (
+        f"one seed: {scale}"
+        if profile.seeds == 1
+        else f"mean of {profile.seeds} seeds: {scale}   ·   {BETTER} better, {WORSE} worse than {reference}, paired by seed"
     )
+    style.note(fig, f"{shown}{twin}")
     return fig
 
 

@@ -142,6 +142,6 @@ def metrics(tables: Path) -> dict[str, float]:
     """Normalised average per method and environment, where there is one, and the aggregates of every method, for MLflow."""
     rows = pd.read_csv(tables / "table.csv").dropna(subset="normalised_average")
     over = pd.read_csv(tables / "aggregates.csv").dropna(subset="value")
-    return {
-        f"score/{row.method}/{row.environment}": row.normalised_average for row in rows.itertuples()
-    } | {f"{row.statistic}/{row.method}": row.value for row in over.itertuples()}
+    return {f"score/{row.method}/{row.environment}": row.normalised_average for row in rows.itertuples()} | {
+        f"{row.statistic}/{row.method}": row.value for row in over.itertuples()
+    }

@@ -52,9 +52,9 @@ def _row(profile: Profile, environment: str, method: str, scores: pd.DataFrame, 
     scaled = over_seeds(normalised, profile, added=0.0)
     return {
         "environment": environment, "method": method,
-        "average": average.value, "low": average.low, "high": average.high, "best": np.nanmax(raw),
+        "average": average.value, "low": average.low, "high": average.high, "best": runs["score"].max(),
         "normalised_average": scaled.value, "normalised_low": scaled.low, "normalised_high": scaled.high,
-        "normalised_best": normalised[np.nanargmax(raw)],
+        "normalised_best": pd.Series(normalised).max(),
         "seeds": int(np.isfinite(raw).sum()), "failed": int(np.isnan(raw).sum()),
         "diverged": int(runs["diverged_at"].notna().sum()), "steps": int(runs["steps"].max()),
         "random_mean": anchor["random_mean"], "random_standard_error": anchor["random_standard_error"],
@@ -129,10 +129,12 @@ def wide_explanation(profile: Profile, reference: str, found: pd.DataFrame) -> s
         f"which favours {reference} there. "
     )
     theirs = lillicrap.THEIRS if any(lillicrap.theirs(name) for name in found["environment"]) else ""
+    scale = "the uniform random policy scores 0, the reference return 1. "
     parts = [
-        f"Normalised average over seeds [{described(profile, FAILED_ADDED)}]: the uniform random policy scores 0, the "
-        f"reference return 1. {BETTER} better, {WORSE} worse than {reference}: from differences paired by seed "
-        f"[{described(profile, EQUAL_ADDED)}]. ",
+        f"Normalised score of one seed, without interval: {scale}"
+        if profile.seeds == 1
+        else f"Normalised average over seeds [{described(profile, FAILED_ADDED)}]: {scale}{BETTER} better, {WORSE} worse "
+        f"than {reference}: from differences paired by seed [{described(profile, EQUAL_ADDED)}]. ",
         twin if has_twin(found) else "",
         "Diverged runs were stopped and are counted with their last evaluation before. ",
         theirs,
@@ -178,8 +180,10 @@ def reached(table: pd.DataFrame) -> list[str]:
 
 def reference_in(judged: pd.DataFrame) -> str | None:
     """The method that others are compared with, which has no difference to itself; None if there is none."""
-    known = judged.groupby("method", sort=False)["minus_reference"].count()
-    return next(iter(known[known == 0].index), None) if known.any() else None
+    known = judged.groupby("method", sort=False)[["minus_reference", "return"]].count()
+    # A method without any score, since the environment failed, has no difference either.
+    compared = known[known["return"] > 0]["minus_reference"]
+    return next(iter(compared[compared == 0].index), None) if compared.any() else None
 
 
 def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str, confidence: float) -> list[str]:
@@ -189,8 +193,10 @@ def compared(judged: pd.DataFrame, found: pd.DataFrame, reference: str, confiden
     judged, found: as `reporting.verdicts` makes them; confidence: that of their intervals.
     """
     seeds = int(judged["runs"].max())
+    if seeds == 1:
+        return ["One seed has no intervals, and cannot tell two methods apart."]
     # The clearest case: all differences are the same, and one seed is added that shows none.
-    if seeds > 1 and t_interval(np.ones(seeds), confidence, added=0.0).low <= 0:
+    if t_interval(np.ones(seeds), confidence, added=0.0).low <= 0:
         return [
             f"{seeds} seeds cannot tell two methods apart on a task, however large the difference, by the test used here: "
             f"paired by seed, with {EQUAL_ADDED}."
