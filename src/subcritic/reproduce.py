@@ -158,7 +158,7 @@ def _parts(
     done = accumulated.finished(profile, RESULTS)
     rounds = range(step, profile.seeds + step, step) if step and not options.targets else ()
     if rounds and min(done.values()) < profile.seeds:
-        trainings = {job.name for job in accumulated.jobs_of(profile)}
+        trainings = {job.name for job in accumulated.trainings_of(profile)}
         others = [job for job in jobs_of(profile) if done.get(job.environment) and not job.reads]
         files = _files(profile, [job for job in others if job.name not in trainings])
         if missing := [path for path in files if not path.exists()]:

@@ -26,7 +26,7 @@ def profile(seeds=2, **changes):
 
 def train(whole, results, *, environment=None, seeds=None):
     """What a chain does, for one task, or for some seeds."""
-    for job in accumulated.jobs_of(whole):
+    for job in accumulated.trainings_of(whole):
         if environment in (None, job.environment):
             run(job.of_seeds(tuple(range(seeds))) if seeds else job, results)
     for job in STUDIES["anchors"].jobs(whole):

@@ -53,7 +53,7 @@ def test_a_new_chain_takes_what_is_published_and_ends_with_the_same_table(finish
     # And from scratch all of it is trained.
     assert accumulated.forget_taken(profile(), new) == 8
     assert not any(
-        kept.is_kept(job, seed, new) for job in accumulated.jobs_of(profile()) for seed in job.seeds
+        kept.is_kept(job, seed, new) for job in accumulated.trainings_of(profile()) for seed in job.seeds
     )
 
 
@@ -64,7 +64,9 @@ def test_nothing_is_taken_of_another_code_or_config_nor_where_a_seed_is_done(fin
     assert accumulated.outdated(longer, finished / "published", finished) == 8
     assert accumulated.outdated(profile(), finished / "published", tmp_path / "new") == 0
     path = finished / "published/parts/runs.csv"
-    path.write_text(path.read_text().replace(kept.job_code(accumulated.jobs_of(profile())[0]), "of_before"))
+    path.write_text(
+        path.read_text().replace(kept.job_code(accumulated.trainings_of(profile())[0]), "of_before")
+    )
     assert accumulated.outdated(profile(), finished / "published", tmp_path / "new") > 0
     assert accumulated.outdated(profile(), finished / "published", finished) == 0, "made again"
     monkeypatch.setattr(kept, "job_code", lambda *_: "other")
@@ -121,6 +123,17 @@ def test_a_part_is_known_as_one_where_the_config_is_that_of_the_results(tmp_path
     train(profile(), results, environment=TASKS[0])
     publishing.publish("parts", results, results / "published", tmp_path / "docs")
     assert "Not there yet: 1 of 2 tasks" in (tmp_path / "docs/results.md").read_text()
+
+
+def test_a_part_that_a_study_cannot_do_with_is_refused_in_words(tmp_path):
+    results = tmp_path / "results"
+    # The study is not run, but its section names the other task.
+    whole = profile(ablation={"environments": [TASKS[1]]})
+    train(whole, results, environment=TASKS[0])
+    with pytest.raises(
+        MissingResult, match=r"needs more than the 1 tasks that are done, .* environment 'Mountain"
+    ):
+        publish(whole, results)
 
 
 def test_publishing_a_part_leaves_nothing_for_mlflow(tmp_path, monkeypatch):
@@ -205,7 +218,7 @@ def test_what_no_page_can_show_is_not_published(finished):
 
 def test_without_a_task_that_has_all_methods_there_is_nothing_to_publish(tmp_path):
     results, whole = tmp_path / "results", profile()
-    run(accumulated.jobs_of(whole)[0], results)
+    run(accumulated.trainings_of(whole)[0], results)
     (results / "parts/config.yaml").write_text(yaml.safe_dump(config.dump(whole)))
     with pytest.raises(MissingResult, match="no task yet on which all methods have a finished seed"):
         publish(whole, results)
@@ -260,7 +273,7 @@ def test_a_chain_in_parts_goes_through_all_tasks_for_one_seed_then_for_the_next(
 
 def test_a_training_runs_once_for_every_round_until_all_of_its_seeds_are_done(tmp_path):
     rounds = accumulated.rounds_left(profile(), tmp_path)
-    jobs = accumulated.jobs_of(profile())
+    jobs = accumulated.trainings_of(profile())
     assert {rounds(job) for job in jobs} == {2}
     assert {
         accumulated.rounds_left(profile(runtime={"seeds_at_a_time": 2}), tmp_path)(job) for job in jobs

@@ -54,7 +54,9 @@ def verified(results, whole=None, steps=20, cores=1):
 
 def code_of(environment, algorithm):
     jobs = {
-        job_key[1:]: job for job in accumulated.jobs_of(profile()) if (job_key := accumulated.job_key(job))
+        job_key[1:]: job
+        for job in accumulated.trainings_of(profile())
+        if (job_key := accumulated.job_key(job))
     }
     return kept.job_code(jobs[environment, algorithm])
 
@@ -227,7 +229,9 @@ def trained(tmp_path_factory):
     ]
     training = config.dump(profile())["training"] | {"steps": 60}
     often = {"seeds_at_a_time": 1, "log_every": 5}
-    jobs = accumulated.jobs_of(profile(environments=TASK, methods=methods, training=training, runtime=often))
+    jobs = accumulated.trainings_of(
+        profile(environments=TASK, methods=methods, training=training, runtime=often)
+    )
     results = tmp_path_factory.mktemp("trained")
     for job in jobs:
         run(job, results)
@@ -284,7 +288,9 @@ def test_weights_that_differ_in_their_last_bits_are_seen_in_the_next_evaluation(
 
 def test_a_search_goes_on_until_it_has_changed_its_policy(tmp_path):
     search = {"algorithm": "ars", "directions": 1, "best": 1}
-    job = accumulated.jobs_of(profile(methods=[search], training={"steps": 100, "evaluate_every": 20}))[0]
+    job = accumulated.trainings_of(profile(methods=[search], training={"steps": 100, "evaluate_every": 20}))[
+        0
+    ]
     # An iteration is two episodes of 30 steps.
     assert repeat(job, tmp_path, 1).step == 60
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from subcritic import profiles
-from subcritic.config import Profile, dump
+from subcritic.config import ConfigError, Profile, dump
 from subcritic.measuring.kept import FACTS, SCORE, TAKEN, depends_on, identity_of, is_kept
 from subcritic.measuring.tables import read_curves, write_csv
 from subcritic.publishing.check import chosen, sources
@@ -60,7 +60,7 @@ def load(folder: Path) -> Published:
     )
 
 
-def jobs_of(profile: Profile) -> list[Job]:
+def trainings_of(profile: Profile) -> list[Job]:
     """The trainings of a profile whose runs are published one by one; none of a profile that is not made in parts."""
     if profile.runtime.seeds_at_a_time is None:
         return []
@@ -76,7 +76,7 @@ def take(profile: Profile, published: Path, results: Path, *, dry_run: bool = Fa
     Returns how many, and how many of them are of earlier code that was repeated in part. dry_run: whether to only count.
     """
     known, taken = load(published / profile.profile), []
-    for job, seed in _seeds(jobs_of(profile)):
+    for job, seed in _seeds(trainings_of(profile)):
         key = (*job_key(job), seed)
         row = known.rows.get(key)
         if row and _current(row, job, seed) and not is_kept(job, seed, results):
@@ -91,7 +91,7 @@ def outdated(profile: Profile, published: Path, results: Path) -> int:
     known = load(published / profile.profile).rows
     return sum(
         not _current(known[key], job, seed) and not is_kept(job, seed, results)
-        for job, seed in _seeds(jobs_of(profile))
+        for job, seed in _seeds(trainings_of(profile))
         if (key := (*job_key(job), seed)) in known
     )
 
@@ -99,7 +99,7 @@ def outdated(profile: Profile, published: Path, results: Path) -> int:
 def of_earlier_code(profile: Profile, published: Published) -> tuple[list[Job], int]:
     """Jobs of the seeds whose published runs are of this config and another code; and how many runs are of other configs."""
     found, of_config = [], 0
-    for job in jobs_of(profile):
+    for job in trainings_of(profile):
         there = {seed: row for seed in job.seeds if (row := published.rows.get((*job_key(job), seed)))}
         now = {seed: depends_on(job, seed) for seed in there}
         same = [seed for seed, row in there.items() if row["config_hash"] == now[seed]["config_hash"]]
@@ -131,7 +131,7 @@ def forget_taken(profile: Profile, results: Path) -> int:
     """Delete the records that `take` wrote, so that their seeds are trained; how many."""
     taken = [
         folder
-        for job, seed in _seeds(jobs_of(profile))
+        for job, seed in _seeds(trainings_of(profile))
         if (folder := identity_of(job, seed).folder(results)).is_dir()
         and TAKEN in record.read(folder)["tags"]
     ]
@@ -142,7 +142,7 @@ def forget_taken(profile: Profile, results: Path) -> int:
 
 def rounds_left(profile: Profile, results: Path) -> Callable[[Job], int]:
     """How many times a training whose runs are published one by one will still run until all of its seeds are done."""
-    trainings, together = {job.name for job in jobs_of(profile)}, profile.runtime.seeds_at_a_time or 1
+    trainings, together = {job.name for job in trainings_of(profile)}, profile.runtime.seeds_at_a_time or 1
 
     def rounds(job: Job) -> int:
         if job.name not in trainings:
@@ -155,7 +155,7 @@ def rounds_left(profile: Profile, results: Path) -> Callable[[Job], int]:
 def finished(profile: Profile, results: Path) -> dict[str, int]:
     """How many seeds, from the first on, all methods have on each task."""
     done = {environment.name: profile.seeds for environment in profile.environments}
-    for job in jobs_of(profile):
+    for job in trainings_of(profile):
         there = len(list(takewhile(lambda seed, job=job: is_kept(job, seed, results), job.seeds)))  # type: ignore[misc]
         done[job.environment] = min(done[job.environment], there)
     return done
@@ -179,7 +179,13 @@ def fair_part(profile: Profile, results: Path) -> Profile:
         return profile
     data = dump(profile)
     data |= {"seeds": seeds, "environments": [e for e in data["environments"] if e["name"] in tasks]}
-    return profiles.parse(data)
+    try:
+        return profiles.parse(data)
+    except ConfigError as error:
+        raise MissingResult(
+            f"{results / profile.profile}: a study of this config needs more than the {len(tasks)} tasks that are done, so "
+            f"that no part can be published ({error})"
+        ) from None
 
 
 def missing(goal: Profile, part: Profile) -> list[str]:
@@ -204,7 +210,7 @@ def write(goal: Profile, results: Path, folder: Path, before: Path, *, replace: 
     Raises:
         MissingResult: there are such runs, and `replace` does not say that they may go; or nothing is finished.
     """
-    jobs = jobs_of(goal)
+    jobs = trainings_of(goal)
     if not jobs:
         if (before / RUNS).is_file() and not replace:
             raise MissingResult(

@@ -68,7 +68,7 @@ def _publish(
         for source in sources:
             shutil.copyfile(source, new / source.name)
         # Trainings whose runs are published one by one have their times there; here their files were written just now.
-        timed = {part / name / path for job in accumulated.jobs_of(profile) for path in _files(job)}
+        timed = {part / name / path for job in accumulated.trainings_of(profile) for path in _files(job)}
         recorded = [path for study in chosen(profile) for path in recorded_files(study, profile, part / name)]
         before = folder / "provenance.json"
         earlier = json.loads(before.read_text()) if before.exists() else None
@@ -91,7 +91,7 @@ def _comparable(root: Path, goal: Profile) -> Iterator[Path]:
     Then another one, with the part of the profile that can be published, its tables and figures. Nothing changes in `root`,
     where a chain may be running, nor in MLflow.
     """
-    part = accumulated.fair_part(goal, root.parent) if accumulated.jobs_of(goal) else goal
+    part = accumulated.fair_part(goal, root.parent) if accumulated.trainings_of(goal) else goal
     if part is goal:
         yield root.parent
         return
@@ -113,7 +113,7 @@ def _write_files(part: Profile, root: Path, results: Path) -> None:
     """What the jobs of a profile write, in another folder of results, where the records of its runs are."""
     from subcritic.measuring.method import write_records
 
-    kept = {job.name for job in accumulated.jobs_of(part)}
+    kept = {job.name for job in accumulated.trainings_of(part)}
     studies = dict.fromkeys(source.name for study in chosen(part) for source in sources(study, part))
     for study in (STUDIES[name] for name in studies):
         for job in study.jobs(part):
