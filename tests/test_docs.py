@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parent.parent
 DOCS = PROJECT / "docs"
 PAGE = DOCS / "results.md"
 PUBLISHED = PROJECT / "results" / "published"
-PAGES = [PROJECT / "README.md", *sorted(DOCS.glob("*.md")), PROJECT / "benchmarks" / "README.md"]
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted(DOCS.glob("*.md")), PROJECT / "benchmarks" / "README.md"]
 MAP = (DOCS / "paper-map.md").read_text()
 README = (PROJECT / "README.md").read_text()
 
