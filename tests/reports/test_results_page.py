@@ -83,7 +83,7 @@ def compared(root, name, methods, table, profile):
 
 
 def record(profile, results):
-    """Every run that the profile's studies record, finished."""
+    """Every run that the profile's studies record, finished; and files without rows, where there are none."""
     for study in chosen(profile):
         for name in (study.name, *study.reads):
             for job in STUDIES[name].jobs(profile):
@@ -93,7 +93,10 @@ def record(profile, results):
                 for file in STUDIES[name].records.values():
                     path = results / profile.profile / job.path(file.path)
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    path.touch()
+                    if path.exists():
+                        path.touch()
+                    else:
+                        path.write_text(",".join(file.columns) + "\n")
 
 
 def made(profile, results):
@@ -195,7 +198,12 @@ def change(path, **values):
 def kept(profile):
     """The names of the files that publishing a profile keeps."""
     shown = [file.path for study in chosen(profile) for file in study.shown.values() if file.published]
-    return {Path(path).name for path in shown} | {"config.yaml", "provenance.json", "facts.json"}
+    return {Path(path).name for path in shown} | {
+        "config.yaml",
+        "provenance.json",
+        "facts.json",
+        "scores.csv",
+    }
 
 
 def test_every_declared_table_and_figure_is_copied_as_it_is(results):
@@ -215,6 +223,16 @@ def test_pages_need_no_config_so_that_its_keys_can_be_renamed(results):
     page = (docs / "results.md").read_text()
     (published / "synthetic" / "config.yaml").write_text("of: another time\n")
     assert results_page.page(published, docs) == page
+
+
+def test_every_score_is_published_seed_by_seed(results):
+    publish(results)
+    scores = pd.read_csv(results / "published" / "synthetic" / "scores.csv")
+    recorded = [pd.read_csv(path) for path in (results / "synthetic").glob("*/*/*.scores.csv")]
+    assert len(scores) == sum(map(len, recorded)) > 0
+    mine = scores[(scores["study"] == "experiment2") & (scores["method"] == "ddpg")]
+    (theirs,) = [frame for frame in recorded if len(frame) and frame["method"].iloc[0] == "ddpg"][:1]
+    assert set(theirs["score"]) <= set(mine["score"]) and {"seed", "diverged_at"} <= set(scores)
 
 
 def test_provenance_names_code_packages_machine_and_config(results):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from subcritic import config, profiles
@@ -18,12 +19,15 @@ from subcritic.config import Profile
 from subcritic.publishing import accumulated, page, provenance, reports
 from subcritic.publishing.check import check, chosen, recorded_files, sources
 from subcritic.publishing.folders import replaced
-from subcritic.reporting import documents
+from subcritic.reporting import documents, records
 from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES
 from subcritic.study import Job
 from subcritic.tracking import record
 from subcritic.tracking.process import instead
+
+# Of a profile whose runs are not kept one by one.
+SCORES = "scores.csv"
 
 
 def publish(
@@ -75,13 +79,25 @@ def _publish(
         made = provenance.describe(profile, runs, [path for path in recorded if path not in timed], earlier)
         documents.write(new / "provenance.json", made)
         documents.write(new / "facts.json", facts(profile, accumulated.missing(goal, profile)))
-        accumulated.write(goal, results, new, folder, replace=replace)
+        if not accumulated.write(goal, results, new, folder, replace=replace):
+            _write_scores(profile, part / name, new)
     written = sorted(folder.iterdir())
     for study in chosen(profile):
         if study.publishes:
             module = importlib.import_module(f"subcritic.studies.{study.name}.publish")
             written += module.publish(profile, part, folder, docs)
     return [*written, documents.write(docs / page.PAGE, page.page(published, docs))]
+
+
+def _write_scores(profile: Profile, root: Path, folder: Path) -> None:
+    """Write the scores of all trainings, a row for each seed, so that any two methods can be compared; if there are any."""
+    studies = dict.fromkeys(source.name for study in chosen(profile) for source in sources(study, profile))
+    kept = [STUDIES[name] for name in studies if "scores" in STUDIES[name].records]
+    frames = [records.read(study, "scores", profile, root) for study in kept]
+    for study, frame in zip(kept, frames, strict=True):
+        frame.insert(0, "study", study.name)
+    if frames:
+        documents.write(folder / SCORES, pd.concat(frames, ignore_index=True))
 
 
 @contextlib.contextmanager
