@@ -1,10 +1,12 @@
 """The numbers on the page of findings are those of the published results."""
 
+import itertools
 import json
 import re
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from subcritic.studies.table.published import beside
 
@@ -36,16 +38,24 @@ def test_what_is_said_of_sub_critics_is_what_was_measured():
     rows = rows_of(section("Values and gradients of sub-critics"), "| ")
     for column, profile in enumerate(("standard", "quick")):
         value = json.loads((PUBLISHED / profile / "empirical_value.json").read_text())
-        controls = {name: parts["all"] for name, parts in value["controls"].items()}
+        config = yaml.safe_load((PUBLISHED / profile / "config.yaml").read_text())
+        controls, better = (
+            {name: parts["all"] for name, parts in value[kind].items()} for kind in ("controls", "better")
+        )
         assert value["case"] == "at the null" and controls["oracle"]["low"] > 0.999
         assert value["q_value_similarity"]["all"]["low"] > 0.5
         found = [
-            *(shown(row["value"], row["low"], row["high"])
-              for row in (value["q_value_similarity"]["all"], value, controls["permuted"])),
-            f"{controls['oracle']['value']:.2f}",
+            shown(row["value"], row["low"], row["high"])
+            for row in (
+                value["q_value_similarity"]["all"], value, controls["permuted"], controls["oracle"], better["neuron_noise"],
+                better["compatible"], better["global_baseline"], better["regression"],
+            )
         ]  # fmt: skip
-        told = [cells[column] for title, cells in rows.items() if title[0] in "vp"]
+        heading, *told = (cells[column] for cells in rows.values())
         assert told == found
+        assert heading == (
+            f"`{profile}`: {value['seeds']} seeds, {value['environments']} tasks, {config['experiment1']['steps']:,} steps"
+        )
 
 
 def test_what_is_said_of_speed_is_what_was_measured():
@@ -53,7 +63,11 @@ def test_what_is_said_of_speed_is_what_was_measured():
     text = " ".join(section("Speed").split())
     ratios = pd.read_csv(quick / "throughput_ratios.csv").set_index(["ratio", "hidden", "batch"]).sort_index()
     assert (ratios.loc["linear / ddpg", "operations"] < 1).all()
-    needed = ratios.loc[("linear / ddpg", "256-256", 64), "operations"]
+
+    def both(learner, column):
+        return " and ".join(
+            f"{ratios.loc[(f'{learner} / ddpg', size, 64), column]:.2f}" for size in ("64-64", "256-256")
+        )
 
     def speed(learner):
         return f"{ratios.loc[(f'{learner} / ddpg', '64-64', 64), 'median']:.2f}"
@@ -70,10 +84,13 @@ def test_what_is_said_of_speed_is_what_was_measured():
         return " and ".join(cells)
 
     sentences = (
-        f"With 256-256 networks it needs {needed:.2f} of DDPG's multiply-adds.",
-        f"it makes {speed('linear')} of DDPG's updates per second, learned feedback {speed('learned-feedback')}, or "
-        f"{speed('learned-feedback-gradient')} with the critic's own gradient at the action, node perturbation "
-        f"{speed('node-perturbation')}, `coagent` {speed('coagent')}.",
+        f"the drafts' rule needs {both('linear', 'operations')} of DDPG's multiply-adds and makes "
+        f"{both('linear', 'median')} of its updates per second; learned feedback needs "
+        f"{both('learned-feedback', 'operations')}, and makes "
+        f"{both('learned-feedback', 'median')}.",
+        "At 64-64 learned feedback with the critic's own gradient at the action makes "
+        f"{speed('learned-feedback-gradient')}, node perturbation {speed('node-perturbation')}, `coagent` "
+        f"{speed('coagent')}.",
         f"with five seeds, DDPG is {times('ddpg', 5)} times as fast",
         f"learned feedback {times('learned-feedback', 5)} times;",
         f"with one seed, DDPG {times('ddpg', 1)} times.",
@@ -180,6 +197,12 @@ def test_the_page_tells_what_disturbed_policies_lose():
         assert rows[method] == told
     assert all(row["more_low"] > 0 for row in lost["silenced_neurons", 0.1][1:])
     assert all(row["more_high"] < 0 for row in lost["observation_noise", 1.0][1:])
+    for level, method in itertools.product((0.1, 0.3), methods[1:]):
+        row = table.loc[("Pendulum-v1", method, "observation_noise", level)]
+        assert row["more_low"] < 0 < row["more_high"]
+    assert (
+        table.loc[("LunarLanderContinuous-v3", "learned-feedback", "observation_noise", 0.3), "more_low"] > 0
+    )
 
 
 def test_the_page_shows_the_aggregates_of_the_suite():
@@ -236,6 +259,20 @@ def test_the_page_shows_the_aggregates_of_the_suite():
     }
     drafts = judged[judged["method"] == "linear"]
     assert f"stays at {drafts['score'].max():.2f} or below" in text
+    assert (drafts["low"] > 0).sum() == 6 and "On six it" in " ".join(text.split())
+    scores = judged.pivot(index="environment", columns="method", values="score")
+    others = (scores["learned-feedback"] - scores["ddpg"]).drop(["ArmReachFixed-v0", "QuadrupedStand-v0"])
+    assert abs(others.mean()) < 0.005
+    below = scores.loc[["ArmReachFixed-v0", "QuadrupedStand-v0"]]
+    assert (below["ddpg"] < below["ddpg-frozen"]).all()
+    four = pd.read_csv(PUBLISHED / "normalisation" / "aggregates.csv").set_index(["method", "statistic"])[
+        "value"
+    ]
+    told = (
+        "`dpg` has an interquartile mean of {:.2f} with the action there and {:.2f} with normalisation too;"
+    )
+    mean = [four[name, "interquartile_mean"] for name in ("dpg", "dpg-normalised")]
+    assert told.format(*mean) in " ".join(text.split())
     best = judged.groupby("environment")["score"].max()
     assert (best < 0.5).sum() == 8 and "On eight tasks" in text
     frozen = judged[judged["method"] == "ddpg-frozen"].set_index("environment").loc[best.index[best < 0.5]]
