@@ -58,6 +58,12 @@ class Shown:
         stem = self.path.rpartition(".")[0]
         return (self.path, *(f"{stem}.{suffix}" for suffix in self.suffixes))
 
+    @property
+    def page(self) -> str | None:
+        """The web page of a Markdown file with a caption, since Snakemake's report shows web pages and no Markdown."""
+        stem, _, suffix = self.path.rpartition(".")
+        return f"{stem}.html" if suffix == "md" and self.caption else None
+
 
 def table(name: str, caption: str = "", about: str = "", *, published: bool = True) -> Shown:
     """A file in table/."""

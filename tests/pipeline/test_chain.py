@@ -37,22 +37,23 @@ def profile(finished):
 
 def test_one_command_makes_every_file_that_studies_declare(finished, profile):
     root = finished.results / "tiny"
-    paths = [path for file in shown(profile) for path in file.paths]
+    paths = [path for file in shown(profile) for path in (*file.paths, file.page) if path]
     paths += [job.path(file.path) for study in chosen(profile) for job in study.jobs(profile)
               for file in study.records.values()]  # fmt: skip
     assert len(paths) > 80
     assert not [path for path in paths if not (root / path).stat().st_size]
     assert (root / "report.html").stat().st_size > 100_000
+    assert "<table>" in (root / "summary.html").read_text()
 
 
 def test_nothing_is_written_that_no_rule_declares(finished, profile):
     """But what is known by its folder: records of runs, logs, and the files of the profile as a whole."""
     root = finished.results / "tiny"
-    declared = {path for file in shown(profile) for path in file.paths}
+    declared = {path for file in shown(profile) for path in (*file.paths, file.page)}
     declared |= {job.path(file.path) for study in STUDIES.values() for job in study.jobs(profile)
                  for file in study.records.values()}  # fmt: skip
     written = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    known = ("runs/", "logs/", "benchmarks/", "config.yaml", "summary.md", "report.html", "lock", "jobs.lock")
+    known = ("runs/", "logs/", "benchmarks/", "config.yaml", "summary.", "report.html", "lock", "jobs.lock")
     assert {path for path in written if not path.startswith(known)} <= declared
 
 

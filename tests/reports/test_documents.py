@@ -63,3 +63,10 @@ def test_the_results_table_compiles(recorded, tmp_path):
         capture_output=True,
     )
     assert run.returncode == 0, run.stdout.decode(errors="replace")[-2000:]
+
+
+def test_a_web_page_shows_tables_and_takes_nothing_as_markup():
+    text = "# A & B\n\n| a | b |\n|---|---|\n| 1 \\| 2 | <b>bold</b> |\n\n- point\n"
+    page = documents.html(text)
+    assert "<title>A &amp; B</title>" in page and "<li>point</li>" in page
+    assert "<td>1 | 2</td>" in page and "&lt;b&gt;bold&lt;/b&gt;" in page and "http" not in page

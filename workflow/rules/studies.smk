@@ -60,13 +60,13 @@ def threads_of(study):
 
 
 def in_report(study, file):
-    """The file as an output; one with a caption is shown in Snakemake's report."""
-    path = f"{ROOT}/{file.path}"
+    """The file as an output; one with a caption is shown in Snakemake's report, Markdown as a web page."""
     caption = subcritic_workflow.caption(study, file)
     if not caption:
-        return path
+        return f"{ROOT}/{file.path}"
     labels = subcritic_workflow.labels(study, file, profile)
-    return report(path, category=study.question, caption=caption, labels=labels)
+    shown = f"{ROOT}/{file.page or file.path}"
+    return report(shown, category=study.question, caption=caption, labels=labels)
 
 
 for study in STUDIES.values():
@@ -117,7 +117,8 @@ for study in STUDIES.values():
                 [
                     f"{ROOT}/{path}"
                     for file in study.shown.values()
-                    for path in file.paths[1:]
+                    for path in file.paths
+                    if path != file.path or file.page
                 ],
             log:
                 f"{ROOT}/logs/{study.name}_report.log",

@@ -62,7 +62,8 @@ def files() -> str:
             path = recorded.path.replace("{", "<").replace("}", ">")
             lines.append(f"    {path:<44}  {' '.join(filter(None, words))}".rstrip())
         for shown in study.shown.values():
-            lines.append(f"    {shown.path}{''.join(f' .{suffix}' for suffix in shown.suffixes)}")
+            suffixes = [*shown.suffixes, *(["html"] if shown.page else [])]
+            lines.append(f"    {shown.path}{''.join(f' .{suffix}' for suffix in suffixes)}")
     return "\n".join([*lines, "```", ""])
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from subcritic.config import Profile, dump
+from subcritic.reporting import documents
 from subcritic.studies import STUDIES
 from subcritic.study import Study
 from subcritic.tracking import inputs, log_results
@@ -19,15 +20,17 @@ def module_of(study: Study) -> ModuleType:
 
 
 def make(study: Study, profile: Profile, results: Path) -> list[Path]:
-    """Make the report of a study; returns its files."""
+    """Make the report of a study, and web pages of its tables; returns its files."""
     module, root = module_of(study), results / profile.profile
     files = module.make(profile, root)
+    tables = {root / file.path: root / file.page for file in study.shown.values() if file.page}
+    web = [documents.write(page, documents.html(path.read_text())) for path, page in tables.items()]
     if study.view:
         pages = [path.read_text() for path in files if path.suffix == ".md"]
         metrics = module.metrics(root / "table") if hasattr(module, "metrics") else {}
         note, read = "\n\n".join(pages), reads(study, profile, results)
         log_results(results, profile.profile, study.name, dump(profile), files, metrics, note, read)
-    return files
+    return [*files, *web]
 
 
 def reads(study: Study, profile: Profile, results: Path) -> list[dict[str, Any]]:

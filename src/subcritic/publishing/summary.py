@@ -18,8 +18,12 @@ ALWAYS = (
 
 
 def make(profile: Profile, studies: Sequence[Study], root: Path) -> list[Path]:
-    """Write summary.md. Needs what the reports of the studies made."""
-    return [documents.write(root / "summary.md", text(profile, studies, root))]
+    """Write summary.md, and summary.html for Snakemake's report. Needs what the reports of the studies made."""
+    summary = text(profile, studies, root)
+    return [
+        documents.write(root / "summary.md", summary),
+        documents.write(root / "summary.html", documents.html(summary)),
+    ]
 
 
 def text(profile: Profile, studies: Sequence[Study], root: Path) -> str:

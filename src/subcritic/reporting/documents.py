@@ -1,10 +1,11 @@
-"""Writing tables: CSV for machines, Markdown for readers, LaTeX (booktabs) for the paper, JSON for numbers."""
+"""Writing tables: CSV for machines, Markdown and web pages for readers, LaTeX (booktabs) for the paper, JSON for numbers."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from html import escape as escape_html
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,18 @@ LATEX_ESCAPES = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "×": r"$\times$", "±": r"$\pm$", "–": "--", "−": "$-$", "·": r"$\cdot$",
 }  # fmt: skip
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 1.5em; }}
+table {{ border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }}
+th, td {{ border-bottom: 1px solid #ddd; padding: 3px 10px 3px 0; text-align: left; white-space: nowrap; }}
+p, li {{ max-width: 60em; }}
+</style>
+{body}</html>
+"""
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -29,6 +42,15 @@ def markdown(table: pd.DataFrame) -> str:
     rows = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([rows[0], rule, *rows[1:]]) + "\n"
+
+
+def html(text: str) -> str:
+    """Markdown as a web page that needs no other file; its first heading is the title."""
+    from markdown_it import MarkdownIt
+
+    title = next((line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")), "")
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    return PAGE.format(title=escape_html(title), body=body)
 
 
 def latex(table: pd.DataFrame, caption: str, label: str) -> str:

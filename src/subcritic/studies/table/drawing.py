@@ -12,11 +12,14 @@ from matplotlib.patches import Rectangle
 from subcritic.config import Profile
 from subcritic.reporting import style
 from subcritic.reporting.estimates import FAILED_ADDED, Estimate, described, number
+from subcritic.reporting.verdicts import TELLS_APART
 from subcritic.studies.table.aggregates import IMPROVEMENT, MEAN, NEEDING
 from subcritic.studies.table.results import BETTER, MANY, WORSE, has_twin, in_order, marks, reference_in
 
 # From below random actions over random actions, white, to the reference and beyond.
-SHADES = LinearSegmentedColormap.from_list("scores", [style.ORANGE, "white", "#9ccbe3", style.BLUE])
+SHADES = LinearSegmentedColormap.from_list(
+    "scores", [(0.0, style.ORANGE), (0.5, "white"), (0.75, "#9ccbe3"), (1.0, style.BLUE)]
+)
 NORM = TwoSlopeNorm(0.0, vmin=-0.5, vmax=1.25)
 # The panel of performance profiles.
 SHARE = "share of runs above a score"
@@ -80,8 +83,9 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
     methods, ordered, signs = [method.name for method in profile.methods], in_order(found), marks(judged)
     scores = table.set_index(["environment", "method"])["normalised_average"]
     steps = table.groupby("environment")["steps"].max()
-    fig, (axes,) = style.grid(1, 1, width=3.6 + 0.62 * len(methods), height=0.2 * len(ordered) + 1.5)
-    places = (("hidden layers", -0.1), ("actions", 0.7), ("steps", 1.5))
+    fig, (axes,) = style.grid(1, 1, width=3.6 + 0.62 * len(methods), height=0.2 * len(ordered) + 1.8)
+    gain = f"{reference_in(judged)} − frozen"
+    places = ((gain, -0.1), ("actions", 0.7), ("steps", 1.5))
     more = {name: len(methods) + at for name, at in places[0 if has_twin(found) else 1 :]}
     for y, task in enumerate(ordered.itertuples()):
         for x, method in enumerate(methods):
@@ -92,7 +96,7 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
             dark = np.isfinite(score) and score > 1.1
             axes.text(x, y, text, ha="center", va="center", fontsize=7, color="white" if dark else style.INK)
         said = {
-            "hidden layers": number(round(task.difference, 2)),
+            gain: number(round(task.difference, 2)),
             "actions": str(task.actions),
             "steps": f"{steps[task.environment]:,}",
         }
@@ -111,7 +115,8 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
         spine.set_visible(False)
     reference = reference_in(judged) or "the reference"
     twin = (
-        f"\nhidden layers: {reference} minus itself with frozen hidden layers; above the line, tasks that need them"
+        f"\n{gain}: {reference} minus itself with frozen hidden layers; above the line, tasks where this is "
+        f"{TELLS_APART:g} or more, and clear"
         if has_twin(found)
         else ""
     )
