@@ -44,8 +44,8 @@ true policy gradient; and for why a rule fails at `diagnostic/saturated_…` (1:
     shown={
         "figure": figure("ablation", "ablation"),
         "diagnostics": figure("diagnostics", "diagnostics"),
-        "table": table("ablation.csv", "ablation"),
-        "page": table("ablation.md", about="local rules side by side"),
+        "table": table("ablation.csv"),
+        "page": table("ablation.md", "ablation", about="local rules side by side"),
         "verdicts": table("ablation_verdicts.csv"),
         "answer": table("ablation_answer.json"),
     },

@@ -23,7 +23,10 @@ from subcritic.reporting.verdicts import (
 )
 from subcritic.studies.ablation.answer import first, label
 
-CROSSING = dict(zip(CROSSES, (style.ORANGE, style.BROWN, style.GREEN, style.PINK, style.BLUE), strict=True))
+# Those of the main methods, where one stands for a level: linear, node perturbation, learned feedback, DDPG.
+CROSSING = dict(
+    zip(CROSSES, (style.ORANGE, style.PURPLE, style.VERMILLION, style.GREEN, style.BLUE), strict=True)
+)
 SHADES = {MATCHES: "#7fbf9f", LEARNS: "#cfe8da", SAME: "#eeeeee", WORSE: "#f2c3a8", DIVERGES: "#d9a0a0"}
 # Left edges of the right panel's columns of words, and of its cells; the panel is one wide.
 WORDS = {"crosses layers": 0.0, "noise": 0.16}
@@ -123,6 +126,6 @@ def _note(profile: Profile, table: pd.DataFrame, tasks: pd.DataFrame) -> str:
     name = label(table)
     return (
         f"diamond: {over}   ·   bar: {described(profile, FAILED_ADDED, JACKKNIFE if telling > 1 else T)}\n"
-        f"dots: means on single tasks, hollow where a task tells no rules apart   ·   blue: {name}   ·   "
+        f"dots: means on single tasks, hollow where a task tells no rules apart and is in no mean   ·   blue: {name}   ·   "
         f"grey: {name} with frozen hidden layers"
     )

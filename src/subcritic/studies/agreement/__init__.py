@@ -40,8 +40,8 @@ over many draws of noise, `limit` the estimate for infinitely many. Runs of `ddp
     },
     shown={
         "figure": figure("agreement_rules", "agreement_rules"),
-        "table": table("agreement_rules.csv", "agreement_rules_table"),
-        "page": table("agreement_rules.md", about="agreement of whole rules with the true gradient"),
+        "table": table("agreement_rules.csv"),
+        "page": table("agreement_rules.md", "agreement_rules_table", about="whole rules and the true gradient"),
     },
     described=described,
     optional=True,

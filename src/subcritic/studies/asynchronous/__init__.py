@@ -46,10 +46,10 @@ the figure, with updates per second for one and two threads (tab *Artifacts*).""
     },
     shown={
         "figure": figure("asynchronous", "asynchronous"),
-        "table": table("asynchronous.csv", "asynchronous"),
-        "speed": table("asynchronous_speed.csv", "asynchronous"),
-        "messages": table("asynchronous_messages.csv", "asynchronous"),
-        "page": table("asynchronous.md", about="learning in threads"),
+        "table": table("asynchronous.csv"),
+        "speed": table("asynchronous_speed.csv"),
+        "messages": table("asynchronous_messages.csv"),
+        "page": table("asynchronous.md", "asynchronous", about="learning in threads"),
     },
     threads="all",
 )

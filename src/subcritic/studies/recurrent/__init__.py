@@ -40,8 +40,8 @@ update and that of backpropagation through time. The run `results` holds the tab
     },
     shown={
         "figure": figure("recurrent", "recurrent"),
-        "table": table("recurrent.csv", "recurrent"),
-        "page": table("recurrent.md", about="recurrent networks"),
+        "table": table("recurrent.csv"),
+        "page": table("recurrent.md", "recurrent", about="recurrent networks"),
     },
     described=described,
     minutes=240,

@@ -35,7 +35,7 @@ AGREEMENT = "agreement/hidden"
 # What a rule should reach of the return that backpropagation through time has over random actions.
 AIM = 0.9
 # The methods whose curves are drawn; the others are in the table.
-DRAWN = (LEARNED, THROUGH_TIME, "action-only", "feedforward", OBSERVED)
+DRAWN = (LEARNED, THROUGH_TIME, "no-lags", "action-only", "feedforward", OBSERVED)
 NOTHING = Estimate(np.nan, np.nan, np.nan)
 # A task counts as remembered from this share of the largest possible return.
 REMEMBERED = 0.9
@@ -218,11 +218,13 @@ def figure(profile: Profile, curves: pd.DataFrame, table: pd.DataFrame) -> Figur
 def _draw_reach(axes: Axes, table: pd.DataFrame) -> None:
     """Return against the length of the maze, with intervals."""
     colours, labels = style.method_colours(DRAWN), []
-    for method in DRAWN:
+    # Side by side, so that no interval hides another.
+    beside = 0.01 * table["maze"].max()
+    for place, method in enumerate(DRAWN):
         mine = table[(table["method"] == method) & table["maze"].notna()].sort_values("maze")
         whiskers = [mine["score"] - mine["low"], mine["high"] - mine["score"]]
         axes.errorbar(
-            mine["maze"],
+            mine["maze"] + beside * (place - len(DRAWN) / 2),
             mine["score"],
             yerr=whiskers,
             color=colours[method],
@@ -233,7 +235,9 @@ def _draw_reach(axes: Axes, table: pd.DataFrame) -> None:
         if len(mine):
             labels.append((float(mine["score"].iloc[-1]), method, colours[method]))
     axes.set(xlabel="steps between cue and junction", ylabel="return", title="How far memory reaches")
-    axes.set_ylim(-1.05, 1.1)
+    # No return lies beyond 1, but intervals do.
+    axes.set_ylim(-1.05, 1.55)
+    axes.axhline(1.0, color=style.INK, linewidth=0.9, linestyle="--")
     style.label_ends(axes, labels)
 
 

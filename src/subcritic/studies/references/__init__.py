@@ -25,8 +25,8 @@ means.""",
         )
     },
     shown={
-        "table": table("references.csv", "references"),
-        "page": table("references.md", about="what scores 0 and 1"),
+        "table": table("references.csv"),
+        "page": table("references.md", "references", about="what scores 0 and 1"),
     },
     optional=True,
     publishes=True,

@@ -34,8 +34,8 @@ its hidden neurons silenced (their output is 0). Nothing learns.
     },
     shown={
         "figure": figure("robustness", "robustness"),
-        "table": table("robustness.csv", "robustness"),
-        "page": table("robustness.md", about="disturbed policies"),
+        "table": table("robustness.csv"),
+        "page": table("robustness.md", "robustness", about="disturbed policies"),
     },
     reads=("anchors",),
     described=described,

@@ -31,10 +31,10 @@ the drafts' linear critics.
     },
     shown={
         "figure": figure("scaling", "scaling"),
-        "table": table("scaling.csv", "scaling"),
+        "table": table("scaling.csv"),
         "slopes": table("scaling_slopes.csv"),
         "fits": table("scaling_fits.csv"),
-        "page": table("scaling.md", about="draws it takes, by width"),
+        "page": table("scaling.md", "scaling", about="draws it takes, by width"),
     },
     memory=2000,
 )  # fmt: skip

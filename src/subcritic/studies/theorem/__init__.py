@@ -28,7 +28,7 @@ The run `results` holds the table and the figure (tab *Artifacts*); `docs/theory
     },
     shown={
         "figure": figure("theorem", "theorem"),
-        "table": table("theorem.csv", "theorem"),
-        "page": table("theorem.md", about="Theorem 2.2.4, when it holds"),
+        "table": table("theorem.csv"),
+        "page": table("theorem.md", "theorem", about="Theorem 2.2.4, when it holds"),
     },
 )

@@ -35,8 +35,8 @@ and batch sizes.
     },
     shown={
         "figure": figure("throughput", "throughput"),
-        "table": table("throughput.csv", "throughput_table"),
-        "page": table("throughput.md", about="updates per second"),
+        "table": table("throughput.csv"),
+        "page": table("throughput.md", "throughput_table", about="updates per second"),
         "ratios": table("throughput_ratios.csv"),
         "training": table("throughput_training.csv"),
     },
