@@ -54,10 +54,11 @@ def test_the_first_findings_are_what_was_measured():
         f"It has {means['learned-feedback']:.2f}. Its mean difference to DDPG is {shown(apart[0])}, and {shown(apart[1])} "
         "on the seven",
         f"without that too it has {means['learned-feedback-throughout']:.2f}, and {shown(apart[2])} on the seven.",
-        f"scores {score('coagent-layer')} on Pendulum, where the slope of such a critic has {score('coagent-layer-slope')}, "
+        f"scores {score('coagent-layer')} there, where the slope of such a critic has {score('coagent-layer-slope')}, "
         f"frozen hidden layers {score('coagent-layer-frozen')} and DDPG {score('ddpg')}.",
         f"not told apart from frozen hidden layers ({score('coagent-layer', swing_up)}, "
-        f"{score('coagent-layer-frozen', swing_up)}); on Cheetah it hardly moves ({score('coagent-layer', cheetah)}; DDPG "
+        f"{score('coagent-layer-frozen', swing_up)}); on Cheetah both are low (error {score('coagent-layer', cheetah)}, "
+        f"slope {score('coagent-layer-slope', cheetah)}, frozen {score('coagent-layer-frozen', cheetah)}, DDPG "
         f"{score('ddpg', cheetah)}).",
         "it has {:.2f} of what backpropagation through time".format(
             recurrent["HiddenVelocityPendulum-v0", "learned-feedback"]
