@@ -14,7 +14,7 @@ from subcritic.studies.experiment2.run import run
 
 PAPER = Path(__file__).parents[2] / "configs/paper.yaml"
 # 2.5 million in the profile itself; 1,000 of them are random actions. Its variants need fewer to show that they run.
-STEPS = {"ddpg": 20_000, "dpg": 3_000, "ddpg-modern": 3_000}
+STEPS = {"ddpg": 6_000, "dpg": 3_000, "ddpg-modern": 3_000}
 
 
 def shortened(steps):
