@@ -72,7 +72,7 @@ def seconds_left(
         once = int(job.name not in ended or job.name in running)
         if times := (rounds or {}).get(job.name, once):
             same = [ended[other.name] for other in jobs if other.study == job.study and other.name in ended]
-            if rounds and job.name in rounds and not same:
+            if not same and rounds and job.name in rounds:
                 return None
             expected.append(max(0.0, times * fmean(same or ended.values()) - running.get(job.name, 0.0)))
     return max([sum(expected) / cores, *expected], default=0.0)
@@ -83,7 +83,7 @@ class ChainProgress:
 
     A context manager: it looks at the folder `root` of the chain until it is left. Only what ends meanwhile is news.
 
-    rounds: how many times a job will still run, for a training to which seeds are added; 0 for all others.
+    rounds: how many times a training to which seeds are added will still run; None for all others.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class ChainProgress:
         root: Path,
         jobs: Sequence[Job],
         cores: int,
-        rounds: Callable[[Job], int] = lambda job: 0,
+        rounds: Callable[[Job], int | None] = lambda job: None,
     ) -> None:
         self.root, self.jobs, self.cores, self.rounds = root, list(jobs), cores, rounds
         self.start = time.time()
@@ -117,9 +117,12 @@ class ChainProgress:
         if not news:
             return None
         self.known = ended
-        rounds = {job.name: times for job in self.jobs if (times := self.rounds(job))}
+        rounds = {job.name: times for job in self.jobs if (times := self.rounds(job)) is not None}
         took = {name: took.seconds for name, took in spent(self.root, self.jobs).items()}
-        done = took.keys() - running.keys() - rounds.keys()
+        # Trainings whose runs were taken have not run here.
+        done = (took.keys() - running.keys() - rounds.keys()) | {
+            name for name, times in rounds.items() if not times
+        }
         left = seconds_left(self.jobs, took, running, self.cores, rounds)
         rest = "" if left is None or len(done) == len(self.jobs) else f", about {duration(left)} left"
         return (

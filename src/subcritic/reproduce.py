@@ -160,9 +160,8 @@ def _parts(
     if rounds and min(done.values()) < profile.seeds:
         trainings = {job.name for job in accumulated.trainings_of(profile)}
         others = [job for job in jobs_of(profile) if done.get(job.environment) and not job.reads]
-        files = _files(profile, [job for job in others if job.name not in trainings])
-        if missing := [path for path in files if not path.exists()]:
-            yield [*arguments, "--", *map(str, missing)]
+        if files := _files(profile, [job for job in others if job.name not in trainings]):
+            yield [*arguments, "--", *map(str, files)]
     for seeds in rounds:
         # Of two --config the later counts.
         given = ["--config", *(options.config or []), f"seeds={min(seeds, profile.seeds)}"]

@@ -97,7 +97,7 @@ def test_a_chain_says_how_far_it_is_whenever_a_job_ends(tmp_path):
 def test_a_training_to_which_seeds_are_added_is_not_done(tmp_path):
     for job in JOBS[:2]:
         finish(tmp_path, job)
-    chain = progress.ChainProgress(tmp_path, JOBS, 1, lambda job: 2 * (job.study == "experiment2"))
+    chain = progress.ChainProgress(tmp_path, JOBS, 1, lambda job: 2 if job.study == "experiment2" else None)
     finish(tmp_path, JOBS[2])
     assert chain.line().startswith("subcritic: 0 of 4 jobs done after")
     finish(tmp_path, JOBS[3])
@@ -111,6 +111,9 @@ def test_what_is_left_of_trainings_in_rounds_is_told_by_trainings_alone():
         "a quarter is done, of another kind"
     )
     rounds[first] = 2
+    assert progress.seconds_left(JOBS, {alone: 1.0, first: 9.0}, {}, 1, dict.fromkeys(rounds, 0)) == 0, (
+        "taken"
+    )
     left = progress.seconds_left(JOBS, {alone: 1.0, first: 10.0}, {second: 4.0}, 1, rounds)
     assert left == pytest.approx(20 + 30 - 4 + 30)
 

@@ -358,7 +358,7 @@ def test_a_task_that_failed_in_a_run_of_one_method_counts_for_none():
     scores = made.scores.assign(score=made.scores["score"].mask(lost))
     again = tables_of(made.profile, scores, made.curves, made.anchors, {"a": 1, "b": 1})
     assert list(again.tasks["tells_apart"]) == [True, False] and list(again.tasks["failed"]) == [False, True]
-    assert "b counts in none, since the environment failed in runs." in said(again)["sentence"]
+    assert "b counts in no aggregate, since the environment failed in runs." in said(again)["sentence"]
     assert "Mean normalised score, 5 seeds" in said(again)["sentence"], "of a alone"
     (shown,) = ablation.readable(again.table, again.tasks).query("method == 'linear'")["diverged"]
     assert shown == "0 of 9, environment failed for 1 more"

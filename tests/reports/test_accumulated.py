@@ -17,6 +17,7 @@ from subcritic.measuring import kept, method
 from subcritic.publishing import accumulated, reports
 from subcritic.publishing import publish as publishing
 from subcritic.reporting.records import MissingResult
+from subcritic.studies import STUDIES
 from subcritic.studies.experiment2.run import run
 from subcritic.tracking import process
 from subcritic.tracking.claim import try_claim
@@ -169,22 +170,29 @@ def test_times_are_those_of_the_trainings_not_of_publishing(tmp_path):
     )
 
 
-def test_times_add_up_over_clones_and_count_nothing_twice(finished, tmp_path):
+@pytest.mark.parametrize("lacking", [(), ("minutes_of_sittings", "sittings")])
+def test_times_add_up_over_clones_and_count_nothing_twice(lacking, finished, tmp_path):
     new = tmp_path / "new" / "results"
     shutil.copytree(finished / "published", new / "published")
     file, runs = new / "published/parts/provenance.json", new / "published/parts/runs.csv"
     frame = pd.read_csv(runs)
     frame[frame["environment"] == TASKS[0]].to_csv(runs, index=False)
     before = json.loads(file.read_text())
-    old = {name: value for name, value in before.items() if name not in ("sitting_times", "earlier_sittings")}
-    file.write_text(json.dumps(old | {"minutes_of_sittings": 100.0, "sittings": 2}))
+    old = {
+        name: value
+        for name, value in before.items()
+        if name not in ("sitting_times", "earlier_sittings", *lacking)
+    }
+    times = {"minutes_of_sittings": 100.0, "sittings": 2, "minutes_from_first_start_to_last_end": 100.0}
+    file.write_text(json.dumps(old | {name: value for name, value in times.items() if name not in lacking}))
     accumulated.take(profile(), new / "published", new)
     train(profile(), new)
     finish(profile(), new)
     for _ in range(2):
         publish(profile(), new)
         made = json.loads(file.read_text())
-        assert made["earlier_sittings"] == [2, 100.0] and made["sittings"] == 3
+        count = 1 if lacking else 2
+        assert made["earlier_sittings"] == [count, 100.0] and made["sittings"] == count + 1
         assert (
             100 <= made["minutes_of_sittings"] < 105 and made["minutes_from_first_start_to_last_end"] is None
         )
@@ -274,6 +282,7 @@ def test_a_chain_in_parts_goes_through_all_tasks_for_one_seed_then_for_the_next(
 def test_a_training_runs_once_for_every_round_until_all_of_its_seeds_are_done(tmp_path):
     rounds = accumulated.rounds_left(profile(), tmp_path)
     jobs = accumulated.trainings_of(profile())
+    assert rounds(next(STUDIES["anchors"].jobs(profile()))) is None
     assert {rounds(job) for job in jobs} == {2}
     assert {
         accumulated.rounds_left(profile(runtime={"seeds_at_a_time": 2}), tmp_path)(job) for job in jobs
@@ -289,7 +298,8 @@ def test_what_is_done_needs_no_call(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train(profile(), tmp_path / "results", seeds=1)
     train(profile(), tmp_path / "results", environment=TASKS[0])
-    (only, _) = calls_of(profile(), "--cores", "1")
+    (anchors, only, _) = calls_of(profile(), "--cores", "1")
+    assert all("anchors/" in name for name in reproduce.options_of(anchors).targets)
     read = reproduce.options_of(only)
     assert read.config == ["seeds=2"] and {TASKS[1]} == {
         name.split("/")[-2] for name in read.targets if "experiment2" in name
@@ -310,9 +320,8 @@ def test_first_comes_what_the_tables_of_tasks_with_taken_runs_need(finished, tmp
     first, *rest = calls_of(profile(), "--cores", "1")
     anchor = new / f"parts/anchors/{TASKS[0]}.json"
     assert list(reproduce.options_of(first).targets) == [str(anchor)] and len(rest) == 3
-    anchor.parent.mkdir(parents=True)
-    anchor.touch()
-    assert calls_of(profile(), "--cores", "1") == rest
+    accumulated.take(profile(), finished / "published", new)
+    assert calls_of(profile(), "--cores", "1") == [["--cores", "1"]], "all is done"
 
 
 @pytest.mark.parametrize("words", ["-n", "-np", "--dryrun", "--list", "--dag", "--unlock", "--summary"])

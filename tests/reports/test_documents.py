@@ -65,6 +65,13 @@ def test_the_results_table_compiles(recorded, tmp_path):
     assert run.returncode == 0, run.stdout.decode(errors="replace")[-2000:]
 
 
+def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path):
+    path = documents.write(tmp_path / "new" / "data.json", {"a": 1})
+    with pytest.raises(TypeError):
+        documents.write(path, {"a": {1, 2}})
+    assert json.loads(path.read_text()) == {"a": 1} and list(path.parent.iterdir()) == [path]
+
+
 def test_a_web_page_shows_tables_and_takes_nothing_as_markup():
     text = "# A & B\n\n| a | b |\n|---|---|\n| 1 \\| 2 | <b>bold</b> |\n\n- point\n"
     page = documents.html(text)

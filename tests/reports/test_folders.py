@@ -35,6 +35,22 @@ def test_what_was_there_comes_back_where_the_new_one_is_refused(tmp_path):
         (tmp_path / "site" / "old").touch()
 
 
+def test_what_was_there_comes_back_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "old").touch()
+    rename = Path.rename
+
+    def fail(path, target):
+        if path.name == "new":
+            raise PermissionError
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(PermissionError), replaced(tmp_path / "site") as new:
+        (new / "new").touch()
+    assert contents(tmp_path) == {"site", "site/old"}
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, OSError])
 def test_what_was_there_stays_where_writing_ends_early(tmp_path, error):
     (tmp_path / "site").mkdir()

@@ -140,13 +140,15 @@ def forget_taken(profile: Profile, results: Path) -> int:
     return len(taken)
 
 
-def rounds_left(profile: Profile, results: Path) -> Callable[[Job], int]:
-    """How many times a training whose runs are published one by one will still run until all of its seeds are done."""
+def rounds_left(profile: Profile, results: Path) -> Callable[[Job], int | None]:
+    """How many times a training whose runs are published one by one will still run until all of its seeds are done; None for
+    other jobs.
+    """
     trainings, together = {job.name for job in trainings_of(profile)}, profile.runtime.seeds_at_a_time or 1
 
-    def rounds(job: Job) -> int:
+    def rounds(job: Job) -> int | None:
         if job.name not in trainings:
-            return 0
+            return None
         return math.ceil(sum(not is_kept(job, seed, results) for seed in job.seeds) / together)
 
     return rounds

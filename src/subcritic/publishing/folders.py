@@ -22,13 +22,14 @@ def replaced(folder: Path, check: Callable[[], object] = lambda: None) -> Iterat
         new.mkdir()
         yield new
         old = Path(beside) / "old"
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
         try:
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
             check()
         except BaseException:
-            folder.rename(new)
+            if not new.exists() and folder.exists():
+                folder.rename(new)
             if old.exists():
                 old.rename(folder)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -33,6 +34,17 @@ def page(published: Path, docs: Path) -> str:
         if facts["page"] == PAGE
     ]
     return "\n".join([HEADER.format(published=os.path.relpath(published, docs)), *sections])
+
+
+def check(folder: Path) -> None:
+    """Raise ConfigError where the config of a profile, published in `folder`, names what its section cannot show.
+
+    What its section lacks otherwise may come later, from the publish.py of a study.
+    """
+    facts = _facts(folder)
+    if facts["page"] == PAGE:
+        with contextlib.suppress(MissingResult):
+            _section(folder, facts, "")
 
 
 def in_order(published: Path) -> list[tuple[Path, dict[str, Any]]]:

@@ -68,7 +68,7 @@ def _publish(
     """Publish the results in the folder `part`, and of those in the folder `results` the runs of all finished seeds."""
     folder = published / name
     profile, sources, runs = check(part / name)
-    with replaced(folder, lambda: page.page(published, docs)) as new:
+    with replaced(folder, lambda: page.check(folder)) as new:
         for source in sources:
             shutil.copyfile(source, new / source.name)
         # Trainings whose runs are published one by one have their times there; here their files were written just now.
@@ -79,8 +79,8 @@ def _publish(
         made = provenance.describe(profile, runs, [path for path in recorded if path not in timed], earlier)
         documents.write(new / "provenance.json", made)
         documents.write(new / "facts.json", facts(profile, accumulated.missing(goal, profile)))
-        if not accumulated.write(goal, results, new, folder, replace=replace):
-            _write_scores(profile, part / name, new)
+        accumulated.write(goal, results, new, folder, replace=replace)
+        _write_scores(profile, part / name, new)
     written = sorted(folder.iterdir())
     for study in chosen(profile):
         if study.publishes:
@@ -90,27 +90,34 @@ def _publish(
 
 
 def _write_scores(profile: Profile, root: Path, folder: Path) -> None:
-    """Write the scores of all trainings, a row for each seed, so that any two methods can be compared; if there are any."""
+    """Write the scores of all trainings whose runs are not published one by one, a row for each seed, if there are any: so
+    any two methods can be compared.
+    """
+    by_run = {job.study for job in accumulated.trainings_of(profile)}
     studies = dict.fromkeys(source.name for study in chosen(profile) for source in sources(study, profile))
-    kept = [STUDIES[name] for name in studies if "scores" in STUDIES[name].records]
-    frames = [records.read(study, "scores", profile, root) for study in kept]
-    for study, frame in zip(kept, frames, strict=True):
-        frame.insert(0, "study", study.name)
+    frames = [
+        records.read(STUDIES[name], "scores", profile, root).assign(study=name)
+        for name in studies
+        if name not in by_run
+        and "scores" in STUDIES[name].records
+        and STUDIES[name].records["scores"].columns
+    ]
     if frames:
-        documents.write(folder / SCORES, pd.concat(frames, ignore_index=True))
+        scores = pd.concat(frames, ignore_index=True)
+        documents.write(folder / SCORES, scores[["study", *scores.columns.drop("study")]])
 
 
 @contextlib.contextmanager
 def _comparable(root: Path, goal: Profile) -> Iterator[Path]:
-    """The folder of results to publish from: that of `root`, unless the profile is made in parts and not done.
+    """The folder of results to publish from: that of `root`, unless the profile is made in parts.
 
     Then another one, with the part of the profile that can be published, its tables and figures. Nothing changes in `root`,
     where a chain may be running, nor in MLflow.
     """
-    part = accumulated.fair_part(goal, root.parent) if accumulated.trainings_of(goal) else goal
-    if part is goal:
+    if not accumulated.trainings_of(goal):
         yield root.parent
         return
+    part = accumulated.fair_part(goal, root.parent)
     with tempfile.TemporaryDirectory() as folder, instead(Path(folder)):
         results = Path(folder)
         new = results / root.name

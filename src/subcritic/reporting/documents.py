@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+import uuid
 from html import escape as escape_html
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from subcritic.files import whole
 
 LATEX_ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -71,14 +70,22 @@ def escape(text: str) -> str:
 
 
 def write(path: Path, content: str | pd.DataFrame | dict) -> Path:
-    """Write text, a frame (CSV) or data (JSON, NaN as null) to `path`, whole, making its folder; returns `path`."""
-    with whole(path) as new:
+    """Write text, a frame (CSV) or data (JSON, NaN as null) to `path`, making its folder; returns `path`.
+
+    Whole or not at all, also where several processes write it at a time.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
         if isinstance(content, pd.DataFrame):
             content.to_csv(new, index=False)
         elif isinstance(content, dict):
             new.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n")
         else:
             new.write_text(content)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
     return path
 
 

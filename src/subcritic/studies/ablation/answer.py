@@ -55,12 +55,14 @@ def answer(table: pd.DataFrame, tasks: pd.DataFrame, seeds: int) -> dict[str, An
     name, local = label(table), table[table["role"] == LOCAL]
     found = {"case": "untested", "sentence": "", "levels": [], "tasks": tasks.to_dict("records")}
     if not telling:
-        sentence = (
-            "Whether decentralised policy gradient optimises the whole policy cannot be told here: on none of "
-            f"these tasks is {name} clearly better than {name} with frozen hidden layers, so that a rule that "
-            "is no worse proves nothing. " + _left_out(tasks)
+        why = (
+            f"on none of these tasks is {name} clearly better than {name} with frozen hidden layers, so that a rule that is "
+            "no worse proves nothing. "
         )
-        return found | {"sentence": sentence.strip()}
+        if tasks["failed"].all():
+            why = "no task is left. "
+        told = "Whether decentralised policy gradient optimises the whole policy cannot be told here: "
+        return found | {"sentence": f"{told}{why}{_left_out(tasks)}".strip()}
     levels = [
         _level(crossing, local, table, telling)
         for crossing in LEVELS
@@ -130,7 +132,7 @@ def _left_out(tasks: pd.DataFrame) -> str:
         )
     if failed:
         verb = "counts" if len(failed) == 1 else "count"
-        said += f"{_names(failed)} {verb} in none, since the environment failed in runs. "
+        said += f"{_names(failed)} {verb} in no aggregate, since the environment failed in runs. "
     return said
 
 

@@ -12,7 +12,14 @@ from matplotlib.figure import Figure
 
 from subcritic.config import Profile
 from subcritic.reporting import comparison, documents, records, style
-from subcritic.reporting.estimates import EQUAL_ADDED, described, difference, interval, number, over_seeds
+from subcritic.reporting.estimates import (
+    EQUAL_ADDED,
+    Estimate,
+    described,
+    difference,
+    number,
+    over_seeds,
+)
 from subcritic.reporting.pages import bullets, image
 from subcritic.studies.clocks import STUDY
 from subcritic.studies.clocks.settings import AT_ONCE, CLOCKS, LEARNERS, Clocks, method_of
@@ -121,7 +128,7 @@ def markdown(profile: Profile, table: pd.DataFrame) -> str:
 def _estimates(table: pd.DataFrame, name: str, ends: tuple[str, str] | None = None) -> list[str]:
     low, high = ends or (f"{name}_low", f"{name}_high")
     parts = table[[name, low, high]].to_numpy()
-    return ["" if np.isnan(value) else f"{number(value)} {interval(*span)}" for value, *span in parts]
+    return ["" if np.isnan(values[0]) else str(Estimate(*values)) for values in parts]
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
@@ -140,7 +147,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
 
 def _cost(mine: pd.DataFrame) -> str:
     returns = ", ".join(
-        f"{number(row.score)} {interval(row.low, row.high)} with ℓ = {row.ticks}" for row in mine.itertuples()
+        f"{Estimate(row.score, row.low, row.high)} with ℓ = {row.ticks}" for row in mine.itertuples()
     )
     if mine["minus_fastest_low"].isna().all():
         return f"learned feedback returns {returns}, without intervals from one seed."

@@ -10,6 +10,7 @@ import pandas as pd
 
 from subcritic.config import Profile
 from subcritic.reporting import documents, records
+from subcritic.reporting.comparison import failed
 from subcritic.reporting.estimates import Estimate, number
 from subcritic.reporting.methods import Facts
 from subcritic.reporting.verdicts import LOCAL
@@ -57,7 +58,7 @@ def attempts(
             "crosses layers": row["crosses layers"], "global critic": row["global critic"], **scores,
             "iqm": str(Estimate(row["iqm"], row["low"], row["high"])),
             "best": _extreme(row, names, "best"), "worst": _extreme(row, names, "worst"),
-            "cosine": number(row["cosine"]), "diverged": f"{row['diverged']} of {row['runs']}",
+            "cosine": number(row["cosine"]), "diverged": f"{row['diverged']} of {row['runs']}{failed(row['failed'])}",
             "verdicts": counted(row) if row["role"] == LOCAL else row["role"],
         })  # fmt: skip
     return pd.DataFrame(rows)

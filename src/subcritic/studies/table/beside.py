@@ -38,11 +38,12 @@ def markdown(folder: Path) -> str:
     other = folder.parent / asked["beside"]
     if not (other / "table.csv").is_file():
         return f"Methods of the profile {other.name} are to stand beside these, and are not published.\n"
-    if not (other / "runs.csv").is_file():
-        raise ConfigError(
-            f"{folder / 'config.yaml'}: table.beside: the profile {other.name!r} is not published run by run; name one that "
-            "has `runtime.seeds_at_a_time`"
-        )
+    for published in (folder, other):
+        if not (published / "runs.csv").is_file():
+            raise ConfigError(
+                f"{folder / 'config.yaml'}: table.beside: the profile {published.name!r} is not published run by run, as "
+                "one with `runtime.seeds_at_a_time` is"
+            )
     own, theirs = _read(folder), _read(other)
     there = list(theirs.table["method"].unique())
     if unknown := [method for method in asked["beside_methods"] if method not in there]:

@@ -94,7 +94,7 @@ def wide(table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> pd.D
     for task in in_order(found).itertuples():
         row = {"environment": task.environment, "steps": steps[task.environment], "actions": task.actions}
         if has_twin(found):
-            row["hidden layers"] = f"{number(task.difference)} {interval(task.low, task.high)}"
+            row["hidden layers"] = str(Estimate(task.difference, task.low, task.high))
         for method in table["method"].unique():
             sign = signs.get((task.environment, method), "")
             row[method] = f"{cells.loc[task.environment, method]} {sign}".rstrip()
