@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from scipy.stats import trim_mean
 
 from subcritic.studies.table.published import beside
 
@@ -280,6 +281,46 @@ def test_the_page_shows_the_aggregates_of_the_suite():
     assert list(frozen.index[frozen["minus_reference_low"] > 0]) == ["GripperMoving-v0"]
     of = judged[judged["method"] == "dpg"]
     assert f"{of['diverged'].sum()} of {of['runs'].sum()} runs diverge" in text
+
+
+def test_the_page_tells_what_stable_baselines3_scores_on_the_suite():
+    table, ours = (pd.read_csv(PUBLISHED / name / "table.csv") for name in ("peers", "suite"))
+    anchors = ours.drop_duplicates("environment").set_index("environment")
+    tasks = list(table["environment"].unique())
+    assert set(table["seeds"]) == {1} and len(tasks) == 16
+    needing = set(pd.read_csv(PUBLISHED / "suite" / "table_tasks.csv").query("tells_apart")["environment"])
+    assert needing <= set(tasks)
+
+    def scores(profile, seeds):
+        runs = pd.read_csv(PUBLISHED / profile / "runs.csv")
+        runs = runs[runs["environment"].isin(tasks) & runs["seed"].isin(seeds)]
+        of = anchors.loc[runs["environment"]]
+        low, high = (of[name].to_numpy() for name in ("random_mean", "reference_return"))
+        return runs.assign(score=(runs["score"].to_numpy() - low) / (high - low))
+
+    theirs, mine = scores("peers", [0]), scores("suite", range(5))
+    both = pd.concat([theirs, mine]).groupby("method")["score"]
+    need = pd.concat([theirs, mine])
+    need = need[need["environment"].isin(needing)].groupby("method")["score"].mean()
+    columns = ["sb3-ddpg", "sb3-td3", "sb3-sac", "ddpg", "learned-feedback"]
+    rows = rows_of(section("Beside other implementations").split("As far as one seed tells")[0], "| ")
+    assert rows["interquartile mean"] == [f"{trim_mean(both.get_group(name), 0.25):.2f}" for name in columns]
+    assert rows["mean over the seven that need hidden layers"] == [f"{need[name]:.2f}" for name in columns]
+    ends = mine[mine["method"] == "ddpg"].groupby("environment")["score"].agg(["min", "max"])
+    alone = theirs.pivot(index="environment", columns="method", values="score")[columns[:3]]
+    above = [str((alone[name] > ends["max"]).sum()) for name in alone]
+    below = [str((alone[name] < ends["min"]).sum()) for name in alone]
+    assert rows["tasks on which their seed is above all five of our DDPG"] == [*above, "", ""]
+    assert rows["tasks on which it is below all five"] == [*below, "", ""]
+    better = ["Cheetah-v0", "HardCheetah-v0", "ReacherThreeRandom-v0", "ArmReachRandom-v0"]
+    told = "{:.2f}, {:.2f}, {:.2f} and {:.2f}"
+    means = mine[mine["method"] == "ddpg"].groupby("environment")["score"].mean()
+    text = " ".join(section("Beside other implementations").split())
+    assert (
+        f"{told.format(*alone.loc[better, 'sb3-sac'])}, where our DDPG has {told.format(*means[better])}."
+        in text
+    )
+    assert (alone.loc[better, "sb3-sac"] > ends.loc[better, "max"]).all()
 
 
 def test_the_page_tells_the_returns_on_mujocos_tasks_and_those_of_others():

@@ -121,7 +121,7 @@ def test_a_profile_that_is_not_published_run_by_run_is_refused(published):
 def test_one_seed_is_said_to_have_no_interval(published):
     facts = json.loads((published / "facts.json").read_text())
     (published / "facts.json").write_text(json.dumps(facts | {"seeds": [0]}))
-    assert "over seeds (one here, without interval and 5 there)" in beside.markdown(published)
+    assert "over seeds (one here, without interval, and 5 there)" in beside.markdown(published)
 
 
 def test_a_method_that_the_other_profile_has_not_published_is_named_with_those_it_has(published):

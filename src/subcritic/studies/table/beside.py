@@ -79,16 +79,17 @@ def markdown(folder: Path) -> str:
             row[name] = _cell(cells.loc[task]) if task in cells.index else ""
         rows[-1][name] = _mean(matrix[scored], config["statistics"]["confidence"])
     seeds = [len(published.scores.index.unique("seed")) for published in (own, theirs)]
+    counted = " and ".join(map(_counted, seeds, ("here", "there")))
     return (
         f"Beside methods of the profile {theirs.name}, on the {len(tasks)} tasks that both have"
         f"{', after steps of environments here / there' if differ else ' with as many steps'}: "
-        f"normalised averages with intervals over seeds ({' and '.join(map(_counted, seeds, ('here', 'there')))}).\n\n"
+        f"normalised averages with intervals over seeds ({counted.rstrip(',')}).\n\n"
         f"{documents.markdown(pd.DataFrame(rows))}"
     )
 
 
 def _counted(seeds: int, where: str) -> str:
-    return f"{seeds} {where}" if seeds > 1 else f"one {where}, without interval"
+    return f"{seeds} {where}" if seeds > 1 else f"one {where}, without interval,"
 
 
 def _steps(table: pd.DataFrame) -> dict[str, int]:

@@ -151,6 +151,10 @@ def aggregates_figure(profile: Profile, aggregates: pd.DataFrame, shares: pd.Dat
             axes.set(xlabel="score τ", ylabel="share of runs above τ", ylim=(-0.02, 1.02))
             continue
         _draw_statistic(axes, aggregates, what, methods, colours)
+        # Wide enough for a small difference to look small.
+        least = {MEAN: (-0.05, 1.05)}.get(what, (-0.25, 0.25))
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(low, least[0]), max(high, least[1]))
         if what.startswith(IMPROVEMENT):
             axes.set_xlim(-0.02, 1.02)
         if what != MEAN:
