@@ -24,6 +24,7 @@ from subcritic.studies import STUDIES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+ARCHITECTURE = Path("docs/architecture.md")
 # Pages that are not in docs/.
 ELSEWHERE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
 
@@ -58,6 +59,7 @@ def write(root: Path, source: Path) -> None:
     written = {path: shown.turned(path, api.linked(unbroken(text), modules)) for path, text in pages.items()}
     # The start page is the README, under the name that a site starts with.
     written[contents.START] = contents.start(written.pop(Path("README.md")), written[contents.PAGE])
+    written[ARCHITECTURE] = contents.without_graph(written[ARCHITECTURE])
     written[studies.INDEX] += contents.hidden(STUDIES)
     written[api.PAGE] += contents.hidden(f"../{api.path(module).with_suffix('')}" for module in modules)
     written |= shown.files()

@@ -15,12 +15,17 @@ START = Path("index.md")
 
 def start(readme: str, listed: str) -> str:
     """The start page: the README, and the navigation, which is not seen there."""
-    before, _, rest = readme.partition(generated.GRAPH[0])
-    _, _, after = rest.partition(generated.GRAPH[1])
     parts = re.split(r"^## (.*)\n", listed, flags=re.MULTILINE)[1:]
     trees = [hidden(_pages(text), caption) for caption, text in zip(parts[::2], parts[1::2], strict=True)]
     page = hidden([str(PAGE.with_suffix(""))])
-    return "".join([before, "[The studies](studies/index.md)", after, page, *trees])
+    return "".join([readme, page, *trees])
+
+
+def without_graph(text: str) -> str:
+    """A page of docs/ with a link to the studies in place of their graph, which Sphinx cannot draw."""
+    before, _, rest = text.partition(generated.GRAPH[0])
+    _, _, after = rest.partition(generated.GRAPH[1])
+    return "".join([before, "[The studies](../studies/index.md)", after])
 
 
 def hidden(pages: Iterable[str], caption: str = "") -> str:
