@@ -1,10 +1,17 @@
 """Before anything else imports MuJoCo: let it draw without a display. And start no process that mirrors to MLflow."""
 
+import hypothesis
 import pytest
 import torch
 
 import subcritic.envs.display  # noqa: F401
 from subcritic.tracking import group
+
+# A machine that does other work is no reason to fail.
+hypothesis.settings.register_profile(
+    "subcritic", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("subcritic")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -277,6 +277,36 @@ def test_the_broadcast_target_is_what_its_name_says(target):
     assert broadcast.target.shape == (2, 30, 1)
 
 
+@pytest.mark.parametrize("target", ["global_td", "global_advantage"])
+def test_the_error_of_coagents_is_that_of_the_global_critic_that_is_named(target):
+    agent = LocalLearner(
+        parse_method(SMALL | {"algorithm": "coagent", "target": target}), 3, 2, [0, 1], torch.float64
+    )
+    batch = filled(agent)
+    batch["terminated"] = (torch.rand_like(batch["terminated"]) < 0.5).to(batch["terminated"].dtype)
+    agent.learn(batch)
+    whole, critic = agent.agent_batch(batch), agent.global_critic
+    own = agent.actor.forward(agent.online, whole.observation).output
+    after = agent.actor.forward(agent.target, whole.next_observation).output
+    later = critic.values(whole.next_observation, after, target=True)
+    value = {
+        "global_td": whole.reward + 0.99 * (1 - whole.terminated) * later,
+        "global_advantage": critic.values(whole.observation, whole.action),
+    }[target]
+    broadcast = agent.rule_inputs(batch, agent.noise_rngs)[1]
+    torch.testing.assert_close(broadcast.advantage, value - critic.values(whole.observation, own))
+    assert whole.terminated.any() and not whole.terminated.all()
+
+
+@pytest.mark.parametrize("name", ["imagined", "imagined-heads"])
+def test_a_critic_that_is_not_finite_is_found_for_its_seed_alone(name):
+    agent = learner(name)
+    critic = agent.global_critic
+    weights = critic.online if name == "imagined-heads" else critic.network.online.flat
+    weights[1, 0] = float("nan")
+    assert agent.finite().tolist() == [True, False]
+
+
 def test_feedback_is_the_critics_gradient_by_the_action_by_autograd():
     for name in ("feedback_alignment", "feedback-features"):
         agent = learner(name)
@@ -344,8 +374,9 @@ def test_a_critic_without_backpropagation_steps_along_autograd_of_its_own_layers
         value = features @ readout.weights[0] + readout.biases[0]
         loss = ((target - value) ** 2 / 2).mean(dim=1).sum()
     loss.backward()
-    before = critic.online.clone()
+    before, target_before = critic.online.clone(), critic.target.clone()
     critic.fit(x, action, target)
+    torch.testing.assert_close(critic.target, target_before.lerp(critic.online, critic.polyak))
     expected = torch.cat([leaf.grad for leaf in leaves], dim=1)
     torch.testing.assert_close(critic.gradient, expected, rtol=0, atol=1e-10)
     assert not torch.equal(critic.online, before)

@@ -58,6 +58,15 @@ def test_a_new_chain_takes_what_is_published_and_ends_with_the_same_table(finish
     )
 
 
+def test_from_scratch_forgets_what_was_taken_and_nothing_that_was_trained_here(finished, tmp_path):
+    new = tmp_path / "new"
+    train(profile(), new, environment=TASKS[1])
+    assert accumulated.take(profile(), finished / "published", new) == (4, 0)
+    assert accumulated.forget_taken(profile(), new) == 4
+    kept_there = {job.environment for job in accumulated.trainings_of(profile()) if kept.is_kept(job, 0, new)}
+    assert kept_there == {TASKS[1]}
+
+
 def test_nothing_is_taken_of_another_code_or_config_nor_where_a_seed_is_done(finished, tmp_path, monkeypatch):
     assert accumulated.take(profile(), finished / "published", finished) == (0, 0)
     longer = profile(training=config.dump(profile())["training"] | {"steps": 60})

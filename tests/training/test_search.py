@@ -79,7 +79,7 @@ def test_observations_are_normalised_by_all_that_were_seen_before_the_iteration(
         agent.see(observation[None], [0])
     agent.searched.flat[0] = torch.linspace(-1, 1, 4)
     agent._begin_iteration(0)
-    new = rng.normal(size=(1, 4, 3)).astype(np.float32)
+    new = rng.normal([5.0, -2.0, 7.0], [3.0, 0.1, 0.0], (1, 4, 3)).astype(np.float32)
     deviation = seen.std(axis=0, ddof=1)
     normal = np.where(deviation > 1e-7, (new - seen.mean(axis=0)) / np.maximum(deviation, 1e-7), 0.0)
     weight, bias = agent.searched.weights[0][0].numpy(), agent.searched.biases[0][0].numpy()

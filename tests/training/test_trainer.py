@@ -98,7 +98,10 @@ class Corridor(gym.Env):
 @pytest.mark.parametrize("ends_by", ["termination", "truncation"])
 def test_only_termination_is_stored_as_terminal_and_the_last_observation_is_kept(ends_by):
     run = trainer("ddpg", [0], steps=9, make_environment=lambda: Corridor(ends_by))
+    reset, begun = run.exploration.reset, []
+    run.exploration.reset = lambda seed: (begun.append(seed), reset(seed))
     run.run()
+    assert begun == [0, 0, 0], "correlated noise begins anew with each episode"
     rows = run.replay.unpack(run.replay.rows[0])
     assert rows["terminated"][:, 0].tolist() == [0, 0, float(ends_by == "termination")] * 3
     np.testing.assert_allclose(rows["next_observation"][:, 0], [0.1, 0.2, 0.3] * 3, rtol=1e-6)
@@ -214,6 +217,7 @@ def test_evaluation_depends_on_seed_and_step_alone():
     np.testing.assert_array_equal(first, again)
     assert first.shape == (2, 3)
     assert len(np.unique(first)) == 6
+    assert not np.isin(evaluator(policy, 200), first).any()
     alone = Evaluator(PENDULUM, [1], episodes=3)(policy, 100)
     np.testing.assert_array_equal(alone[0], first[1])
     assert np.isnan(evaluator(policy, 100, active=[1])[0]).all()
