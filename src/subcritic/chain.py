@@ -61,9 +61,9 @@ def seconds_left(
 ) -> float | None:
     """About how long all jobs still take on `cores` cores; None before `ENOUGH` of them have ended.
 
-    ended: seconds that jobs took the last time. running: seconds that jobs have run. rounds: how many times jobs will still
-    run to which seeds are added. A job is expected to take as long as others of its study did on average; of a study of
-    which none has ended, as long as all jobs did, but where it is run in rounds nothing is said.
+    ended: seconds that jobs took the last time. running: seconds that jobs have run. rounds: of trainings to which seeds are
+    added, how many times each will still run. A job is expected to take as long as others of its study did on average; of a
+    study of which none has ended, as long as all jobs did, but where it is run in rounds nothing is said.
     """
     if not ended or len(ended) < ENOUGH * len(jobs):
         return None

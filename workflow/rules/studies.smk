@@ -114,6 +114,7 @@ for study in STUDIES.values():
                 subcritic_workflow.report_reads(study, profile, ROOT),
             output:
                 [in_report(study, file) for file in study.shown.values()],
+                # Other formats, and Markdown whose web page is in the report.
                 [
                     f"{ROOT}/{path}"
                     for file in study.shown.values()

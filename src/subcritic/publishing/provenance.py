@@ -70,8 +70,8 @@ def _times(own: list[dict[str, Any]], recorded: list[Path], taken: dict[str, Any
     if taken:
         spans += [(start, end) for start, end in taken.get("sitting_times", [])]
         # What was published before sittings were told apart was made in one.
-        minutes = taken.get("minutes_of_sittings", taken["minutes_from_first_start_to_last_end"])
-        of_old = (taken.get("sittings", 1), minutes or 0.0)
+        took = taken.get("minutes_of_sittings", taken["minutes_from_first_start_to_last_end"])
+        of_old = (taken.get("sittings", 1), took or 0.0)
         earlier = taken.get("earlier_sittings", (0, 0.0)) if "sitting_times" in taken else of_old
     began = min((run["start_ms"] / 60_000 for run in own), default=math.inf)
     written = [time for path in recorded if (time := path.stat().st_mtime / 60) >= began]

@@ -27,9 +27,8 @@ def draw_curve(
 ) -> float:
     """Mean, interval and single seeds of a frame (steps, seeds); returns the mean's last height, for its label.
 
-    single: whether to draw interval and single seeds, or the mean alone; of fewer than BAND seeds, no
-    interval.
-    A seed that stopped early keeps its last value, so that no run leaves the mean.
+    single: whether to draw interval and single seeds, or the mean alone; of fewer than BAND seeds, no interval. A
+    seed that stopped early keeps its last value, so that no run leaves the mean.
     """
     if wide.empty:
         return float("nan")

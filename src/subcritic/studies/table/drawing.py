@@ -84,7 +84,8 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
     scores = table.set_index(["environment", "method"])["normalised_average"]
     steps = table.groupby("environment")["steps"].max()
     fig, (axes,) = style.grid(1, 1, width=3.6 + 0.62 * len(methods), height=0.2 * len(ordered) + 1.8)
-    gain = f"{reference_in(judged)} − frozen"
+    reference = reference_in(judged) or "the reference"
+    gain = f"{reference} − frozen"
     places = ((gain, -0.1), ("actions", 0.7), ("steps", 1.5))
     more = {name: len(methods) + at for name, at in places[0 if has_twin(found) else 1 :]}
     for y, task in enumerate(ordered.itertuples()):
@@ -113,7 +114,6 @@ def cells(profile: Profile, table: pd.DataFrame, judged: pd.DataFrame, found: pd
     axes.grid(visible=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    reference = reference_in(judged) or "the reference"
     twin = (
         f"\n{gain}: {reference} minus itself with frozen hidden layers; above the line, tasks where this is "
         f"{TELLS_APART:g} or more, and clear"

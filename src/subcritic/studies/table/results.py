@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from subcritic.config import Profile
+from subcritic.reporting.comparison import failed
 from subcritic.reporting.estimates import (
     EQUAL_ADDED,
     FAILED_ADDED,
@@ -72,12 +71,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         "normalised": number(row.normalised_average),
         "normalised interval": interval(row.normalised_low, row.normalised_high),
         "normalised best": number(row.normalised_best),
-        "seeds": f"{row.seeds}{_failed(row)}", "diverged": row.diverged, "steps": row.steps,
+        "seeds": f"{row.seeds}{failed(row.failed)}", "diverged": row.diverged, "steps": row.steps,
     } for row in rows])  # fmt: skip
-
-
-def _failed(row: Any) -> str:
-    return f", environment failed for {row.failed} more" if row.failed else ""
 
 
 def wide(table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
@@ -86,7 +81,7 @@ def wide(table: pd.DataFrame, judged: pd.DataFrame, found: pd.DataFrame) -> pd.D
     """
     cells = table.assign(cell=[
         f"{Estimate(row.normalised_average, row.normalised_low, row.normalised_high)}"
-        f"{f', {row.diverged} diverged' if row.diverged else ''}{_failed(row)}" for row in table.itertuples()
+        f"{f', {row.diverged} diverged' if row.diverged else ''}{failed(row.failed)}" for row in table.itertuples()
     ]).pivot(index="environment", columns="method", values="cell")  # fmt: skip
     signs = marks(judged)
     steps = table.groupby("environment")["steps"].max()
