@@ -4,6 +4,9 @@ import hypothesis
 import pytest
 import torch
 
+# Loads Triton, where torch is built for CUDA: after Mesa has drawn in the same process, that is a segmentation fault.
+import torch.utils.flop_counter
+
 import subcritic.envs.display  # noqa: F401
 from subcritic.tracking import group
 
