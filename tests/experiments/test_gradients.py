@@ -9,6 +9,7 @@ from subcritic import profiles, seeding
 from subcritic.agents.ddpg import actor_spec, critic_spec
 from subcritic.measuring.interventions import finite_difference, oracle_gradient
 from subcritic.measuring.judged import judge, weight_gradient
+from subcritic.stats import cosine
 from subcritic.studies.gradients import informed
 from subcritic.studies.gradients.run import measure
 from subcritic.subcritics import CompatibleSubCritics, SubCriticFamily
@@ -68,24 +69,34 @@ def test_the_oracle_equals_finite_differences_of_interventions():
         assert ((steps - true).abs() < 1e-6 * (1 + true.abs())).double().mean() > 0.99
 
 
-def test_the_weight_gradient_equals_autograd_of_the_mean_value():
-    settings = profile().experiment1
-    found = judged(settings, torch.float64)
+def activation(layer):
+    return torch.tanh if layer == len(SIZES) - 1 else torch.relu
+
+
+def layers(x, params, s=slice(None), last=torch.relu):
+    """A network of three layers at x, written with torch's functions; ReLU but for the `last` one."""
+    for layer in range(3):
+        x = x @ params.weights[layer][s] + params.biases[layer][s]
+        x = (torch.relu, torch.relu, last)[layer](x)
+    return x
+
+
+def gradients_by_autograd(found):
+    """∇_K of the mean Q^μ(s, μ(s)) over states, per layer, (S, n_l, n_{l-1})."""
     leaf = found.actor_params.flat.clone().requires_grad_()
-    params, h = found.actor.views(leaf), found.observation
-    for layer in (1, 2, 3):
-        z = h @ params.weights[layer - 1] + params.biases[layer - 1]
-        h = torch.tanh(z) if layer == 3 else torch.relu(z)
-    q, x = torch.cat((found.observation, h), dim=-1), found.critic_params
-    for layer in (1, 2, 3):
-        q = q @ x.weights[layer - 1] + x.biases[layer - 1]
-        q = q if layer == 3 else torch.relu(q)
+    action = layers(found.observation, found.actor.views(leaf), last=torch.tanh)
+    q = layers(torch.cat((found.observation, action), dim=-1), found.critic_params, last=lambda z: z)
     q.mean(dim=1).sum().backward()
-    true = found.actor.views(leaf.grad)
+    return [weights.mT for weights in found.actor.views(leaf.grad).weights]
+
+
+def test_the_weight_gradient_equals_autograd_of_the_mean_value():
+    found = judged(profile().experiment1, torch.float64)
+    true = gradients_by_autograd(found)
     for layer in (1, 2, 3):
         neurons = list(range(SIZES[layer]))
         ours = weight_gradient(found, layer, found.voltage_gradients[layer - 1], neurons)
-        np.testing.assert_allclose(ours, true.weights[layer - 1].mT.numpy(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(ours, true[layer - 1].numpy(), rtol=1e-10, atol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +162,99 @@ def test_a_random_direction_says_what_chance_gives(rows):
     assert cosines.abs().max() < 4 / np.sqrt(entries)
 
 
-def test_values_of_trained_and_untrained_sub_critics_are_held_against_q(rows):
-    values = rows[rows.measure == "value_pearson"]
-    assert set(values.reading) == {"drafts", "untrained"}
-    assert values.value.dropna().between(-1, 1).all()
+def told(rows, **where):
+    """(layer, seed, neuron) → value of the rows that have these entries; the neuron of a whole layer is None."""
+    for column, entry in where.items():
+        rows = rows[rows[column] == entry]
+    neurons = [None if np.isnan(neuron) else int(neuron) for neuron in rows.neuron]
+    return dict(zip(zip(rows.layer.astype(int), rows.seed, neurons, strict=True), rows.value, strict=True))
+
+
+FAMILIES = {"drafts": "phase1", "untrained": "untrained"}
+
+
+def family(reading):
+    settings = profile().experiment1
+    actor = actor_spec(settings.agent, SIZES[0], SIZES[-1])
+    return SubCriticFamily(actor, settings, SEEDS, FAMILIES[reading])
+
+
+def one_value(found, member, layer, s, m, own):
+    """Q^n(v, α) or Q_l(v, h_l) at every state of seed s, for the member's m-th critic; own: what it reads of h_l."""
+    row = s * member.count + (m if member.kind == "neuron" else 0)
+    seen = torch.cat((found.h[layer - 1][s], own), dim=-1)
+    return layers(seen, member.network.online, row, last=lambda z: z)[:, 0]
+
+
+def local_gradient(found, member, layer, s, m):
+    """∇_{K^n} of the mean over states of the member's value when neuron n's voltage is σ(K^n v), by autograd."""
+    n, v = member.neurons[m], found.h[layer - 1][s]
+    weight = found.actor_params.weights[layer - 1][s][:, n].clone().requires_grad_()
+    alpha = activation(layer)(v @ weight + found.actor_params.biases[layer - 1][s][0, n])
+    own = alpha[:, None]
+    if member.kind == "layer":
+        h = found.h[layer][s]
+        own = torch.cat((h[:, :n], own, h[:, n + 1 :]), dim=-1)
+    one_value(found, member, layer, s, m, own).mean().backward()
+    return weight.grad
+
+
+@pytest.mark.parametrize("reading", FAMILIES)
+@pytest.mark.parametrize("kind", ["neuron", "layer"])
+def test_agreement_is_that_of_gradients_by_autograd(rows, reading, kind):
+    found = judged(profile().experiment1, torch.float32)
+    true = gradients_by_autograd(found)
+    shown = told(rows, reading=reading, critic=kind, granularity="neuron", measure="cosine")
+    members = getattr(family(reading), f"{kind}s")
+    for (layer, seed, n), value in shown.items():
+        member, s = members[layer - 1], SEEDS.index(seed)
+        local = local_gradient(found, member, layer, s, member.neurons.index(n))
+        expected = torch.cosine_similarity(local, true[layer - 1][s, n], dim=0, eps=0).item()
+        assert value == pytest.approx(expected, abs=1e-4, nan_ok=True)
+    assert np.isfinite(list(shown.values())).sum() >= 16
+
+
+def test_the_null_gives_every_neuron_the_critic_of_another(rows):
+    found = judged(profile().experiment1, torch.float32)
+    shown = told(rows, reading="permuted", critic="neuron", granularity="neuron", measure="cosine")
+    for layer, member in enumerate(family("drafts").neurons, 1):
+        voltage_gradient = member.action_gradient(found.h[layer - 1], found.h[layer])
+        for s, seed in enumerate(SEEDS):
+            givers = []
+            for m, n in enumerate(member.neurons):
+                true = weight_gradient(found, layer, found.voltage_gradients[layer - 1][..., [n]], [n])[s, 0]
+                cosines = [
+                    cosine(weight_gradient(found, layer, voltage_gradient[..., [other]], [n])[s, 0], true)
+                    for other in range(member.count)
+                ]
+                if np.isnan(cosines).any():
+                    continue
+                giver = int(np.argmin(np.abs(np.array(cosines) - shown[layer, seed, n])))
+                assert cosines[giver] == pytest.approx(shown[layer, seed, n], abs=1e-6)
+                assert giver != m
+                givers.append(giver)
+            assert len(givers) >= 2
+            assert len(set(givers)) == len(givers)
+
+
+@pytest.mark.parametrize("reading", FAMILIES)
+def test_values_of_sub_critics_are_held_against_q(rows, reading):
+    found = judged(profile().experiment1, torch.float32)
+    q = layers(torch.cat((found.observation, found.h[-1]), dim=-1), found.critic_params, last=lambda z: z)
+    for kind in ("neuron", "layer"):
+        shown = told(rows, reading=reading, critic=kind, measure="value_pearson")
+        members = getattr(family(reading), f"{kind}s")
+        assert len(shown) == len(SEEDS) * sum(member.count for member in members)
+        for (layer, seed, n), value in shown.items():
+            member, s = members[layer - 1], SEEDS.index(seed)
+            m = 0 if n is None else member.neurons.index(n)
+            own = found.h[layer][s] if n is None else found.h[layer][s][:, [n]]
+            values = one_value(found, member, layer, s, m, own)
+            assert value == pytest.approx(np.corrcoef(values, q[s, :, 0])[0, 1], abs=1e-5)
+
+
+def test_only_sub_critics_that_have_values_are_held_against_q(rows):
+    assert set(rows[rows.measure == "value_pearson"].reading) == set(FAMILIES)
 
 
 @pytest.fixture(scope="module")
