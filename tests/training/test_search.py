@@ -103,14 +103,15 @@ def test_a_search_earns_more_than_it_started_with():
     assert (returns[:, -16:].mean(axis=1) > returns[:, :16].mean(axis=1) + 20).all()
 
 
-def test_a_stopped_search_goes_on_bit_for_bit():
-    whole, first = trainer_of(300), trainer_of(170)
+@pytest.mark.parametrize("changes", [{}, {"survival_bonus": 2.0}], ids=["plain", "bonus"])
+def test_a_search_stopped_within_an_episode_goes_on_bit_for_bit(changes):
+    whole, first, again = (trainer_of(steps, **changes) for steps in (300, 170, 300))
     whole.run()
     first.run()
-    again = trainer_of(300)
-    state = first.state_dict()
-    again.load_state_dict(state)
+    assert (first.agent.length == 170 % 20).all()
+    again.load_state_dict(first.state_dict())
     again.run()
+    assert np.array_equal(again.agent.returns, whole.agent.returns)
     for name in ("searched", "online", "exploring"):
         assert torch.equal(getattr(again.agent, name).flat, getattr(whole.agent, name).flat)
     assert np.array_equal(again.agent.mean, whole.agent.mean)
