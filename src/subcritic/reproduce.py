@@ -207,12 +207,18 @@ def _call(
 
     The command holds the claim of the chain too, so that it is held for as long as either lives.
     """
-    started: list[int] = []
+    group: int | None = None
+    asked = False
 
     def stop(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = True
+        interrupt()
+
+    def interrupt() -> None:
         # Ctrl-C for all of them: Snakemake would wait for its jobs after SIGTERM. A second signal is passed on as well.
-        with contextlib.suppress(ProcessLookupError):
-            for group in started:
+        if group is not None:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGINT)
 
     # Set before the command starts: a child ignores what its parent ignores, as a shell's background jobs do SIGINT.
@@ -224,7 +230,9 @@ def _call(
             pass_fds=chain.descriptors if chain else (),
             env={**os.environ, **(chain.environment if chain else {}), **(environment or {})},
         ) as process:
-            started.append(process.pid)
+            group = process.pid
+            if asked:  # while it was being started
+                interrupt()
             if chain:
                 chain.name(process.pid)
             return process.wait()

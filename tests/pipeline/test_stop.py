@@ -1,6 +1,8 @@
 """Stopping `subcritic reproduce`, and starting it again while something of a killed one is still at work."""
 
+import os
 import signal
+import subprocess
 import sys
 
 import psutil
@@ -63,6 +65,19 @@ def test_every_signal_that_stops_the_command_is_ctrl_c_for_snakemake(number, han
         assert signal.getsignal(number) == handler
     finally:
         signal.signal(number, before)
+    assert ended == -signal.SIGINT
+
+
+def test_a_signal_while_the_command_is_being_started_stops_it_too(monkeypatch):
+    popen = subprocess.Popen
+
+    def interrupted(*arguments, **options):
+        process = popen(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    ended = reproduce._call(["sleep", "60"])
     assert ended == -signal.SIGINT
 
 
