@@ -118,3 +118,12 @@ def test_frozen_hidden_layers_keep_their_first_weights_and_the_action_learns_as_
     assert torch.equal(agent.policy().weights[2], free.policy().weights[2])
     assert not torch.equal(agent.policy().weights[2], hidden.weights[2])
     assert (agent.settings.role, free.settings.role) == ("control", "backpropagation")
+
+
+@pytest.mark.parametrize("network", ["policy_network", "critic"])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_found_for_its_seed_alone(network, wrong):
+    agent = DDPG(settings(), OBS, ACT, [0, 1, 2])
+    assert agent.finite().tolist() == [True, True, True]
+    getattr(agent, network).online.flat[1, 0] = wrong
+    assert agent.finite().tolist() == [True, False, True]

@@ -76,6 +76,7 @@ def test_an_update_that_is_replayed_without_python_gives_the_same_numbers(name, 
         device.run()
     same(device, plain)
     metrics = device.agent.metrics()
+    assert metrics.keys() == plain.agent.metrics().keys() and metrics
     assert all(torch.equal(metrics[key], value) for key, value in plain.agent.metrics().items())
     assert torch.equal(device.agent.value_magnitude(), plain.agent.value_magnitude())
     left_out = (
@@ -112,6 +113,7 @@ def test_evaluations_predictions_and_policies_are_those_of_the_ordinary_loop():
         with Evaluator(MAKE, SEEDS, 2) as evaluator:
             found.append(evaluator.play(run.policy(), 40, judge=run.predictions))
     assert np.array_equal(found[0].returns, found[1].returns)
+    assert found[0].judged.keys() == found[1].judged.keys() and found[0].judged
     assert all(np.array_equal(value, found[1].judged[name]) for name, value in found[0].judged.items())
     for one, other in zip(policies.of(plain), policies.of(device), strict=True):
         assert torch.equal(one["parameters"], other["parameters"])
