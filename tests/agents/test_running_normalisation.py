@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.agents.test_local import filled
+from local_helpers import filled
 
 from subcritic import seeding
 from subcritic.agents import LocalLearner

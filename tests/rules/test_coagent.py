@@ -82,24 +82,3 @@ def test_a_step_is_that_of_every_neuron_by_its_own_critic(own_critic, reads, act
     close(found, torch.stack(residuals).view(SEEDS, len(neurons), BATCH).mT)
     close(layer.weight, weight + ACTOR_RATE * torch.bmm(seen.voltage.mT, delta) / BATCH)
     close(layer.bias, bias + ACTOR_RATE * delta.mean(dim=1, keepdim=True))
-
-
-@pytest.mark.parametrize("own_critic", ["layer", "neuron"])
-def test_the_slope_of_a_critic_is_read_at_the_voltage_without_noise(own_critic):
-    rng = np.random.default_rng(1)
-    layer = make_layer("tanh", rng)
-    rule = CoagentRule(
-        critic_rate=CRITIC_RATE, actor_rate=ACTOR_RATE, discount=DISCOUNT, polyak=POLYAK,
-        own_critic=own_critic, own_critic_hidden=(7,), reads="slope",
-    )  # fmt: skip
-    state, seen = rule.init(layer, rngs()), make_transition(rng, layer)
-    z = (seen.voltage @ layer.weight + layer.bias).requires_grad_()
-    mean = torch.tanh(z)
-    neurons = range(N_OUT) if own_critic == "neuron" else [0]
-    online = state.network.online
-    sum(
-        value(online, s * len(neurons) + n, seen_by(own_critic, seen.voltage[s].detach(), mean[s], n)).sum()
-        for s in range(SEEDS)
-        for n in neurons
-    ).backward()
-    close(rule.local_error(state, layer, seen), z.grad)

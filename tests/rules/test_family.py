@@ -298,43 +298,6 @@ OF_ALL_RULES = (
 )
 
 
-@pytest.mark.parametrize("reads", ["voltage", "observation"])
-@pytest.mark.parametrize("kind", ["layer", "layer_value", "neuron", "linear"])
-def test_a_coagent_multiplies_its_noise_by_the_td_error_of_its_own_critic(kind, reads):
-    """By plain loops over states and neurons, the critics evaluated one at a time by torch."""
-    rng = np.random.default_rng(11)
-    rule = make_rule("coagent", own_critic=kind, own_critic_hidden=(4, 3), critic_reads=reads)
-    layer = make_layer("tanh", rng)
-    state = rule.init(layer, rngs())
-    state.network.target.flat.add_(0.1)
-    seen = make_transition(rng, layer)
-    found = rule.local_error(state, layer, seen)
-
-    def judge(s, n, known, alpha, target):
-        network = state.network
-        flat = (network.target if target else network.online).flat
-        row = flat[s * N_OUT + n if kind == "neuron" else s]
-        side = {"layer": alpha, "neuron": alpha[n : n + 1]}.get(kind, alpha[:0])
-        named, h = network.spec.views(row.unsqueeze(0)), torch.cat((known, side))
-        for weight, bias in zip(named.weights, named.biases, strict=True):
-            h = h @ weight[0] + bias[0, 0]
-            h = torch.relu(h) if weight is not named.weights[-1] else h
-        return h[0]
-
-    for s, b, n in np.ndindex(SEEDS, BATCH, N_OUT):
-        v, after = seen.voltage[s, b], seen.next_voltage[s, b]
-        h = torch.tanh(v @ layer.weight[s] + layer.bias[s, 0])
-        next_h = torch.tanh(after @ layer.target_weight[s] + layer.target_bias[s, 0])
-        known, next_known = v, after
-        if reads == "observation":
-            known, next_known = seen.observation[s, b], seen.next_observation[s, b]
-        y = seen.reward[s, b, 0] + 0.9 * (1 - seen.terminated[s, b, 0]) * judge(
-            s, n, next_known, next_h, True
-        )
-        error = y - judge(s, n, known, h, False)
-        close(found[s, b, n], error * (seen.alpha[s, b, n] - h[n]) / 0.09 * (1 - h[n] ** 2))
-
-
 @pytest.mark.parametrize("kind", ["layer", "neuron"])
 def test_the_slope_twin_reads_the_gradient_of_the_same_critic_by_autograd(kind):
     rng = np.random.default_rng(12)
