@@ -44,6 +44,8 @@ class Shown:
 
     caption: the text of this name in the study's folder, for Snakemake's report; empty leaves the file out of it.
     about: one line for the summary; empty leaves the file out of it. suffixes: other formats of the same figure.
+    of_whole_runs: whether it shows more of a run than publishing keeps of single runs (`Study.keeps`), so that it cannot be
+    drawn of runs taken from there.
     """
 
     path: str
@@ -51,6 +53,7 @@ class Shown:
     about: str = ""
     published: bool = True
     suffixes: tuple[str, ...] = ()
+    of_whole_runs: bool = False
 
     @property
     def paths(self) -> Paths:
@@ -70,9 +73,12 @@ def table(name: str, caption: str = "", about: str = "", *, published: bool = Tr
     return Shown(f"table/{name}", caption, about, published)
 
 
-def figure(name: str, caption: str = "", about: str = "", *, vector: bool = True) -> Shown:
+def figure(
+    name: str, caption: str = "", about: str = "", *, vector: bool = True, of_whole_runs: bool = False
+) -> Shown:
     """A figure in figures/: PNG, and SVG and PDF if `vector`."""
-    return Shown(f"figures/{name}.png", caption, about, suffixes=("svg", "pdf") if vector else ())
+    suffixes = ("svg", "pdf") if vector else ()
+    return Shown(f"figures/{name}.png", caption, about, suffixes=suffixes, of_whole_runs=of_whole_runs)
 
 
 @dataclass(frozen=True)

@@ -260,6 +260,26 @@ def test_published_runs_that_were_not_made_again_stay_unless_they_are_of_another
     assert set(published(new, "runs.csv")["seed"]) == {0} and len(published(new, "curves.csv")) == 4 * 3
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_figure_of_more_than_is_kept_of_runs_stays_as_it_was_published(there, tmp_path):
+    whole = profile(studies=["experiment2", "table"])
+    first, new = tmp_path / "first" / "results", tmp_path / "new" / "results"
+    train(whole, first)
+    publish(whole, first)
+    drawn, page = first / "published/parts/cosine.png", "docs/results.md"
+    assert drawn.is_file() and "/cosine.png)" in (first.parent / page).read_text()
+    shutil.copytree(first / "published", new / "published")
+    drawn = new / "published/parts/cosine.png"
+    drawn.write_bytes(b"of whole runs") if there else drawn.unlink()
+    # One seed is trained here, the other is taken: a figure of the first alone would stand for both.
+    train(profile(seeds=1, studies=["experiment2", "table"]), new)
+    assert accumulated.take(whole, new / "published", new) == (4, 0)
+    train(whole, new)
+    publish(whole, new)
+    assert drawn.is_file() == there and ("/cosine.png)" in (new.parent / page).read_text()) == there
+    assert not there or drawn.read_bytes() == b"of whole runs"
+
+
 def test_a_taken_seed_says_so_in_its_record(finished, tmp_path):
     new = tmp_path / "new"
     accumulated.take(profile(), finished / "published", new)
@@ -337,7 +357,7 @@ def test_first_comes_what_the_tables_of_tasks_with_taken_runs_need(finished, tmp
 def test_a_call_that_runs_nothing_is_left_to_snakemake(words, monkeypatch):
     called = []
     monkeypatch.chdir(Path(__file__).parents[2])
-    monkeypatch.setattr(reproduce, "_call", lambda *arguments: called.append(arguments) or 0)
+    monkeypatch.setattr(reproduce.CommandRunner, "run", lambda _, *words: called.append(words) or 0)
     monkeypatch.setattr(reproduce, "claim_chain", lambda *_: pytest.fail("started"))
     assert reproduce.reproduce("suite", ["--config=seeds=3", words]) == 0
     ((command,),) = called

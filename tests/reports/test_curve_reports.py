@@ -86,15 +86,6 @@ def test_the_cosine_is_drawn_for_the_actor_and_every_layer_of_probed_methods(rec
         assert not figure.axes and [text.get_text() for text in figure.texts] == [learning.NOT_PROBED]
 
 
-def test_the_page_shows_cosines_unless_only_returns_were_kept(tmp_path):
-    for name in ("learning.png", "cosine.png"):
-        (tmp_path / name).touch()
-    whole = ["![learning](here/learning.png)\n", "![cosine](here/cosine.png)\n"]
-    assert learning.section(tmp_path, "here") == whole
-    (tmp_path / "runs.csv").touch()
-    assert learning.section(tmp_path, "here") == whole[:1]
-
-
 def test_every_layer_has_its_curve_in_both_phases(recorded):
     profile, root = recorded
     curves = synthetic.read("experiment1", "curves", profile, root)

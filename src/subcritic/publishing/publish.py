@@ -16,6 +16,7 @@ import yaml
 
 from subcritic import config, profiles
 from subcritic.config import Profile
+from subcritic.measuring.kept import TAKEN
 from subcritic.publishing import accumulated, page, provenance, reports
 from subcritic.publishing.check import check, chosen, recorded_files, sources
 from subcritic.publishing.folders import replaced
@@ -71,6 +72,8 @@ def _publish(
     with replaced(folder, lambda: page.check(folder)) as new:
         for source in sources:
             shutil.copyfile(source, new / source.name)
+        if any(TAKEN in run["tags"] for run in runs):
+            _keep_figures_of_whole_runs(profile, folder, new)
         # Trainings whose runs are published one by one have their times there; here their files were written just now.
         timed = {part / name / path for job in accumulated.trainings_of(profile) for path in _files(job)}
         recorded = [path for study in chosen(profile) for path in recorded_files(study, profile, part / name)]
@@ -87,6 +90,17 @@ def _publish(
             module = importlib.import_module(f"subcritic.studies.{study.name}.publish")
             written += module.publish(profile, part, folder, docs)
     return [*written, documents.write(docs / page.PAGE, page.page(published, docs))]
+
+
+def _keep_figures_of_whole_runs(profile: Profile, before: Path, new: Path) -> None:
+    """Leave figures that show more of a run than is kept as they were published, if they were: some runs were taken."""
+    for study in chosen(profile):
+        for file in study.shown.values():
+            if file.published and file.of_whole_runs:
+                name = Path(file.path).name
+                (new / name).unlink()
+                if (before / name).is_file():
+                    shutil.copyfile(before / name, new / name)
 
 
 def _write_scores(profile: Profile, root: Path, folder: Path) -> None:

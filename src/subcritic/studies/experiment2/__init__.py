@@ -41,7 +41,7 @@ reward that follows in the evaluation's episodes, `value/realised` what follows.
     records=method_records("experiment2"),
     shown={
         "learning": figure("learning", "learning", about="learning curves"),
-        "cosine": figure("cosine", "cosine"),
+        "cosine": figure("cosine", "cosine", of_whole_runs=True),
     },
     reads=("anchors",),
     described=described,

@@ -23,8 +23,8 @@ LARGE_PANELS = 12
 # With more methods than this, only their means are drawn.
 SINGLE_SEEDS = 8
 NOT_PROBED = (
-    "No cosines: no update was compared with the true gradient,\n"
-    "or runs were taken from those published, of which returns alone are kept."
+    "No cosines to show: updates were not compared with the true gradient,\n"
+    "or the runs were taken from published ones, which keep only returns."
 )
 
 
@@ -203,6 +203,4 @@ def _anchor_lines(axes: Axes, anchor: pd.Series) -> list[tuple[float, str, str]]
 
 def section(folder: Path, link: str) -> list[str]:
     """What the results page says, from the published files of `folder`; link: the folder, seen from the page."""
-    # Of runs that are published one by one, returns alone are kept.
-    names = ("learning",) if (folder / "runs.csv").is_file() else ("learning", "cosine")
-    return [image(folder, link, name) for name in names]
+    return [image(folder, link, "learning"), image(folder, link, "cosine")]
