@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -58,7 +58,8 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
     if any(getattr(options, option, None) for option in RUNS_NOTHING):
         if options.dryrun and not from_scratch:
             _take_published(profile, dry_run=True)
-        return _call(command)
+        with CommandRunner() as commands:
+            return commands.run(command)
     # A second call for the same profile waits for the first, and then finds its work done.
     with claim_chain(RESULTS / profile.profile) as chain:
         start = time.time()
@@ -70,9 +71,10 @@ def reproduce(name: str, arguments: Sequence[str], *, from_scratch: bool = False
             _take_published(profile)
         rounds = accumulated.rounds_left(profile, RESULTS)
         progress = ChainProgress(RESULTS / profile.profile, jobs, _cores(options), rounds)
-        with forkserver.started({**os.environ, **chain.environment}) as server, progress:
+        server = forkserver.started({**os.environ, **chain.environment})
+        with server as named, progress, CommandRunner() as commands:
             for part in _parts(profile, arguments, options):
-                if code := _call([*_snakemake(path), *part], chain, server):
+                if code := commands.run([*_snakemake(path), *part], chain, named):
                     break
         if code == 0:
             _close([*_snakemake(path), *(["--config", *overrides] if overrides else [])], profile, start)
@@ -200,45 +202,65 @@ def _snakemake(path: Path) -> list[str]:
     return [sys.executable, "-m", "snakemake", f"--configfile={path}"]
 
 
-def _call(
-    command: Sequence[str], chain: Chain | None = None, environment: Mapping[str, str] | None = None
-) -> int:
-    """Run a command to its end, in a process group of its own, which gets the signals that this process gets.
-
-    The command holds the claim of the chain too, so that it is held for as long as either lives.
+class CommandRunner:
+    """Runs commands one after the other, each in a process group of its own; meanwhile signals that would stop this process
+    stop the command that runs, and no other is started.
     """
-    group: int | None = None
-    asked = False
 
-    def stop(number: int, frame: Any) -> None:
-        nonlocal asked
-        asked = True
-        interrupt()
+    def __init__(self) -> None:
+        self._stopped = False
+        # Of the command that runs; and whether a signal came while there was none.
+        self._group: int | None = None
+        self._missed = False
+        self._previous: dict[signal.Signals, Any] = {}
 
-    def interrupt() -> None:
+    def __enter__(self) -> Self:
+        # Set before a command starts: a child ignores what its parent ignores, as a shell's background jobs do SIGINT.
+        self._previous = {number: signal.signal(number, self._stop) for number in STOPPING}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: Any) -> None:
+        self._stopped = True
+        if self._group is None:
+            self._missed = True
+        else:
+            self._interrupt(self._group)
+
+    def _interrupt(self, group: int) -> None:
         # Ctrl-C for all of them: Snakemake would wait for its jobs after SIGTERM. A second signal is passed on as well.
-        if group is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGINT)
 
-    # Set before the command starts: a child ignores what its parent ignores, as a shell's background jobs do SIGINT.
-    previous = {number: signal.signal(number, stop) for number in STOPPING}
-    try:
+    def run(
+        self,
+        command: Sequence[str],
+        chain: Chain | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
+        """The exit code of a command that has run to its end, not 0 if a signal came.
+
+        The command holds the claim of the chain too, so that it is held for as long as either lives.
+        """
+        if self._stopped:
+            return -signal.SIGINT
         with subprocess.Popen(
             command,
             start_new_session=True,
             pass_fds=chain.descriptors if chain else (),
             env={**os.environ, **(chain.environment if chain else {}), **(environment or {})},
         ) as process:
-            group = process.pid
-            if asked:  # while it was being started
-                interrupt()
+            self._group = process.pid
+            if self._missed:
+                self._interrupt(process.pid)
             if chain:
                 chain.name(process.pid)
-            return process.wait()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+            code = process.wait()
+            self._group = None
+        return code or (-signal.SIGINT if self._stopped else 0)
 
 
 def _close(snakemake: Sequence[str], profile: config.Profile, start: float) -> None:

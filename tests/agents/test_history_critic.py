@@ -24,7 +24,7 @@ def settings(**changes):
 
 
 def critic_and_rows():
-    """A critic whose target copy lags, and sequences of which some end within, by the end or by the limit of time."""
+    """A critic whose target copy lags, and sequences, some of which end early, by termination or by the time limit."""
     rng = np.random.default_rng(0)
     critic = HistoryCritic(settings(), N_OBS, N_ACT, range(SEEDS), torch.float64)
     critic.network.target.flat += 0.3 * torch.from_numpy(rng.normal(size=critic.network.target.flat.shape))
@@ -64,28 +64,31 @@ def traces_after(rows, at):
     )
 
 
-def test_a_step_is_that_on_every_valid_row_by_autograd():
+def test_a_step_follows_autograd_over_all_valid_rows():
     critic, rows, action = critic_and_rows()
     network = critic.network
     before, target_before = network.online.flat.clone(), network.target.flat.clone()
     leaf = before.clone().requires_grad_()
     online, residuals = network.spec.views(leaf), torch.zeros(SEEDS, B, T, dtype=torch.float64)
-    loss = 0.0
+    loss, values = 0.0, torch.zeros(SEEDS, B, T, dtype=torch.float64)
     for at in np.ndindex(SEEDS, B, T):
         s, b, t = at
+        value = one_value(online, s, rows.observation[at], rows.traces[at], rows.action[at])
+        values[at] = value.detach()
         if not rows.valid[at][0]:
             continue
         later = one_value(
             network.target, s, rows.observation[s, b, t + 1], traces_after(rows, at), action[s, b, t + 1]
         )
         aim = rows.reward[at][0] + 0.9 * (1 - rows.terminated[at][0]) * later
-        residual = aim - one_value(online, s, rows.observation[at], rows.traces[at], rows.action[at])
+        residual = aim - value
         loss, residuals[at] = loss + residual.square() / (B * T), residual.detach()
     loss.backward()
 
-    _, residual = critic.fit(rows, critic.states(rows), action)
+    value, residual = critic.fit(rows, critic.states(rows), action)
 
     exact = {"rtol": 0, "atol": 1e-10}
+    torch.testing.assert_close(value.view(SEEDS, B, T), values, **exact)
     torch.testing.assert_close(residual.view(SEEDS, B, T), residuals, **exact)
     torch.testing.assert_close(network.gradient.flat, leaf.grad, **exact)
     step = -0.01 * leaf.grad / (leaf.grad.abs() + 1e-8)

@@ -2,7 +2,9 @@
 
 from functools import partial
 from types import SimpleNamespace
+from typing import ClassVar
 
+import gymnasium as gym
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from subcritic.measuring.snapshots import load_snapshots
 from subcritic.studies.experiment1 import run as experiment1
 from subcritic.studies.experiment1.learning import Snapshots, SubCriticLearning
 from subcritic.studies.experiment1.neuron_noise import InformedLearning, noisy
-from subcritic.studies.experiment1.settings import Experiment1, jobs
+from subcritic.studies.experiment1.settings import NEURON_NOISE, PHASES, Experiment1, jobs
 from subcritic.studies.experiment1.similarity import Similarities, held_out_states, steps_to_similar
 from subcritic.training import Trainer
 
@@ -78,14 +80,43 @@ def stored_rows(trainer, observation):
     }
 
 
-def test_held_out_states_are_of_each_seed_alone_and_of_no_training():
+def test_held_out_states_are_of_each_seed_alone():
     states = held_out_states(make_environment, SEEDS, 16)
     assert states.shape == (2, 16, 3) and states.dtype == torch.float32
     torch.testing.assert_close(states[..., 0] ** 2 + states[..., 1] ** 2, torch.ones(2, 16))
     assert torch.equal(held_out_states(make_environment, [1], 16)[0], states[1])
     assert not torch.equal(states[0], states[1])
-    seen = trained().replay.rows[..., :3]
-    assert not (states[:, :, None] == seen[:, None]).all(dim=-1).any()
+
+
+class Noted(gym.Wrapper):
+    """Notes the seeds of its resets."""
+
+    seeds: ClassVar[set[int]] = set()
+
+    def reset(self, *, seed=None, options=None):
+        self.seeds.add(seed)
+        return super().reset(seed=seed, options=options)
+
+
+def test_held_out_states_are_of_other_episodes_than_those_of_training():
+    def reset_seeds(play):
+        Noted.seeds.clear()
+        play()
+        return set(Noted.seeds)
+
+    def noted():
+        return Noted(make_environment())
+
+    held_out = reset_seeds(lambda: held_out_states(noted, SEEDS, 16))
+    of_training = set()
+    for purpose in (*PHASES, NEURON_NOISE):
+        agent = DDPG(SMALL.agent, 3, 1, SEEDS)
+        of_training |= reset_seeds(
+            lambda a=agent, p=purpose: Trainer(a, noted, SEEDS, 250, 10.0, purpose=p).run()
+        )
+    assert None not in held_out | of_training
+    assert len(held_out) == 2 * 2 and len(of_training) == 3 * 4
+    assert not held_out & of_training
 
 
 def test_sub_critics_do_not_influence_what_they_watch():
@@ -107,7 +138,7 @@ def test_sub_critics_do_not_influence_what_they_watch():
 
 @pytest.fixture(scope="module")
 def heard():
-    """A trainer, what sub-critics learned from in its last step, and the log."""
+    """A trainer that has gone one step further with some terminations, and what sub-critics were given, call by call."""
 
     def watched(log, agent):
         learning = SubCriticLearning(log, agent, SMALL, 10, SEEDS, "phase1")
@@ -115,12 +146,25 @@ def heard():
         return [learning]
 
     trainer = trained(watched)
+    # Pendulum has none itself.
+    trainer.replay.unpack(trainer.replay.rows)["terminated"][:, ::3] = 1
+    trainer.observers[0](trainer)
     return trainer, trainer.observers[0].family.calls
 
 
-def test_sub_critics_learn_once_per_step_from_the_first_update_on(heard):
-    _, calls = heard
-    assert len(calls) == STEPS - SMALL.agent.learning_starts + 1
+def test_sub_critics_learn_once_per_step_from_the_first_update_on():
+    steps = []
+
+    def watched(log, agent):
+        learning = SubCriticLearning(log, agent, SMALL, 10, SEEDS, "phase1")
+        learning.family = SimpleNamespace(learn=lambda *seen: steps.append(trainer.step) or {})
+        return [learning]
+
+    agent = DDPG(SMALL.agent, 3, 1, SEEDS)
+    trainer = Trainer(agent, make_environment, SEEDS, STEPS, 10.0)
+    trainer.observers = watched(Logged(), agent)
+    trainer.run()
+    assert steps == list(range(SMALL.agent.learning_starts, STEPS + 1))
 
 
 def test_sub_critics_learn_from_replayed_rows_by_todays_actor(heard):
@@ -128,7 +172,7 @@ def test_sub_critics_learn_from_replayed_rows_by_todays_actor(heard):
     seen = calls[-1]
     rows = stored_rows(trainer, seen.h[0])
     assert torch.equal(seen.reward, rows["reward"])
-    assert torch.equal(seen.terminated, rows["terminated"])
+    assert torch.equal(seen.terminated, rows["terminated"]) and 0 < seen.terminated.mean() < 1
     assert torch.equal(seen.h_next[0], rows["next_observation"])
     # The action is the executed one, with its noise; all other voltages are those of today's actor, which has none there.
     assert torch.equal(seen.h[-1], rows["action"])
@@ -141,7 +185,7 @@ def test_sub_critics_learn_from_replayed_rows_by_todays_actor(heard):
 
 @pytest.fixture(scope="module")
 def compared():
-    """A trainer, the likeness it recorded, and the log."""
+    """A trainer and its log."""
     log = Logged()
 
     def watched(_, agent):
@@ -152,7 +196,7 @@ def compared():
     return trained(watched), log
 
 
-def test_likeness_is_that_of_scipy_on_the_held_out_states(compared):
+def test_similarities_equal_scipys_on_held_out_states(compared):
     trainer, log = compared
     found = trainer.observers[1]
     agent, h = trainer.agent, trainer.agent.act(found.held_out).h
@@ -177,10 +221,11 @@ def test_likeness_is_that_of_scipy_on_the_held_out_states(compared):
                 assert log[s, f"value/{kind}_{layer}"][-1] == pytest.approx(values.mean(), abs=1e-6)
 
 
-def test_windowed_likeness_is_the_mean_of_the_last_records(compared):
+def test_windowed_similarity_is_the_mean_of_the_last_records(compared):
     _, log = compared
     single = log[1, "similarity/layer_2/pearson"]
     assert len(single) == (STEPS - SMALL.agent.learning_starts) // RECORD_EVERY + 1
+    assert len(log[1, "similarity_window/layer_2/pearson"]) == len(single)
     for last, windowed in enumerate(log[1, "similarity_window/layer_2/pearson"], 1):
         assert windowed == pytest.approx(np.mean(single[max(0, last - 3) : last]))
 
@@ -188,7 +233,7 @@ def test_windowed_likeness_is_the_mean_of_the_last_records(compared):
 def test_a_critic_is_similar_from_the_step_where_its_windowed_correlation_reaches_nine_tenths():
     pearson = np.array([[0.1, 0.95], [0.8, 0.95], [1.0, 0.2], [1.0, 0.2], [1.0, 0.2]])
     values = np.random.default_rng(0).normal(size=(2, 16))
-    along = [values * [[0.0], [1.0]], values * [[0.0], [1.0]], values, values, values]
+    along = [values.copy(), values.copy(), values, values, values]
     along[0][0] = along[1][0] = np.arange(16) % 3
     found = SimpleNamespace(
         steps=[20, 30, 40, 50, 60],
@@ -205,7 +250,7 @@ def test_a_critic_is_similar_from_the_step_where_its_windowed_correlation_reache
     reached = table.set_index(["critic", "seed"]).step
     # Means of two records: 0.1, 0.45, 0.9, 1, 1 and 0.95, 0.95, 0.575, 0.2, 0.2.
     assert reached["layer_1", 7] == 40 and reached["layer_1", 8] == 20
-    # Q^μ against its own end: not yet that before step 40 for one seed, from the first record on for the other.
+    # Q^μ of the first seed has its last values from step 40 on: two records of it have them at 50. The other's never change.
     assert reached["main", 7] == 50 and reached["main", 8] == 20
 
 
@@ -264,14 +309,14 @@ def test_compatible_critics_learn_from_stored_noise_and_those_with_a_baseline_fr
     assert (told.h[1] - clean.h[1]).std().item() == pytest.approx(SMALL.neuron_noise_scale, rel=0.25)
 
 
-@pytest.fixture(scope="module")
-def chained(tmp_path_factory):
-    """A whole job: the agents of its three runs by name, its folder, the job."""
+@pytest.fixture(scope="module", params=["frozen", "finetune"])
+def chained(request, tmp_path_factory):
+    """A whole job, by what phase 2 does with the critic: its agents by run, the files written, the job."""
     given = {
         "profile": "small",
         "environments": ["Pendulum-v1"],
         "methods": [{"algorithm": "ddpg"}],
-        "experiment1": SETTINGS,
+        "experiment1": SETTINGS | {"phase2_critic": request.param},
         "training": {"evaluate_every": 30, "evaluation_episodes": 1, "final_episodes": 1},
     }
     job = next(iter(jobs(profiles.parse(given | {"seeds": 2}))))
@@ -282,21 +327,30 @@ def chained(tmp_path_factory):
         agents[f"{purpose} at first"] = agents[purpose][1].policy().flat.clone()
         return agents[purpose]
 
+    load = experiment1._load_critic
+
+    def loaded(agent, ddpg, state):
+        load(agent, ddpg, state)
+        agents["phase2's critic at first"] = ddpg.critic.online.flat.clone()
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiment1, "_agents", kept)
+        patch.setattr(experiment1, "_load_critic", loaded)
         written = experiment1.run(job, folder)
     return agents, written, job
 
 
 def test_phase_two_trains_a_new_actor_by_the_critic_of_phase_one(chained):
-    agents, *_ = chained
+    agents, _, job = chained
     first, second = agents["phase1"][1], agents["phase2"][1]
-    assert torch.equal(first.critic.online.flat, second.critic.online.flat)
+    kept = job.config.experiment1.phase2_critic == "frozen"
+    assert torch.equal(agents["phase2's critic at first"], first.critic.online.flat)
+    assert torch.equal(second.critic.online.flat, first.critic.online.flat) == kept
     assert not torch.equal(agents["phase1 at first"], agents["phase2 at first"])
     assert not torch.equal(agents["phase2 at first"], second.policy().flat)
 
 
-def test_curves_tell_of_all_runs_and_snapshots_of_those_that_agreement_reads(chained):
+def test_curves_have_all_three_runs_and_snapshots_those_used_for_agreement(chained):
     agents, (curves, steps, snapshots), job = chained
     assert set(pd.read_csv(curves).method) == {"phase1", "phase2", "neuron_noise"}
     assert set(pd.read_csv(steps).method) == {"phase1", "phase2"}

@@ -73,7 +73,7 @@ def activation(layer):
     return torch.tanh if layer == len(SIZES) - 1 else torch.relu
 
 
-def layers(x, params, s=slice(None), last=torch.relu):
+def network_output(x, params, s=slice(None), last=torch.relu):
     """A network of three layers at x, written with torch's functions; ReLU but for the `last` one."""
     for layer in range(3):
         x = x @ params.weights[layer][s] + params.biases[layer][s]
@@ -84,8 +84,8 @@ def layers(x, params, s=slice(None), last=torch.relu):
 def gradients_by_autograd(found):
     """∇_K of the mean Q^μ(s, μ(s)) over states, per layer, (S, n_l, n_{l-1})."""
     leaf = found.actor_params.flat.clone().requires_grad_()
-    action = layers(found.observation, found.actor.views(leaf), last=torch.tanh)
-    q = layers(torch.cat((found.observation, action), dim=-1), found.critic_params, last=lambda z: z)
+    action = network_output(found.observation, found.actor.views(leaf), last=torch.tanh)
+    q = network_output(torch.cat((found.observation, action), dim=-1), found.critic_params, last=lambda z: z)
     q.mean(dim=1).sum().backward()
     return [weights.mT for weights in found.actor.views(leaf.grad).weights]
 
@@ -162,7 +162,7 @@ def test_a_random_direction_says_what_chance_gives(rows):
     assert cosines.abs().max() < 4 / np.sqrt(entries)
 
 
-def told(rows, **where):
+def values_by_neuron(rows, **where):
     """(layer, seed, neuron) → value of the rows that have these entries; the neuron of a whole layer is None."""
     for column, entry in where.items():
         rows = rows[rows[column] == entry]
@@ -179,11 +179,11 @@ def family(reading):
     return SubCriticFamily(actor, settings, SEEDS, FAMILIES[reading])
 
 
-def one_value(found, member, layer, s, m, own):
+def values_of_critic(found, member, layer, s, m, own):
     """Q^n(v, α) or Q_l(v, h_l) at every state of seed s, for the member's m-th critic; own: what it reads of h_l."""
     row = s * member.count + (m if member.kind == "neuron" else 0)
     seen = torch.cat((found.h[layer - 1][s], own), dim=-1)
-    return layers(seen, member.network.online, row, last=lambda z: z)[:, 0]
+    return network_output(seen, member.network.online, row, last=lambda z: z)[:, 0]
 
 
 def local_gradient(found, member, layer, s, m):
@@ -195,28 +195,31 @@ def local_gradient(found, member, layer, s, m):
     if member.kind == "layer":
         h = found.h[layer][s]
         own = torch.cat((h[:, :n], own, h[:, n + 1 :]), dim=-1)
-    one_value(found, member, layer, s, m, own).mean().backward()
+    values_of_critic(found, member, layer, s, m, own).mean().backward()
     return weight.grad
 
 
 @pytest.mark.parametrize("reading", FAMILIES)
 @pytest.mark.parametrize("kind", ["neuron", "layer"])
-def test_agreement_is_that_of_gradients_by_autograd(rows, reading, kind):
+def test_every_neurons_cosine_equals_that_of_gradients_by_autograd(rows, reading, kind):
     found = judged(profile().experiment1, torch.float32)
     true = gradients_by_autograd(found)
-    shown = told(rows, reading=reading, critic=kind, granularity="neuron", measure="cosine")
+    shown = values_by_neuron(rows, reading=reading, critic=kind, granularity="neuron", measure="cosine")
     members = getattr(family(reading), f"{kind}s")
+    assert len(shown) == len(SEEDS) * (4 + 4 + 2)
     for (layer, seed, n), value in shown.items():
         member, s = members[layer - 1], SEEDS.index(seed)
         local = local_gradient(found, member, layer, s, member.neurons.index(n))
         expected = torch.cosine_similarity(local, true[layer - 1][s, n], dim=0, eps=0).item()
         assert value == pytest.approx(expected, abs=1e-4, nan_ok=True)
-    assert np.isfinite(list(shown.values())).sum() >= 16
+    assert {layer for (layer, *_), value in shown.items() if np.isfinite(value)} == {1, 2, 3}
 
 
 def test_the_null_gives_every_neuron_the_critic_of_another(rows):
     found = judged(profile().experiment1, torch.float32)
-    shown = told(rows, reading="permuted", critic="neuron", granularity="neuron", measure="cosine")
+    shown = values_by_neuron(
+        rows, reading="permuted", critic="neuron", granularity="neuron", measure="cosine"
+    )
     for layer, member in enumerate(family("drafts").neurons, 1):
         voltage_gradient = member.action_gradient(found.h[layer - 1], found.h[layer])
         for s, seed in enumerate(SEEDS):
@@ -227,29 +230,31 @@ def test_the_null_gives_every_neuron_the_critic_of_another(rows):
                     cosine(weight_gradient(found, layer, voltage_gradient[..., [other]], [n])[s, 0], true)
                     for other in range(member.count)
                 ]
-                if np.isnan(cosines).any():
+                if np.isnan(cosines).any():  # a dead neuron
                     continue
                 giver = int(np.argmin(np.abs(np.array(cosines) - shown[layer, seed, n])))
                 assert cosines[giver] == pytest.approx(shown[layer, seed, n], abs=1e-6)
                 assert giver != m
                 givers.append(giver)
-            assert len(givers) >= 2
+            assert len(givers) >= member.count - 1
             assert len(set(givers)) == len(givers)
 
 
 @pytest.mark.parametrize("reading", FAMILIES)
 def test_values_of_sub_critics_are_held_against_q(rows, reading):
     found = judged(profile().experiment1, torch.float32)
-    q = layers(torch.cat((found.observation, found.h[-1]), dim=-1), found.critic_params, last=lambda z: z)
+    q = network_output(
+        torch.cat((found.observation, found.h[-1]), dim=-1), found.critic_params, last=lambda z: z
+    )
     for kind in ("neuron", "layer"):
-        shown = told(rows, reading=reading, critic=kind, measure="value_pearson")
+        shown = values_by_neuron(rows, reading=reading, critic=kind, measure="value_pearson")
         members = getattr(family(reading), f"{kind}s")
         assert len(shown) == len(SEEDS) * sum(member.count for member in members)
         for (layer, seed, n), value in shown.items():
             member, s = members[layer - 1], SEEDS.index(seed)
             m = 0 if n is None else member.neurons.index(n)
             own = found.h[layer][s] if n is None else found.h[layer][s][:, [n]]
-            values = one_value(found, member, layer, s, m, own)
+            values = values_of_critic(found, member, layer, s, m, own)
             assert value == pytest.approx(np.corrcoef(values, q[s, :, 0])[0, 1], abs=1e-5)
 
 

@@ -123,7 +123,12 @@ def test_experiment_1_watches_every_layer_and_the_oracle_is_exact(finished):
 def test_a_second_call_repeats_nothing_and_shows_the_summary_again(finished, monkeypatch, capsys):
     """In this process, with a plan in place of Snakemake's run; that a call waits for another is in test_stop.py."""
     monkeypatch.chdir(finished.folder)
-    monkeypatch.setattr(reproduce, "_call", lambda command, *_: print(finished.plan(*command[3:])) or 0)
+
+    def plan(runner, command, *more):
+        print(finished.plan(*command[3:]))
+        return 0
+
+    monkeypatch.setattr(reproduce.CommandRunner, "run", plan)
     monkeypatch.setattr(reproduce, "_write_report", lambda command: None)
     assert reproduce.reproduce("tiny", []) == 0
     said = capsys.readouterr().out

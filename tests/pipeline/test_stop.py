@@ -61,7 +61,9 @@ def test_every_signal_that_stops_the_command_is_ctrl_c_for_snakemake(number, han
     """Whatever the command did with it when it was started, and does again afterwards."""
     before = signal.signal(number, handler)
     try:
-        ended = reproduce._call([sys.executable, "-c", STAND_IN, str(int(number))])
+        with reproduce.CommandRunner() as commands:
+            ended = commands.run([sys.executable, "-c", STAND_IN, str(int(number))])
+            assert commands.run(["true"]) != 0, "nothing is started after a signal"
         assert signal.getsignal(number) == handler
     finally:
         signal.signal(number, before)
@@ -77,8 +79,18 @@ def test_a_signal_while_the_command_is_being_started_stops_it_too(monkeypatch):
         return process
 
     monkeypatch.setattr(subprocess, "Popen", interrupted)
-    ended = reproduce._call(["sleep", "60"])
-    assert ended == -signal.SIGINT
+    with reproduce.CommandRunner() as commands:
+        assert commands.run(["sleep", "60"]) == -signal.SIGINT
+
+
+def test_a_command_that_ends_in_good_order_in_spite_of_a_signal_is_the_last():
+    with reproduce.CommandRunner() as commands:
+        assert commands.run(["true"]) == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert commands.run(["true"]) == -signal.SIGINT
+    deaf = "import os, signal; signal.signal(2, signal.SIG_IGN); os.kill(os.getppid(), 15)"
+    with reproduce.CommandRunner() as commands:
+        assert commands.run([sys.executable, "-c", deaf]) == -signal.SIGINT
 
 
 def test_nothing_starts_beside_a_chain_or_beside_what_has_outlived_it(workspace):

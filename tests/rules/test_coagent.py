@@ -29,7 +29,7 @@ def seen_by(own_critic, state, alpha, n):
 @pytest.mark.parametrize("reads", ["voltage", "observation"])
 @pytest.mark.parametrize("own_critic", CRITICS)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_a_step_is_that_of_every_neuron_by_its_own_critic(own_critic, reads, activation):
+def test_coagents_and_their_critics_step_by_the_critics_td_error(own_critic, reads, activation):
     rng = np.random.default_rng(0)
     layer = make_layer(activation, rng)
     # As after some training: all targets lag.
@@ -37,7 +37,7 @@ def test_a_step_is_that_of_every_neuron_by_its_own_critic(own_critic, reads, act
         lagging += 0.3 * draw(rng, *lagging.shape)
     rule = CoagentRule(
         critic_rate=CRITIC_RATE, actor_rate=ACTOR_RATE, discount=DISCOUNT, polyak=POLYAK,
-        own_critic=own_critic, own_critic_hidden=(7,), critic_reads=reads,
+        own_critic=own_critic, own_critic_hidden=(7, 6), critic_reads=reads,
     )  # fmt: skip
     state, seen = rule.init(layer, rngs()), make_transition(rng, layer)
     network = state.network
@@ -72,11 +72,12 @@ def test_a_step_is_that_of_every_neuron_by_its_own_critic(own_critic, reads, act
     sigma(z).sum().backward()
     delta = errors * z.grad
 
+    close(rule.local_error(state, layer, seen), delta)
     found = rule.learn(state, layer, seen)
 
     close(network.gradient.flat, leaf.grad)
     # Adam's first step is the step size down the sign of every slope.
-    step = network.optimiser.rate * -leaf.grad / (leaf.grad.abs() + 1e-8)
+    step = CRITIC_RATE * -leaf.grad / (leaf.grad.abs() + 1e-8)
     close(network.online.flat, before + step)
     close(network.target.flat, target_before + POLYAK * (network.online.flat - target_before))
     close(found, torch.stack(residuals).view(SEEDS, len(neurons), BATCH).mT)
