@@ -6,9 +6,11 @@ import ast
 import functools
 import hashlib
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parent
 # No part of a number, though what computes numbers imports it. What counts of the config is in the config of a job; lists
@@ -26,6 +28,8 @@ NO_PART_OF_NUMBERS = (
     "envs/suite/__init__.py",
 )
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+# Folders of what publishing writes.
+WRITTEN = ("results", "docs")
 PACKAGES = ("torch", "gymnasium", "numpy", "numba", "mujoco", "box2d", "mlflow", "snakemake")
 
 
@@ -136,3 +140,28 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def source() -> dict[str, Any]:
+    """Commit of the source, and whether tracked files differ from it, what publishing writes left aside."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(PACKAGE), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    outside = (":(top)", *(f":(top,exclude){name}" for name in WRITTEN))
+    changes = git("status", "--porcelain", "--untracked-files=no", "--", *outside)
+    return {
+        "commit": git("rev-parse", "HEAD") or "unknown",
+        "dirty": None if changes is None else bool(changes),
+    }
+
+
+def source_name() -> str:
+    """The commit of the source, with the suffix -dirty if `source` finds it so."""
+    found = source()
+    return f"{found['commit']}{'-dirty' if found['dirty'] else ''}"

@@ -7,8 +7,8 @@ from unittest.mock import Mock
 
 import pytest
 
+from subcritic import provenance
 from subcritic.config import ConfigError
-from subcritic.publishing import provenance
 from subcritic.publishing.crate import CONFORMS_TO, export
 
 PROJECT = Path(__file__).parents[2]

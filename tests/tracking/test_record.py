@@ -9,6 +9,7 @@ import time
 import pytest
 from tracking_helpers import CONFIG, identity
 
+from subcritic import provenance
 from subcritic.tracking import RecordError, Run, claim, read_metrics, record
 
 
@@ -179,3 +180,19 @@ def test_nested_configs_become_dotted_params():
         "empty": "{}",
         "text": "t",
     }
+
+
+def test_the_commit_of_a_run_leaves_aside_what_publishing_writes(tmp_path, monkeypatch):
+    for name in ("results", "docs", "src"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("as committed")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "src")
+    (tmp_path / "results" / "file").write_text("published")
+    (tmp_path / "docs" / "file").write_text("published")
+    commit = record._commit.__wrapped__()
+    assert len(commit) == 40
+    (tmp_path / "src" / "file").write_text("changed")
+    assert record._commit.__wrapped__() == f"{commit}-dirty"

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from subcritic import provenance
 from subcritic.config import ConfigError
-from subcritic.publishing import provenance
 from subcritic.publishing.folders import replaced
 from subcritic.publishing.page import time_of
 from subcritic.studies import STUDIES

@@ -6,7 +6,6 @@ import math
 import os
 import platform
 import socket
-import subprocess
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from subcritic import config, provenance
 from subcritic.config import Profile
 from subcritic.measuring.kept import POLICY, TAKEN
 
-# What publishing itself writes.
-WRITTEN = ("results", "docs")
 # Without a run for longer than this, a profile was left alone.
 BREAK_MINUTES = 30
 
@@ -50,7 +47,7 @@ def describe(
         here = {name: taken[name] for name in here if name in taken}
     return {
         "published": date.today().isoformat(),
-        **source(),
+        **provenance.source(),
         "run_commits": sorted({run["tags"]["commit"] for run in runs}),
         # Records of earlier versions do not say it: all were made on the CPU.
         "devices": sorted({run["tags"].get("device", "cpu") for run in runs}) or ["cpu"],
@@ -108,31 +105,6 @@ def _logging_share(runs: list[dict[str, Any]]) -> float:
     timings = [run["timing"] for run in runs if run["timing"] and POLICY in run["artifacts"]]
     wall = sum(timing["wall_seconds"] for timing in timings)
     return sum(timing["logging_seconds"] for timing in timings) / wall if wall else 0.0
-
-
-def source() -> dict[str, Any]:
-    """Commit of the source, and whether tracked files differ from it, what publishing itself writes left aside."""
-
-    def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(provenance.PACKAGE), *arguments]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    outside = (":(top)", *(f":(top,exclude){name}" for name in WRITTEN))
-    changes = git("status", "--porcelain", "--untracked-files=no", "--", *outside)
-    return {
-        "commit": git("rev-parse", "HEAD") or "unknown",
-        "dirty": None if changes is None else bool(changes),
-    }
-
-
-def source_name() -> str:
-    """The commit of the source, with the suffix -dirty if tracked files differ from it."""
-    found = source()
-    return f"{found['commit']}{'-dirty' if found['dirty'] else ''}"
 
 
 def _processor() -> str:

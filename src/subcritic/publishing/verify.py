@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from subcritic import provenance
 from subcritic.config import Profile
 from subcritic.measuring.kept import depends_on
-from subcritic.publishing import accumulated, page, provenance
+from subcritic.publishing import accumulated, page
 from subcritic.reporting import documents
 from subcritic.reporting.records import MissingResult
 from subcritic.studies import STUDIES

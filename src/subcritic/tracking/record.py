@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from subcritic.config import digest
-from subcritic.provenance import versions
+from subcritic.provenance import source_name, versions
 
 from .claim import claim, locks, try_claim
 
@@ -357,22 +356,7 @@ def _tags(identity: Identity, config: dict[str, Any]) -> dict[str, str]:
 
 @functools.cache
 def _commit() -> str:
-    """The commit of the source code, with the suffix -dirty if there are uncommitted changes."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--exclude=*",
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+    return source_name()
 
 
 def _process() -> dict[str, Any]:
