@@ -287,7 +287,7 @@ def test_the_page_tells_what_stable_baselines3_scores_on_the_suite():
     table, ours = (pd.read_csv(PUBLISHED / name / "table.csv") for name in ("peers", "suite"))
     anchors = ours.drop_duplicates("environment").set_index("environment")
     tasks = list(table["environment"].unique())
-    assert set(table["seeds"]) == {1} and len(tasks) == 16
+    assert set(table["seeds"]) == {1} and len(tasks) == 26
     needing = set(pd.read_csv(PUBLISHED / "suite" / "table_tasks.csv").query("tells_apart")["environment"])
     assert needing <= set(tasks)
 
@@ -312,15 +312,34 @@ def test_the_page_tells_what_stable_baselines3_scores_on_the_suite():
     below = [str((alone[name] < ends["min"]).sum()) for name in alone]
     assert rows["tasks on which their seed is above all five of our DDPG"] == [*above, "", ""]
     assert rows["tasks on which it is below all five"] == [*below, "", ""]
-    better = ["Cheetah-v0", "HardCheetah-v0", "ReacherThreeRandom-v0", "ArmReachRandom-v0"]
-    told = "{:.2f}, {:.2f}, {:.2f} and {:.2f}"
+    named = (
+        "Cheetah",
+        "HardCheetah",
+        "HopperBalance",
+        "ReacherThreeRandom",
+        "HockeyPlanar",
+        "ArmReachRandom",
+    )
+    better, told = [f"{name}-v0" for name in named], "{:.2f}, {:.2f}, {:.2f}, {:.2f}, {:.2f} and {:.2f}"
     means = mine[mine["method"] == "ddpg"].groupby("environment")["score"].mean()
     text = " ".join(section("Beside other implementations").split())
     assert (
         f"{told.format(*alone.loc[better, 'sb3-sac'])}, where our DDPG has {told.format(*means[better])}."
         in text
     )
-    assert (alone.loc[better, "sb3-sac"] > ends.loc[better, "max"]).all()
+    assert f"gains most on {', '.join(named[:-1])} and {named[-1]}" in text
+    higher = alone["sb3-sac"] > ends["max"]
+    gain = (alone["sb3-sac"] - means)[higher].sort_values(ascending=False)
+    assert list(gain.index[:6]) == better and 2 * higher.sum() == len(tasks)
+    curves = pd.read_csv(PUBLISHED / "peers" / "curves.csv")
+    moving = curves.query(
+        "environment == 'GripperMoving-v0' and method == 'sb3-td3' and seed == 0"
+    ).set_index("step")
+    low, high = anchors.loc["GripperMoving-v0", ["random_mean", "reference_return"]]
+    scored = (moving["value"] - low) / (high - low)
+    assert f"{scored.loc[28_000:46_000].min():.2f}" == "0.89" and (scored.loc[:26_000] < 0.89).all()
+    assert "had 0.89 or more from step 28,000 to 46,000, and ended at −0.04." in text
+    assert f"{scored[50_000]:.2f}" == "-0.04"
 
 
 def test_the_page_tells_the_returns_on_mujocos_tasks_and_those_of_others():
