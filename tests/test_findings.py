@@ -330,7 +330,10 @@ def test_the_page_tells_what_stable_baselines3_scores_on_the_suite():
     assert f"gains most on {', '.join(named[:-1])} and {named[-1]}" in text
     readme = " ".join((PROJECT / "README.md").read_text().split())
     of = [f"{trim_mean(both.get_group(name), 0.25):.2f}" for name in ("ddpg", "sb3-ddpg", "sb3-sac")]
-    assert f"half of the 26 tasks (interquartile means {of[0]}, {of[1]} and {of[2]}; one seed of theirs)" in readme
+    assert (
+        f"half of the 26 tasks (interquartile means {of[0]}, {of[1]} and {of[2]}; one seed of theirs)"
+        in readme
+    )
     higher = alone["sb3-sac"] > ends["max"]
     gain = (alone["sb3-sac"] - means)[higher].sort_values(ascending=False)
     assert list(gain.index[:6]) == better and 2 * higher.sum() == len(tasks)
